@@ -1,0 +1,100 @@
+"""Every setting of the project, read once from the environment and a `.env` file, validated and frozen.
+
+    DIGITS_PORT=8080 DIGITS_LOG_LEVEL=debug python flask_app.py
+
+A name that starts with `DIGITS_` and is not a setting, or a value that does not fit, raises `SettingsError` with
+one sentence that names it. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "DIGITS_"
+ENV_FILE = ".env"
+ROOT = Path(__file__).resolve().parent
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or its value does not fit; the message is one sentence that names it."""
+
+
+class Environment(StrEnum):
+    """Where the app runs: at a developer's desk, for the public, or under test."""
+
+    DEV = "dev"
+    PROD = "prod"
+    TEST = "test"
+
+
+class LogLevel(StrEnum):
+    """How much is logged, by the names of the standard `logging` levels."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class _Group(BaseSettings):
+    """Settings that belong together; `DIGITS_NAME` in the environment wins over the same name in `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
+
+
+class Limits(_Group):
+    """What an input may weigh and measure; beyond these it is refused before it costs anything."""
+
+    max_body_bytes: int = Field(12 * 2**20, ge=1024, description="largest request body with a picture, in bytes")
+    max_plain_body_bytes: int = Field(
+        256 * 2**10, ge=1024, description="largest request body without a picture, in bytes"
+    )
+    max_megapixels: float = Field(50.0, gt=0, le=500, description="largest picture, in millions of pixels")
+    max_strokes: int = Field(500, ge=1, description="most strokes in a drawing")
+    max_points: int = Field(10_000, ge=1, description="most points in a drawing, over all its strokes")
+    max_coordinate: float = Field(1e5, gt=0, le=1e6, description="largest stroke coordinate, either sign, in canvas units")
+    max_decodes: int = Field(2, ge=1, description="pictures decoded at the same time in one process")
+
+
+class Settings(_Group):
+    """The settings of the trainer, the command line and the web app."""
+
+    env: Environment = Field(Environment.DEV, description="`dev`, `prod` or `test`")
+    host: str = Field("127.0.0.1", description="address the app listens on")
+    port: int = Field(5000, ge=0, le=65535, description="port the app listens on; 0 takes a free one")
+    model_path: Path = Field(ROOT / "mnist_model.pth", description="checkpoint file to serve, or to write in training")
+    data_dir: Path = Field(ROOT / "data", description="torchvision root that holds, or receives, the data sets")
+    log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
+    limits: Limits = Field(default_factory=Limits)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read and validate all settings; raises `SettingsError`."""
+        _refuse_unknown_names()
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + str(first["loc"][0]).upper()
+            raise SettingsError(f"setting {name}={first['input']!r} does not fit: {first['msg'].lower()}") from error
+
+
+def setting_names() -> dict[str, str]:
+    """Every environment variable that is a setting, with its description."""
+    fields = {**Settings.model_fields, **Limits.model_fields}
+    return {PREFIX + name.upper(): field.description or "" for name, field in fields.items() if name != "limits"}
+
+
+def _refuse_unknown_names() -> None:
+    given = {*os.environ, *dotenv_values(ENV_FILE)}
+    # pydantic-settings matches names without regard to case, so this check does too.
+    unknown = sorted(n for n in given if n.upper().startswith(PREFIX) and n.upper() not in setting_names())
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting; the settings are {', '.join(sorted(setting_names()))}")

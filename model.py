@@ -1,0 +1,233 @@
+"""The networks, and the checkpoint file that passes between trainer and app.
+
+    checkpoint = load_checkpoint(Path("mnist_model.pth"))
+    network = checkpoint.build()
+    logits = network(frames)             # [N, 28, 28] -> [N, 10 or 11]
+
+Every network takes frames as they are, float32 in 0 (paper) to 1 (ink): standardisation is its first layer. It gives
+one logit per digit and, where it was trained with `background=True`, an eleventh for "this is no digit".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from storage import write_atomically
+
+N_DIGITS = 10
+FRAME_SIZE = 28
+FORMAT_VERSION = 1
+# Goes up whenever recognition.normalize or recognition.ink draw a digit differently than before: weights trained on
+# frames of one version are not served with frames of another.
+PREPROCESSING_VERSION = 1
+# Far above any network here; keeps a wrong path (a film, a disk image) from being read into memory.
+MAX_CHECKPOINT_BYTES = 256 * 2**20
+
+
+class Standardize(nn.Module):
+    """Frames `[N, 28, 28]` in 0..1 to the zero-mean, unit-variance `[N, 1, 28, 28]` that networks train well on."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Mean and deviation of the 60,000 MNIST training pictures.
+        self.register_buffer("mean", torch.tensor(0.1307))
+        self.register_buffer("std", torch.tensor(0.3081))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return ((frames - self.mean) / self.std).unsqueeze(1)
+
+
+def n_outputs(background: bool) -> int:
+    """Logits that a network gives: one per digit, and one for "no digit" if it was trained with a background class."""
+    return N_DIGITS + int(background)
+
+
+class DigitCNN(nn.Module):
+    """Five convolutions, each batch-normalised, three of them pooled; 291,008 parameters at the default width.
+
+    Pooling stands before normalisation and activation, where it costs a quarter as much: maximum and ReLU commute.
+    """
+
+    def __init__(self, width: int = 32, background: bool = True, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            Standardize(),
+            *_conv(1, width, kernel=5, pool=True),  # [N, w, 14, 14]
+            *_conv(width, 2 * width),
+            *_conv(2 * width, 2 * width, pool=True),  # [N, 2w, 7, 7]
+            *_conv(2 * width, 4 * width),
+            *_conv(4 * width, 4 * width, pool=True),  # [N, 4w, 3, 3]
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * width * 3 * 3, n_outputs(background))
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(frames))
+        return logits
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3, pool: bool = False) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+    return [convolution, *([nn.MaxPool2d(2)] if pool else []), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def _perceptron(*hidden: int, dropout: float = 0.0) -> Callable[..., nn.Module]:
+    """Builder of a fully connected network 784 -> hidden -> outputs."""
+
+    def build(background: bool = True) -> nn.Module:
+        layers: list[nn.Module] = [Standardize(), nn.Flatten()]
+        sizes = [FRAME_SIZE * FRAME_SIZE, *hidden]
+        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs(background)))
+
+    return build
+
+
+# The registry: whatever stands here can be trained by name, and is served from its checkpoint alone.
+ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "cnn": DigitCNN,
+    "mlp": _perceptron(128, 64, dropout=0.2),
+    "dense": _perceptron(128),
+    "linear": _perceptron(),
+}
+
+
+def digit_score(logits: Tensor) -> Tensor:
+    """How much each of `logits` `[N, 10 or 11]` speaks for a digit, any digit: `[N]`, higher = more like one.
+
+    With a background class this is the log-odds of "digit" against "no digit"; without one, the negative free energy
+    (Liu et al. 2020, arXiv:2010.03759).
+    """
+    energy = torch.logsumexp(logits[:, :N_DIGITS], dim=1)
+    return energy - logits[:, N_DIGITS] if logits.shape[1] > N_DIGITS else energy
+
+
+def digit_probabilities(logits: Tensor, temperature: float) -> Tensor:
+    """Calibrated probability `[N, 10]` of each digit, given that it is one."""
+    return torch.softmax(logits[:, :N_DIGITS] / temperature, dim=1)
+
+
+class CheckpointError(Exception):
+    """The checkpoint file is missing, damaged or foreign; the message is one sentence that says which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained network, with all that is needed to serve it and to tell where it came from."""
+
+    architecture: str
+    arguments: dict[str, int | float | bool]
+    state_dict: dict[str, Tensor]
+    temperature: float = 1.0  # logits are divided by it before softmax (Guo et al. 2017, arXiv:1706.04599)
+    rejection_threshold: float = 0.0  # a digit_score below it means "not a digit"
+    preprocessing: int = PREPROCESSING_VERSION
+    metrics: dict[str, float] = field(default_factory=dict)
+    data: list[str] = field(default_factory=list)
+    seed: int = 0
+    torch_version: str = torch.__version__
+    commit: str = "unknown"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, as hex digits, over everything that decides an answer: the tensors and the values beside them."""
+        decisive = (self.architecture, self.arguments, self.temperature, self.rejection_threshold, self.preprocessing)
+        sha = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict.items()):
+            sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return sha.hexdigest()
+
+    @property
+    def id(self) -> str:
+        """The model's short name, shown by the page and every API answer."""
+        return self.digest[:12]
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained values, buffers not counted."""
+        return sum(parameter.numel() for parameter in self.build().parameters())
+
+    def build(self) -> nn.Module:
+        """The network with its weights, ready to predict."""
+        network = ARCHITECTURES[self.architecture](**self.arguments)
+        network.load_state_dict(self.state_dict)
+        return network.eval()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write `checkpoint` so that a crash at any moment leaves a whole file, the old or the new. Raises `OSError`."""
+    values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT_VERSION, "digest": checkpoint.digest, **values}, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read and verify a checkpoint. Raises `CheckpointError` for anything but a whole file of this format."""
+    content = _unpickle(_read(path), path)
+    expected = {item.name for item in fields(Checkpoint)} | {"format", "digest"}
+    if not isinstance(content, dict) or set(content) != expected:
+        raise CheckpointError(f"{path} is not a checkpoint of this project")
+    if content.pop("format") != FORMAT_VERSION:
+        raise CheckpointError(f"{path} has another format version than {FORMAT_VERSION}, which this program reads")
+    digest = content.pop("digest")
+    try:
+        checkpoint = Checkpoint(**content)
+        found = checkpoint.digest
+    except (TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: a value in it has the wrong type") from error
+    if found != digest:
+        raise CheckpointError(f"{path} is damaged: its content does not match its digest")
+    _verify(checkpoint, path)
+    return checkpoint
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+            raise CheckpointError(f"{path} is too large to be a checkpoint of this project")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no model file {path}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _unpickle(data: bytes, path: Path) -> Any:
+    try:
+        return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except Exception as error:  # a damaged pickle or zip raises whatever its bytes lead to
+        raise CheckpointError(f"{path} is damaged, or no PyTorch file at all") from error
+
+
+def _verify(checkpoint: Checkpoint, path: Path) -> None:
+    if checkpoint.preprocessing != PREPROCESSING_VERSION:
+        raise CheckpointError(
+            f"{path} was trained on frames of version {checkpoint.preprocessing}, "
+            f"and this program makes version {PREPROCESSING_VERSION}"
+        )
+    if checkpoint.architecture not in ARCHITECTURES:
+        raise CheckpointError(f"{path} holds a network {checkpoint.architecture!r}, which this program does not know")
+    if not all(torch.isfinite(tensor).all() for tensor in checkpoint.state_dict.values()):
+        raise CheckpointError(f"{path} is damaged: a weight is not a finite number")
+    if not (math.isfinite(checkpoint.rejection_threshold) and 0 < checkpoint.temperature < math.inf):
+        raise CheckpointError(f"{path} is damaged: its temperature or rejection threshold makes no sense")
+    try:
+        checkpoint.build()
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: its weights do not fit its architecture") from error

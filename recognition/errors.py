@@ -1,0 +1,49 @@
+"""What can be wrong with an input.
+
+    InputError
+    ├── BlankInput              nothing is drawn or written
+    ├── InvalidStrokes          not a drawing: wrong shape, count or numbers
+    └── PictureError
+        ├── UnsupportedPicture  not one of the accepted file formats
+        ├── UndecodablePicture  an accepted format, but damaged
+        └── PictureTooLarge     more pixels than the limit
+
+Each message is a sentence for the person who sent the input: what is wrong, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """The input cannot be read as a digit. `str(error)` may be shown to whoever sent it."""
+
+
+class BlankInput(InputError):
+    """The input holds no ink."""
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing to read: the input is blank. Write a digit first.")
+
+
+class InvalidStrokes(InputError):
+    """The strokes are not a list of lists of points within the limits; `pointer` is the JSON pointer to the culprit."""
+
+    def __init__(self, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class PictureError(InputError):
+    """The bytes cannot be used as a picture."""
+
+
+class UnsupportedPicture(PictureError):
+    """The bytes are not in one of the accepted formats."""
+
+
+class UndecodablePicture(PictureError):
+    """The bytes claim an accepted format, but do not decode."""
+
+
+class PictureTooLarge(PictureError):
+    """The picture has more pixels than the limit."""

@@ -1,0 +1,124 @@
+"""The front door of recognition: a drawing or a picture goes in, a prediction comes out.
+
+    recognizer = Recognizer.load(Path("mnist_model.pth"))
+    prediction = recognizer.predict_strokes([[[100, 20], [101, 60], [99, 180]]])
+    print(prediction.digit, prediction.confidence)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from config import Limits
+from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint
+from recognition.errors import InputError
+from recognition.ink import draw, validate_strokes
+from recognition.normalize import normalize
+from recognition.picture import decode_picture
+
+Frame = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network answers to one digit."""
+
+    probabilities: tuple[float, ...]  # of the digits 0 to 9, calibrated, given that the input is a digit
+    digit_score: float  # higher = more like a digit
+    is_digit: bool  # digit_score reaches the checkpoint's threshold
+    frame: Frame  # [28, 28] in 0..1, what the network saw
+
+    @property
+    def digit(self) -> int:
+        """The likeliest digit, also where `is_digit` is false."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """Probability of `digit`, 0 to 1."""
+        return self.probabilities[self.digit]
+
+    def top(self, k: int = 3) -> list[tuple[int, float]]:
+        """The `k` likeliest digits with their probabilities, likeliest first."""
+        return sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])[:k]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of the network that answers."""
+
+    id: str
+    architecture: str
+    parameters: int
+    preprocessing: int
+    data: tuple[str, ...]
+    metrics: Mapping[str, float]
+
+
+class Recognizer:
+    """Reads digits with one network. Safe to share between threads."""
+
+    def __init__(self, checkpoint: Checkpoint, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.info = ModelInfo(
+            id=checkpoint.id,
+            architecture=checkpoint.architecture,
+            parameters=checkpoint.n_parameters,
+            preprocessing=checkpoint.preprocessing,
+            data=tuple(checkpoint.data),
+            metrics=dict(checkpoint.metrics),
+        )
+        self._network = checkpoint.build()
+        self._temperature = checkpoint.temperature
+        self._threshold = checkpoint.rejection_threshold
+        # A decoded picture takes up to 200 MB, so only a few may be in memory at a time.
+        self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
+
+    @classmethod
+    def load(cls, path: Path, limits: Limits | None = None) -> Recognizer:
+        """A recognizer with the network of a checkpoint file. Raises `model.CheckpointError`."""
+        return cls(load_checkpoint(path), limits)
+
+    def predict_strokes(self, strokes: object) -> Prediction:
+        """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
+        return self.predict_frames([draw(validate_strokes(strokes, self.limits))])[0]
+
+    def predict_picture(self, data: bytes) -> Prediction:
+        """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
+        return self.predict_frames([self._frame(data)])[0]
+
+    def predict_pictures(self, files: Sequence[bytes]) -> list[Prediction | InputError]:
+        """Read many picture files in one pass of the network; a bad one gets its error, in its place."""
+        frames = [self._frame_or_error(data) for data in files]
+        predictions = iter(self.predict_frames([frame for frame in frames if not isinstance(frame, InputError)]))
+        return [frame if isinstance(frame, InputError) else next(predictions) for frame in frames]
+
+    def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
+        """Read frames `[28, 28]` as they are."""
+        if not frames:
+            return []
+        with torch.inference_mode():
+            logits = self._network(torch.from_numpy(np.stack(frames)))
+            probabilities = digit_probabilities(logits, self._temperature).tolist()
+            scores = digit_score(logits).tolist()
+        return [
+            Prediction(tuple(p), score, score >= self._threshold, frame)
+            for p, score, frame in zip(probabilities, scores, frames, strict=True)
+        ]
+
+    def _frame(self, data: bytes) -> Frame:
+        with self._decoding:
+            return normalize(decode_picture(data, self.limits))
+
+    def _frame_or_error(self, data: bytes) -> Frame | InputError:
+        try:
+            return self._frame(data)
+        except InputError as error:
+            return error

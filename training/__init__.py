@@ -1,0 +1,1 @@
+"""Data in, trained network out. Knows nothing of HTTP."""

@@ -1,0 +1,1 @@
+"""The HTTP faces of recognition: pages for people, an API for programs."""
