@@ -22,6 +22,7 @@ from recognition.errors import InputError
 from recognition.ink import draw, validate_strokes
 from recognition.normalize import normalize
 from recognition.picture import decode_picture
+from recognition.preview import picture_png
 
 Frame = NDArray[np.float32]
 
@@ -99,6 +100,11 @@ class Recognizer:
         frames = [self._frame_or_error(data) for data in files]
         predictions = iter(self.predict_frames([frame for frame in frames if not isinstance(frame, InputError)]))
         return [frame if isinstance(frame, InputError) else next(predictions) for frame in frames]
+
+    def preview(self, data: bytes) -> bytes:
+        """The picture of a picture file as a small grey PNG file, for a page to show. Raises `PictureError`."""
+        with self._decoding:
+            return picture_png(decode_picture(data, self.limits))
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
         """Read frames `[28, 28]` as they are."""

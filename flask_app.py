@@ -1,0 +1,81 @@
+"""The web app: a page on which a digit is drawn or uploaded, and the API behind it.
+
+    python flask_app.py                                      # for development, on http://127.0.0.1:5000
+    gunicorn -c gunicorn.conf.py "flask_app:create_app()"    # for everyone else
+
+Exit status 2, with one sentence on standard error, where a setting, the checkpoint file or the port does not allow it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+
+from flask import Flask
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from config import Settings, SettingsError
+from model import CheckpointError
+from web import operations, problems, security
+from web.api import api
+from web.pages import pages
+
+
+def create_app(settings: Settings | None = None, *, load_model: bool = True) -> Flask:
+    """The app, ready to serve. Raises `SettingsError`, and `CheckpointError` unless the model is loaded later."""
+    settings = settings or Settings.load()
+    app = Flask(__name__)
+    app.extensions["settings"] = settings
+    app.testing = settings.env == "test"
+    app.logger.setLevel(settings.log_level.upper())
+    for room in (operations, problems):
+        room.init_app(app)
+    security.init_app(app, settings)
+    app.register_blueprint(pages)
+    app.register_blueprint(api)
+    if load_model:
+        operations.load_model(app)
+    return app
+
+
+def main() -> int:
+    """Serve the app until interrupted. 2 where it cannot start, with one sentence that says why."""
+    try:
+        settings = Settings.load()
+        server = _listen(create_app(settings), settings)
+    except SettingsError as error:
+        return _stop(str(error))
+    except CheckpointError as error:
+        return _stop(f"{error}; train a new one with: python train_model.py")
+    except OSError as error:
+        return _stop(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+    logging.getLogger("werkzeug").setLevel(settings.log_level.upper())
+    print(f"Digits on {_url(server)} (development server, stop it with Ctrl+C)", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _listen(app: Flask, settings: Settings) -> BaseWSGIServer:
+    # Werkzeug ends the process itself where a port is taken; a socket that is bound before raises OSError instead.
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.create_server((settings.host, settings.port), family=family) as listening:
+        return make_server(settings.host, settings.port, app, threaded=True, fd=os.dup(listening.fileno()))
+
+
+def _url(server: BaseWSGIServer) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+def _stop(reason: str) -> int:
+    print(f"flask_app.py: {reason}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

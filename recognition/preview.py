@@ -1,0 +1,39 @@
+"""Pictures and frames as small PNG files that a page can show."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_PREVIEW_SIDE = 560  # twice the side of the page's canvas, for dense screens
+
+
+def frame_png(frame: NDArray[np.float32]) -> bytes:
+    """A frame `[28, 28]` as it is: 0 (paper) is black, 1 (ink) is white."""
+    return _png(_grey(frame))
+
+
+def picture_png(picture: NDArray[np.float32]) -> bytes:
+    """A picture `[H, W]`, 0 = white, 1 = black, as it looks on paper, no larger than a page shows it."""
+    image = _grey(1 - picture)
+    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    return _png(image)
+
+
+def png_data_url(png: bytes) -> str:
+    """`png` as a URL that holds the whole file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _grey(values: NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8))
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

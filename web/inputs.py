@@ -1,0 +1,134 @@
+"""A request's body to what it carries: strokes, or the bytes of a picture. Nothing here decodes a picture."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any, NoReturn
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from recognition import Prediction, Recognizer, UnsupportedPicture
+from web.operations import current_settings
+from web.problems import InvalidRequest, MalformedJson
+
+MAX_JSON_DEPTH = 8
+_DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>[^,]*),")
+
+
+class Drawing(BaseModel):
+    """The JSON body of a prediction: a drawing, or a picture as text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Checked in detail by recognition, which knows the limits.
+    strokes: Any = Field(None, description="list of strokes, each a list of points [x, y], y down, in any unit")
+    image_base64: str | None = Field(None, description="a picture file in base64, bare or as a data URL")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Drawing:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("Send exactly one of strokes and image_base64.")
+        return self
+
+
+def predict_request(recognizer: Recognizer) -> Prediction:
+    """What `recognizer` answers to the drawing or picture in the request, in any of its three forms."""
+    request.max_content_length = current_settings().limits.max_body_bytes
+    if request.mimetype == "multipart/form-data":
+        return recognizer.predict_picture(uploaded_picture())
+    drawing = _drawing()
+    if drawing.image_base64 is not None:
+        return recognizer.predict_picture(_decode_base64(drawing.image_base64))
+    return recognizer.predict_strokes(drawing.strokes)
+
+
+def uploaded_picture() -> bytes:
+    """The bytes of the form's file `image`. Raises `InvalidRequest` where none was sent."""
+    request.max_content_length = current_settings().limits.max_body_bytes
+    file = request.files.get("image")
+    # A form sent with no file chosen has a part without a name.
+    if file is None or not (file.filename or file.content_length):
+        raise InvalidRequest("No picture was sent. Choose one first.", [("/image", "A picture file is missing.")])
+    data: bytes = file.read()
+    return data
+
+
+def strict_json(body: bytes) -> object:
+    """Parse JSON as its standard has it: UTF-8, no NaN or Infinity, no name twice. Raises `MalformedJson`."""
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+    except UnicodeDecodeError as error:
+        raise MalformedJson("The body is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise MalformedJson(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:  # Python refuses to read integers of more than 4,300 digits
+        raise MalformedJson("The body holds a number of too many digits.") from error
+    _refuse_depth(value)
+    return value
+
+
+def _drawing() -> Drawing:
+    if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+        raise UnsupportedMediaType("Send application/json in UTF-8, or multipart/form-data with a file named image.")
+    body = request.get_data(cache=False)
+    limits = current_settings().limits
+    if len(body) > limits.max_plain_body_bytes and b'"image_base64"' not in body:
+        raise RequestEntityTooLarge
+    try:
+        return Drawing.model_validate(strict_json(body))
+    except ValidationError as error:
+        errors = [
+            ("".join(f"/{part}" for part in e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()
+        ]
+        raise InvalidRequest(errors[0][1], errors) from error
+
+
+def _decode_base64(text: str) -> bytes:
+    match = _DATA_URL.match(text)
+    if match:
+        if not match["type"].startswith("image/"):
+            raise UnsupportedPicture("The data URL does not hold a picture.")
+        if not match["parameters"].endswith(";base64"):
+            _refuse_base64()
+        text = text[match.end() :]
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        _refuse_base64()
+
+
+def _refuse_base64() -> NoReturn:
+    raise InvalidRequest("image_base64 is not base64.", [("/image_base64", "This is not base64.")])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedJson(f"The body is not JSON: {name} is no number there.")
+
+
+def _unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise MalformedJson("The body has an object with the same name twice.")
+    return value
+
+
+def _refuse_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [child for node in level if isinstance(node, (list, dict)) for child in _children(node)]
+    if any(isinstance(node, (list, dict)) for node in level):
+        raise _too_deep()
+
+
+def _children(node: list[object] | dict[str, object]) -> list[object]:
+    return node if isinstance(node, list) else list(node.values())
+
+
+def _too_deep() -> MalformedJson:
+    return MalformedJson(f"The body is nested deeper than {MAX_JSON_DEPTH} levels.")

@@ -1,0 +1,57 @@
+"""What whoever runs the app needs: the model loaded and warm, and a name for every request."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from flask import Flask, Response, current_app, g, request
+
+from config import Settings
+from recognition import Recognizer
+from web.problems import NotReady
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Any drawing will do: the first pass of a network is many times slower than the next ones.
+_WARM_UP = [[[0, 0], [10, 0], [4, 20]]]
+
+
+def init_app(app: Flask) -> None:
+    """Give every request an id, taken from `X-Request-ID` where the client sends a sane one."""
+    app.before_request(_name_request)
+    app.after_request(_show_request_id)
+
+
+def load_model(app: Flask) -> None:
+    """Load, verify and warm up the model that `app` answers with. Raises `model.CheckpointError`.
+
+    Under gunicorn this is called in each worker, because torch does not survive a fork once it has run.
+    """
+    settings: Settings = app.extensions["settings"]
+    recognizer = Recognizer.load(settings.model_path, settings.limits)
+    recognizer.predict_strokes(_WARM_UP)
+    app.extensions["recognizer"] = recognizer
+
+
+def current_settings() -> Settings:
+    """The settings of the app that handles this request."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+def current_recognizer() -> Recognizer:
+    """The loaded model. Raises `NotReady` before `load_model` has ended."""
+    recognizer: Recognizer | None = current_app.extensions.get("recognizer")
+    if recognizer is None:
+        raise NotReady
+    return recognizer
+
+
+def _name_request() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _show_request_id(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    return response

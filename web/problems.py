@@ -1,0 +1,161 @@
+"""Everything that can go wrong with a request, and what its sender gets for it: one table, one renderer.
+
+Paths under /api/ get `application/problem+json` (RFC 9457) with a stable `type`, all others an HTML page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from flask import Flask, Response, current_app, g, json, render_template, request
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    UnprocessableEntity,
+    UnsupportedMediaType,
+)
+
+from recognition import (
+    BlankInput,
+    InputError,
+    InvalidStrokes,
+    PictureTooLarge,
+    UndecodablePicture,
+    UnsupportedPicture,
+)
+
+
+class MalformedJson(BadRequest):
+    """The body is not the JSON that this server reads; the description says why."""
+
+
+class InvalidRequest(UnprocessableEntity):
+    """The request is well formed, but a field is missing, unknown or of the wrong kind."""
+
+    def __init__(self, description: str, errors: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(description)
+        self.errors = errors  # JSON pointer into the body, and what is wrong there
+
+
+class CrossSiteRequest(Forbidden):
+    """Another site's page made the browser send this request."""
+
+    description = "Requests from pages of other sites are refused."
+
+
+class NotReady(ServiceUnavailable):
+    """The model is not loaded yet."""
+
+    description = "The model is still being loaded. Try again in a moment."
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one sort of problem is answered. Without `detail`, the exception's own words are shown."""
+
+    status: int
+    type: str
+    title: str
+    detail: str | None = None
+
+
+KINDS: Mapping[type[Exception], Kind] = {
+    BlankInput: Kind(422, "blank", "Nothing to read"),
+    InvalidStrokes: Kind(422, "invalid-strokes", "Not a drawing"),
+    UnsupportedPicture: Kind(415, "unsupported-picture", "Not a picture of a supported format"),
+    UndecodablePicture: Kind(422, "undecodable-picture", "Damaged picture"),
+    PictureTooLarge: Kind(413, "picture-too-large", "Too many pixels"),
+    MalformedJson: Kind(400, "malformed-json", "Malformed JSON"),
+    InvalidRequest: Kind(422, "invalid-request", "Invalid request"),
+    CrossSiteRequest: Kind(403, "cross-site", "Cross-site request"),
+    NotReady: Kind(503, "not-ready", "Not ready"),
+    NotFound: Kind(404, "not-found", "Not found", "There is nothing at this address."),
+    MethodNotAllowed: Kind(
+        405,
+        "method-not-allowed",
+        "Method not allowed",
+        "This address does not take that method; Allow names those it does.",
+    ),
+    RequestEntityTooLarge: Kind(413, "body-too-large", "Request too large"),
+    UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
+    InternalServerError: Kind(
+        500, "internal", "Internal error", "Something went wrong on the server. It has been logged; please try again."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that went wrong, ready to be shown."""
+
+    status: int
+    type: str
+    title: str
+    detail: str
+    errors: Sequence[tuple[str, str]] = ()
+
+
+def init_app(app: Flask) -> None:
+    """Answer every exception of `app` from the table."""
+    app.register_error_handler(Exception, _answer)
+
+
+def describe(error: Exception) -> Problem:
+    """The problem that `error` is to the sender; whatever the table does not know is an internal error."""
+    kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
+    if kind is None:
+        kind = _http_kind(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
+    own_words = getattr(error, "description", None) or str(error)
+    return Problem(kind.status, kind.type, kind.title, kind.detail or own_words, _errors(error))
+
+
+def _http_kind(error: HTTPException) -> Kind:
+    status = HTTPStatus(error.code or 500)
+    return Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+
+
+def _errors(error: Exception) -> Sequence[tuple[str, str]]:
+    if isinstance(error, InvalidStrokes):
+        return [("/strokes" + error.pointer, str(error))]
+    return error.errors if isinstance(error, InvalidRequest) else ()
+
+
+def _answer(error: Exception) -> Response:
+    if not isinstance(error, (HTTPException, InputError)):
+        current_app.logger.exception("request %s failed", g.get("request_id"), exc_info=error)
+    problem = describe(error)
+    answer = _as_json(problem) if request.path.startswith("/api/") else _as_page(problem)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = "1"
+    return answer
+
+
+def _as_json(problem: Problem) -> Response:
+    body: dict[str, object] = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": g.get("request_id"),
+    }
+    if problem.errors:
+        body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in problem.errors]
+    return Response(json.dumps(body), status=problem.status, content_type="application/problem+json")
+
+
+def _as_page(problem: Problem) -> Response:
+    # The upload form is answered with itself, so that another picture can be chosen at once.
+    template = "page.html" if request.method == "POST" else "error.html"
+    return Response(
+        render_template(template, problem=problem), status=problem.status, content_type="text/html; charset=utf-8"
+    )
