@@ -20,9 +20,9 @@ from recognition.normalize import INK_SIZE, Frame, centre_of_mass
 
 Stroke = NDArray[np.float64]  # [n, 2], x and y
 
-# Mean stroke width of the MNIST training pictures is 2.6 px with their grey rims (distance transform); a pen of this
-# width, drawn anti-aliased, measures the same.
-PEN_WIDTH = 2.4
+# Median stroke width of the MNIST training pictures is 2.5 px by the distance transform; a line that OpenCV draws at this
+# width, anti-aliased, measures the same.
+PEN_WIDTH = 2.0
 # The drawing is made this many times larger than the frame and averaged down.
 _OVERSAMPLING = 4
 # OpenCV takes coordinates as integers of this many binary places; 16 is the most that it allows.

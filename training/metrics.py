@@ -1,0 +1,71 @@
+"""How good predictions are: loss, accuracy, calibration, rejection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model import N_DIGITS, digit_probabilities, digit_score
+from training.data import Digits
+
+N_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Figures over a set of digits."""
+
+    loss: float  # mean negative log-likelihood of the right digit, nats
+    accuracy: float  # 0 to 1
+    errors: int
+    ece: float  # expected calibration error of the confidence, 0 to 1
+
+
+@torch.no_grad()
+def predict_logits(network: nn.Module, digits: Digits, batch_size: int = 1000) -> Tensor:
+    """Logits `[N, 10 or 11]` of a network in evaluation mode, on the CPU."""
+    network.eval()
+    return torch.cat([network(frames / 255).float().cpu() for frames in digits.frames.split(batch_size)])
+
+
+def score(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Scores:
+    """Compare logits `[N, 10 or 11]` with labels `[N]`."""
+    labels = labels.cpu()
+    probabilities = digit_probabilities(logits, temperature)
+    right = probabilities.argmax(1) == labels
+    return Scores(
+        loss=F.nll_loss(probabilities.clamp(min=1e-12).log(), labels).item(),
+        accuracy=right.float().mean().item(),
+        errors=int((~right).sum()),
+        ece=expected_calibration_error(probabilities.amax(1), right),
+    )
+
+
+def expected_calibration_error(confidence: Tensor, right: Tensor, n_bins: int = N_BINS) -> float:
+    """Mean gap between confidence and accuracy over equal bins of confidence (Guo et al. 2017, arXiv:1706.04599)."""
+    bins = (confidence * n_bins).long().clamp(max=n_bins - 1)
+    gap = torch.zeros(n_bins).index_add(0, bins, right.float() - confidence)
+    return float(gap.abs().sum() / len(confidence))
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature that gives the digits' logits `[N, 10 or 11]` the least negative log-likelihood."""
+    log_temperature = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits[:, :N_DIGITS] / log_temperature.exp(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return float(log_temperature.exp())
+
+
+def rejection_threshold(logits: Tensor, refused: float = 0.01) -> float:
+    """The digit score below which a share `refused` of these true digits falls."""
+    return float(torch.quantile(digit_score(logits), refused))

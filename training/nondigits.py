@@ -1,0 +1,215 @@
+"""Things that are no digit, made here: what the background class is trained on.
+
+Scribbles, glyphs of random strokes, shapes, dots and dashes are drawn with recognition.ink, so they come through the
+same eye as a drawing on the page. Pieces and rows of digits are cut from the batch, textures are computed. No real
+letter, sign or script is among them: those families are kept for measuring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model import FRAME_SIZE
+from recognition.ink import Stroke, draw
+
+Strokes = list[Stroke]
+
+
+def make_drawings(count: int, seed: int) -> Tensor:
+    """Drawings that are no digits, as frames uint8 `[count, 28, 28]`."""
+    random = np.random.default_rng(seed)
+    kinds: list[Callable[[Generator], Strokes]] = [scribble, glyph, glyph, glyph, shape, marks]
+    drawings = [draw(kinds[index % len(kinds)](random)) for index in range(count)]
+    return torch.from_numpy(np.round(np.stack(drawings) * 255).astype(np.uint8))
+
+
+def scribble(random: Generator) -> Strokes:
+    """A pen that wanders with inertia: coils, zigzags, hatching."""
+    n = int(random.integers(40, 220))
+    turn = random.normal(0, random.uniform(0.15, 0.9), n) + random.normal(0, 0.35)
+    if random.random() < 0.4:  # hatching: to and fro along one direction, drifting across it
+        t = np.linspace(0, random.uniform(3, 12) * 2 * math.pi, n)
+        line = np.stack([np.sin(t) * 10, t * random.uniform(0.1, 1.2)], axis=1) + random.normal(0, 0.6, (n, 2))
+        return [line @ _rotation(random.uniform(0, math.pi))]
+    heading = np.cumsum(turn)
+    return [np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0)]
+
+
+def glyph(random: Generator) -> Strokes:
+    """A character of no alphabet: three to six strokes between the points of a lattice, some of them bowed."""
+    n_strokes = int(random.integers(3, 7))
+    lattice = np.stack(np.meshgrid([0, 5, 10], [0, 4, 8, 12]), axis=-1).reshape(-1, 2).astype(float)
+    # One stroke starts where an earlier one touched the lattice, more often than not, as in real characters.
+    touched = [lattice[random.integers(len(lattice))]]
+    strokes = []
+    for _ in range(n_strokes):
+        start = touched[random.integers(len(touched))] if random.random() < 0.7 else lattice[random.integers(12)]
+        end = lattice[random.integers(len(lattice))]
+        strokes.append(_bowed(start, end, random))
+        touched.append(end)
+    width, height = np.ptp(np.concatenate(strokes), axis=0)
+    if width < 0.35 * height:  # all strokes fell on one line: that is a 1
+        return glyph(random)
+    slant = np.array([[1, 0], [random.normal(0, 0.2), 1]])
+    return [(stroke + random.normal(0, 0.12, stroke.shape)) @ slant for stroke in strokes]
+
+
+def _bowed(start: NDArray[np.float64], end: NDArray[np.float64], random: Generator) -> Stroke:
+    """A straight line or an arc from `start` to `end`; a loop where they coincide."""
+    t = np.linspace(0, 1, 14)[:, None]
+    if np.allclose(start, end):
+        radius = random.uniform(1.5, 3)
+        angle = 2 * math.pi * t * random.uniform(0.6, 1.0)
+        return start + radius * np.hstack([np.cos(angle) - 1, np.sin(angle)])
+    line = start + (end - start) * t
+    normal = np.array([start[1] - end[1], end[0] - start[0]])
+    bow = random.choice([0.0, 0.0, -0.45, 0.45, -0.7, 0.7])
+    return line + normal * bow * np.sin(math.pi * t)
+
+
+def shape(random: Generator) -> Strokes:
+    """Polygons, stars, crosses, arrows, hearts, waves, houses: what people doodle."""
+    kinds = [_polygon, _star, _cross, _arrow, _heart, _wave, _spiral, _house, _face, _grid]
+    strokes = kinds[random.integers(len(kinds))](random)
+    jitter = random.uniform(0, 0.25)
+    bend = np.array([[random.uniform(0.6, 1.4), random.normal(0, 0.2)], [random.normal(0, 0.2), 1]])
+    return [(stroke + random.normal(0, jitter, stroke.shape)) @ bend for stroke in strokes]
+
+
+def _polygon(random: Generator) -> Strokes:
+    n = int(random.integers(3, 7))
+    angle = np.linspace(0, 2 * math.pi, n + 1) + random.uniform(0, 2 * math.pi)
+    corners = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 10
+    return [_straight(corners)]
+
+
+def _star(random: Generator) -> Strokes:
+    n = int(random.integers(4, 8))
+    angle = np.linspace(0, 2 * math.pi, 2 * n + 1)
+    radius = np.where(np.arange(2 * n + 1) % 2, random.uniform(3, 5), 10)
+    if random.random() < 0.5:
+        return [np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None]]
+    rays = angle[: n * 2 : 2]
+    return [np.array([[0, 0], [10 * math.cos(a), 10 * math.sin(a)]]) for a in rays]
+
+
+def _cross(random: Generator) -> Strokes:
+    turn = random.uniform(-0.3, 0.3) + random.choice([0, math.pi / 4])
+    bars = [np.array([[-10.0, 0], [10, 0]]), np.array([[0.0, -10], [0, 10]])]
+    extra = [np.array([[-7.0, -7], [7, 7]]), np.array([[-7.0, 7], [7, -7]])] if random.random() < 0.3 else []
+    return [bar @ _rotation(turn) for bar in [*bars, *extra]]
+
+
+def _arrow(random: Generator) -> Strokes:
+    shaft = np.array([[-10.0, 0], [10, 0]])
+    size = random.uniform(3, 7)
+    head = np.array([[10 - size, -size], [10, 0], [10 - size, size]])
+    # Pointing up or down an arrow may be read as a 1; sideways it is none.
+    return [part @ _rotation(random.choice([0, math.pi]) + random.normal(0, 0.4)) for part in (shaft, head)]
+
+
+def _heart(random: Generator) -> Strokes:
+    t = np.linspace(0, 2 * math.pi, 40)
+    x = 16 * np.sin(t) ** 3
+    y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
+    return [np.stack([x, y], axis=1) * random.uniform(0.8, 1.2)]
+
+
+def _wave(random: Generator) -> Strokes:
+    t = np.linspace(0, random.uniform(1.2, 4) * 2 * math.pi, 50)
+    line = np.stack([t * 2, np.sin(t) * random.uniform(1, 5)], axis=1)
+    return [line @ _rotation(random.normal(0, 0.3))]
+
+
+def _spiral(random: Generator) -> Strokes:
+    t = np.linspace(0, random.uniform(2.2, 5) * 2 * math.pi, 90)
+    return [np.stack([t * np.cos(t), t * np.sin(t)], axis=1) * random.choice([-1, 1], 2)]
+
+
+def _house(random: Generator) -> Strokes:
+    roof = random.uniform(3, 8)
+    walls = _straight(np.array([[0, 0], [10, 0], [10, 10], [0, 10], [0, 0.0]]))
+    return [walls, np.array([[0, 0], [5, -roof], [10, 0]])]
+
+
+def _face(random: Generator) -> Strokes:
+    t = np.linspace(0, 2 * math.pi, 40)
+    ring = np.stack([np.cos(t), np.sin(t)], axis=1)
+    mouth = ring[: 1 + 20] * [5, random.choice([-1, 1]) * 4] + [0, 3]
+    return [ring * 10, ring * 0.8 + [-4, -3], ring * 0.8 + [4, -3], mouth]
+
+
+def _grid(random: Generator) -> Strokes:
+    n = int(random.integers(2, 5))
+    places = np.linspace(0, 10, n)
+    rows = [np.array([[0, place], [10, place]]) for place in places]
+    return [*rows, *(row[:, ::-1] for row in rows)]
+
+
+def marks(random: Generator) -> Strokes:
+    """One to four dots or dashes, as in punctuation; a single upright dash is a 1, so none is made."""
+    n = int(random.integers(1, 5))
+    if n == 1:
+        angle = random.uniform(-1, 1) * math.radians(30)
+        length = random.choice([0.0, 1.0, 10.0])
+        return [np.array([[0.0, 0.0], [math.cos(angle), math.sin(angle)]]) * length]
+    gap = random.uniform(2, 8)
+    direction = random.uniform(0, math.pi)
+    dash = np.array([[0.0, 0.0], [random.normal(0, 1.5), random.normal(0, 1.5)]]) * random.choice([0.0, 1.0])
+    step = np.array([math.cos(direction), math.sin(direction)]) * gap
+    return [dash + step * index + random.normal(0, 0.3, 2) for index in range(n)]
+
+
+def _straight(corners: NDArray[np.float64]) -> Stroke:
+    """The polygon through `corners` with points close enough that smoothing keeps its corners."""
+    t = np.linspace(0, 1, 10, endpoint=False)[:, None]
+    sides = [a + (b - a) * t for a, b in zip(corners, corners[1:], strict=False)]
+    return np.vstack([*sides, corners[-1:]])
+
+
+def _rotation(angle: float) -> NDArray[np.float64]:
+    return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+
+
+def rows_of_digits(frames: Tensor) -> Tensor:
+    """Two or three digits side by side, shrunk to one frame: `[N, 28, 28]` from digits `[N, 28, 28]`."""
+    middle = frames[:, :, 4:24].float()
+    pair = torch.cat([middle, middle.roll(1, dims=0)], dim=2)
+    triple = torch.cat([pair, middle.roll(2, dims=0)], dim=2)
+    half = len(frames) * 2 // 3
+    return torch.cat([_fit_wide(pair[:half]), _fit_wide(triple[half:])])
+
+
+def _fit_wide(row: Tensor) -> Tensor:
+    height = round(FRAME_SIZE * FRAME_SIZE / row.shape[2])
+    small = F.interpolate(row.unsqueeze(1), size=(height, FRAME_SIZE), mode="bilinear", antialias=True).squeeze(1)
+    above = (FRAME_SIZE - height) // 2
+    return F.pad(small, (0, 0, above, FRAME_SIZE - height - above))
+
+
+def middles_of_digits(frames: Tensor) -> Tensor:
+    """The middle third of digits that cannot be told from it: `[N, 28, 28]`. Meant for 0, 3 and 8 alone: of a 1, 4 or
+    7 it would be a 1."""
+    middles = torch.zeros_like(frames)
+    middles[:, 10:18] = frames[:, 10:18]
+    return middles
+
+
+def textures(count: int, device: torch.device) -> Tensor:
+    """Noise, blots, stripes and gradients, as photographs of no writing leave them: `[count, 28, 28]`."""
+    fine = torch.rand(count, 1, FRAME_SIZE, FRAME_SIZE, device=device)
+    size = int(torch.randint(3, 12, ()))
+    coarse = F.interpolate(torch.rand(count, 1, size, size, device=device), size=(FRAME_SIZE, FRAME_SIZE), mode="bicubic")
+    sparse = (fine < torch.rand(count, 1, 1, 1, device=device) * 0.3).float()
+    blots = ((coarse - torch.empty(count, 1, 1, 1, device=device).uniform_(0.3, 0.8)) * 6).clamp(0, 1)
+    kind = torch.randint(0, 5, (count, 1, 1, 1), device=device)
+    picture = torch.where(kind == 0, fine, torch.where(kind == 1, coarse, torch.where(kind == 2, sparse, blots)))
+    return picture.squeeze(1).clamp(0, 1)
