@@ -47,6 +47,12 @@ def current_recognizer() -> Recognizer:
     return recognizer
 
 
+def current_model_id() -> str | None:
+    """Id of the loaded model; none before it is loaded."""
+    recognizer: Recognizer | None = current_app.extensions.get("recognizer")
+    return recognizer.info.id if recognizer else None
+
+
 def _name_request() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

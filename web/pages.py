@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from recognition import Prediction
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_picture
-from web.operations import current_recognizer
+from web.operations import current_model_id, current_recognizer, current_settings
+
+# From this confidence on the page says "this is a 7", below it "probably 7, or 1".
+SURE = 0.9
 
 pages = Blueprint("pages", __name__)
 
@@ -29,3 +33,23 @@ def read_upload() -> str:
         picture=png_data_url(recognizer.preview(data)),
         frame=png_data_url(frame_png(prediction.frame)),
     )
+
+
+@pages.app_context_processor
+def _page_facts() -> dict[str, object]:
+    return {"limits": current_settings().limits, "model_id": current_model_id(), "sure": SURE, "certainty": certainty}
+
+
+def certainty(prediction: Prediction) -> str:
+    """Name of the phrase that words `prediction`, as `static/answer.js` chooses it too."""
+    if not prediction.is_digit:
+        return "foreign"
+    return "sure" if prediction.confidence >= SURE else "unsure"
+
+
+@pages.app_template_filter()
+def percent(share: float) -> str:
+    """A probability as text. No answer is certain, so none is shown as 100%."""
+    if share > 0.999:
+        return ">99.9%"
+    return f"{share:.1%}" if share >= 0.001 else "<0.1%"

@@ -6,6 +6,7 @@ Paths under /api/ get `application/problem+json` (RFC 9457) with a stable `type`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -54,7 +55,12 @@ class CrossSiteRequest(Forbidden):
 class NotReady(ServiceUnavailable):
     """The model is not loaded yet."""
 
-    description = "The model is still being loaded. Try again in a moment."
+    def __init__(self) -> None:
+        super().__init__("The model is still being loaded. Try again in a moment.", retry_after=1)
+
+
+# A larger body than this is cut off, whatever becomes of the answer.
+_DRAINED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,12 @@ KINDS: Mapping[type[Exception], Kind] = {
         "Method not allowed",
         "This address does not take that method; Allow names those it does.",
     ),
-    RequestEntityTooLarge: Kind(413, "body-too-large", "Request too large"),
+    RequestEntityTooLarge: Kind(
+        413,
+        "body-too-large",
+        "Too large",
+        "The request is larger than this server takes. Send a smaller picture or drawing.",
+    ),
     UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
     InternalServerError: Kind(
         500, "internal", "Internal error", "Something went wrong on the server. It has been logged; please try again."
@@ -130,14 +141,21 @@ def _errors(error: Exception) -> Sequence[tuple[str, str]]:
 
 def _answer(error: Exception) -> Response:
     if not isinstance(error, (HTTPException, InputError)):
-        current_app.logger.exception("request %s failed", g.get("request_id"), exc_info=error)
+        current_app.logger.error("request %s failed", g.get("request_id"), exc_info=error)
+    _drain()
     problem = describe(error)
     answer = _as_json(problem) if request.path.startswith("/api/") else _as_page(problem)
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        answer.headers["Retry-After"] = "1"
+    if isinstance(error, HTTPException):  # Allow, Retry-After
+        answer.headers.update((name, value) for name, value in error.get_headers() if name != "Content-Type")
     return answer
+
+
+def _drain() -> None:
+    """Read what is left of a refused body: hanging up on a client that still sends would cost it the answer."""
+    request.max_content_length = _DRAINED_BYTES
+    with suppress(HTTPException):
+        while request.stream.read(2**16):
+            pass
 
 
 def _as_json(problem: Problem) -> Response:
@@ -155,7 +173,7 @@ def _as_json(problem: Problem) -> Response:
 
 def _as_page(problem: Problem) -> Response:
     # The upload form is answered with itself, so that another picture can be chosen at once.
-    template = "page.html" if request.method == "POST" else "error.html"
+    template = "page.html" if request.endpoint == "pages.read_upload" else "error.html"
     return Response(
         render_template(template, problem=problem), status=problem.status, content_type="text/html; charset=utf-8"
     )

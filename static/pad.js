@@ -1,0 +1,143 @@
+// The writing pad: turns pointers into strokes and shows them. Strokes are the truth, the canvas only a view of them.
+// Events: "ink" whenever the strokes have changed, "lift" when the pen leaves the paper.
+
+import { PEN_WIDTH, SIDE, addPoint, trace } from "./ink.js";
+
+export class Pad extends EventTarget {
+  strokes = [];
+  #canvas;
+  #context;
+  #pointer = null; // the pointer that draws; all others are palms and second fingers
+  #drawn = 0; // id of the animation frame that will redraw, 0 if none is due
+
+  constructor(canvas) {
+    super();
+    this.#canvas = canvas;
+    this.#context = canvas.getContext("2d");
+    canvas.addEventListener("pointerdown", (event) => this.#start(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => this.#lift(event));
+    canvas.addEventListener("pointercancel", (event) => this.#cancel(event));
+    // iPadOS takes quick pencil strokes for its own handwriting input unless touchmove is refused.
+    canvas.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    this.#watchSize();
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", () => this.#redrawSoon());
+    }
+  }
+
+  get isEmpty() {
+    return this.strokes.length === 0;
+  }
+
+  get isDrawing() {
+    return this.#pointer !== null;
+  }
+
+  /** Take back the last stroke; one that is still being drawn included. */
+  undo() {
+    this.#pointer = null;
+    if (this.strokes.pop()) this.#changed();
+  }
+
+  clear() {
+    this.#pointer = null;
+    if (this.isEmpty) return;
+    this.strokes = [];
+    this.#changed();
+  }
+
+  #start(event) {
+    if (event.button !== 0) return;
+    // A palm often lands before the pencil does: the pencil takes over, and the palm's mark goes.
+    if (this.#pointer?.type === "touch" && event.pointerType === "pen") this.strokes.pop();
+    else if (this.#pointer) return;
+    event.preventDefault();
+    this.#canvas.setPointerCapture(event.pointerId);
+    this.#pointer = { id: event.pointerId, type: event.pointerType };
+    this.strokes.push([]);
+    this.#add(event);
+  }
+
+  #move(event) {
+    if (!this.#draws(event)) return;
+    // Between two frames a pen reports many positions. Safari has browsers in use that list none.
+    const events = event.getCoalescedEvents?.() ?? [];
+    this.#add(...(events.length ? events : [event]));
+  }
+
+  #lift(event) {
+    if (!this.#draws(event)) return;
+    this.#add(event);
+    this.#pointer = null;
+    this.dispatchEvent(new Event("lift"));
+  }
+
+  /** The system took the pointer away: it was a palm or a gesture, so its mark goes. */
+  #cancel(event) {
+    if (!this.#draws(event)) return;
+    this.undo();
+    this.dispatchEvent(new Event("lift"));
+  }
+
+  #draws(event) {
+    return this.#pointer?.id === event.pointerId;
+  }
+
+  #add(...events) {
+    // Measured each time: the page may have been scrolled, zoomed or turned since the last one.
+    const box = this.#canvas.getBoundingClientRect();
+    const stroke = this.strokes.at(-1);
+    const added = events.map((event) =>
+      addPoint(
+        stroke,
+        ((event.clientX - box.left) / box.width) * SIDE,
+        ((event.clientY - box.top) / box.height) * SIDE,
+      ),
+    );
+    if (added.includes(true)) this.#changed();
+  }
+
+  #changed() {
+    this.#redrawSoon();
+    this.dispatchEvent(new Event("ink"));
+  }
+
+  #watchSize() {
+    // Where the browser gives the size in device pixels, lines are sharp at every zoom; elsewhere it is computed.
+    const observer = new ResizeObserver(([entry]) => {
+      const exact = entry.devicePixelContentBoxSize?.[0].inlineSize;
+      this.#canvas.width = exact ?? Math.round(entry.contentRect.width * devicePixelRatio);
+      this.#canvas.height = this.#canvas.width;
+      this.#redraw();
+    });
+    try {
+      observer.observe(this.#canvas, { box: "device-pixel-content-box" });
+    } catch {
+      observer.observe(this.#canvas);
+    }
+  }
+
+  #redrawSoon() {
+    this.#drawn ||= requestAnimationFrame(() => this.#redraw());
+  }
+
+  #redraw() {
+    cancelAnimationFrame(this.#drawn);
+    this.#drawn = 0;
+    const { width } = this.#canvas;
+    const context = this.#context;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, width);
+    context.scale(width / SIDE, width / SIDE);
+    context.lineWidth = PEN_WIDTH;
+    context.lineCap = context.lineJoin = "round";
+    context.strokeStyle = getComputedStyle(this.#canvas).color;
+    for (const stroke of this.strokes) {
+      context.beginPath();
+      trace(context, stroke);
+      context.stroke();
+    }
+  }
+}
