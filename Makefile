@@ -1,0 +1,92 @@
+# `make` lists what there is. Every target sets up what it needs, in .venv, and does nothing twice.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# PyTorch's CPU builds are a tenth the size of the CUDA ones that Linux gets from PyPI:
+#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+# Handed on to the program behind a target: make test ARGS="-k api -x", make train ARGS=--help
+ARGS ?=
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_INSTALL := $(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# ---- use ----
+
+.PHONY: run
+run: $(VENV)/serve.stamp ## start the app on http://127.0.0.1:5000, for development
+	$(BIN)/python flask_app.py $(ARGS)
+
+.PHONY: serve
+serve: $(VENV)/serve.stamp ## start the app under gunicorn, as in production
+	$(BIN)/python -m gunicorn $(ARGS)
+
+.PHONY: train
+train: $(VENV)/train.stamp ## train a network and write mnist_model.pth and its CSV files
+	$(BIN)/python train_model.py $(ARGS)
+
+# ---- develop ----
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/dev.stamp ## lint, formatting, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## repair what ruff can repair
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: clean
+clean: ## remove what these targets made: the virtual environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# ---- dependencies ----
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; PYTHON=... names one" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is as old as the last installation from its file. Each file contains the ones before it.
+$(VENV)/serve.stamp: requirements-serve.txt | $(BIN)/python
+	$(PIP_INSTALL) -r $<
+	@touch $@
+
+$(VENV)/train.stamp: requirements.txt | $(BIN)/python
+	$(PIP_INSTALL) -r $<
+	@touch $@ $(VENV)/serve.stamp
+
+$(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
+	$(PIP_INSTALL) -r $<
+	@touch $@ $(VENV)/train.stamp $(VENV)/serve.stamp
+
+# The largest set is resolved first; the smaller ones start from its versions, so that all three agree. The lock is
+# made with CPU builds of torch, whose dependencies every platform shares, and names no build: installers choose one.
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) \
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-options \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host pyproject.toml
+
+.PHONY: lock
+lock: $(VENV)/dev.stamp ## renew requirements*.txt from pyproject.toml, to the newest versions that fit
+	$(COMPILE) --upgrade --extra train --extra dev -o requirements-dev.txt
+	cp requirements-dev.txt requirements.txt
+	$(COMPILE) --extra train -o requirements.txt
+	cp requirements.txt requirements-serve.txt
+	$(COMPILE) -o requirements-serve.txt
+	sed -i.orig -E 's/^(torch==[0-9.]+)\+.*/\1/' requirements*.txt && rm requirements*.txt.orig
