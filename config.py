@@ -59,7 +59,9 @@ class Limits(_Group):
     max_megapixels: float = Field(50.0, gt=0, le=500, description="largest picture, in millions of pixels")
     max_strokes: int = Field(500, ge=1, description="most strokes in a drawing")
     max_points: int = Field(10_000, ge=1, description="most points in a drawing, over all its strokes")
-    max_coordinate: float = Field(1e5, gt=0, le=1e6, description="largest stroke coordinate, either sign, in canvas units")
+    max_coordinate: float = Field(
+        1e5, gt=0, le=1e6, description="largest stroke coordinate, either sign, in canvas units"
+    )
     max_decodes: int = Field(2, ge=1, description="pictures decoded at the same time in one process")
 
 
@@ -69,6 +71,8 @@ class Settings(_Group):
     env: Environment = Field(Environment.DEV, description="`dev`, `prod` or `test`")
     host: str = Field("127.0.0.1", description="address the app listens on")
     port: int = Field(5000, ge=0, le=65535, description="port the app listens on; 0 takes a free one")
+    workers: int = Field(0, ge=0, le=1024, description="processes that `make serve` answers with; 0 takes one per core")
+    threads: int = Field(4, ge=1, le=1024, description="requests that each of these processes handles at a time")
     model_path: Path = Field(ROOT / "mnist_model.pth", description="checkpoint file to serve, or to write in training")
     data_dir: Path = Field(ROOT / "data", description="torchvision root that holds, or receives, the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
