@@ -1,7 +1,7 @@
 // Strokes as data: no canvas, no events. A drawing is [[[x, y], ...], ...] in units of a sheet SIDE wide and high.
 
 export const SIDE = 280;
-export const PEN_WIDTH = 14;
+export const PEN_WIDTH = 15;
 
 // Points closer than this to the one before add bytes, and nothing that can be seen.
 const LEAST_STEP = 1;

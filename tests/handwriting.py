@@ -1,6 +1,7 @@
 """Digits written for these tests: every digit in two handwritings or more, as strokes `[[[x, y], ...], ...]`.
 
-The sheet is 280 wide and high, y points down. Among them are a European 1 with its upstroke and a European 7 with its bar.
+The sheet is 280 wide and high, y points down. Among them are a European 1 with its
+upstroke and a European 7 with its bar.
 """
 
 Point = list[int]

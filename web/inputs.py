@@ -13,7 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from recognition import Prediction, Recognizer, UnsupportedPicture
 from web.operations import current_settings
-from web.problems import InvalidRequest, MalformedJson
+from web.problems import InvalidRequest, MalformedJson, MissingPicture
 
 MAX_JSON_DEPTH = 8
 _DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>[^,]*),")
@@ -47,12 +47,12 @@ def predict_request(recognizer: Recognizer) -> Prediction:
 
 
 def uploaded_picture() -> bytes:
-    """The bytes of the form's file `image`. Raises `InvalidRequest` where none was sent."""
+    """The bytes of the form's file `image`. Raises `MissingPicture` where none was sent."""
     request.max_content_length = current_settings().limits.max_body_bytes
     file = request.files.get("image")
     # A form sent with no file chosen has a part without a name.
     if file is None or not (file.filename or file.content_length):
-        raise InvalidRequest("No picture was sent. Choose one first.", [("/image", "A picture file is missing.")])
+        raise MissingPicture
     data: bytes = file.read()
     return data
 

@@ -46,6 +46,13 @@ class InvalidRequest(UnprocessableEntity):
         self.errors = errors  # JSON pointer into the body, and what is wrong there
 
 
+class MissingPicture(InvalidRequest):
+    """The form was sent without a file."""
+
+    def __init__(self) -> None:
+        super().__init__("No picture was sent. Choose one first.", [("/image", "A picture file is missing.")])
+
+
 class CrossSiteRequest(Forbidden):
     """Another site's page made the browser send this request."""
 
@@ -76,11 +83,12 @@ class Kind:
 KINDS: Mapping[type[Exception], Kind] = {
     BlankInput: Kind(422, "blank", "Nothing to read"),
     InvalidStrokes: Kind(422, "invalid-strokes", "Not a drawing"),
-    UnsupportedPicture: Kind(415, "unsupported-picture", "Not a picture of a supported format"),
+    UnsupportedPicture: Kind(415, "unsupported-picture", "Unsupported picture"),
     UndecodablePicture: Kind(422, "undecodable-picture", "Damaged picture"),
     PictureTooLarge: Kind(413, "picture-too-large", "Too many pixels"),
     MalformedJson: Kind(400, "malformed-json", "Malformed JSON"),
     InvalidRequest: Kind(422, "invalid-request", "Invalid request"),
+    MissingPicture: Kind(422, "missing-picture", "No picture"),
     CrossSiteRequest: Kind(403, "cross-site", "Cross-site request"),
     NotReady: Kind(503, "not-ready", "Not ready"),
     NotFound: Kind(404, "not-found", "Not found", "There is nothing at this address."),
@@ -173,7 +181,8 @@ def _as_json(problem: Problem) -> Response:
 
 def _as_page(problem: Problem) -> Response:
     # The upload form is answered with itself, so that another picture can be chosen at once.
-    template = "page.html" if request.endpoint == "pages.read_upload" else "error.html"
+    is_upload = request.endpoint == "pages.read_upload" and problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    template = "page.html" if is_upload else "error.html"
     return Response(
         render_template(template, problem=problem), status=problem.status, content_type="text/html; charset=utf-8"
     )
