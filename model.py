@@ -139,7 +139,7 @@ class Checkpoint:
     metrics: dict[str, float] = field(default_factory=dict)
     data: list[str] = field(default_factory=list)
     seed: int = 0
-    torch_version: str = torch.__version__
+    torch_version: str = str(torch.__version__)  # its own class is not among those that weights_only loads
     commit: str = "unknown"
 
     @property

@@ -180,11 +180,12 @@ def vary_pressure(frames: Tensor) -> Tensor:
 
 
 def cut_gaps(frames: Tensor) -> Tensor:
-    """A small round hole anywhere near the ink, for one in seven: a pen that skipped."""
+    """A small round hole anywhere near the ink, for one in five: a pen that skipped."""
     centre = uniform(frames, 6, 22), uniform(frames, 6, 22)
-    radius = chosen(frames, 0.15).float() * uniform(frames, 0.8, 2.0)
+    radius = chosen(frames, 0.2).float() * uniform(frames, 0.8, 2.3)
     distance = _distance(frames, *centre)
-    return frames * (distance - radius[:, None, None] + 0.5).clamp(0, 1)
+    hole = (radius[:, None, None] + 0.5 - distance).clamp(0, 1) * (radius > 0)[:, None, None]
+    return frames * (1 - hole)
 
 
 def _distance(frames: Tensor, x: Tensor, y: Tensor) -> Tensor:

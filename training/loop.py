@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training.batches import Batches
@@ -47,7 +47,7 @@ def fit(
     """Train `network` in place; return the moving average of its weights. Raises `DivergedError`."""
     # Channels last is the layout in which both CPUs and GPUs convolve fastest.
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
+    averaged = AveragedModel(network, avg_fn=warmed_up_average(recipe.ema_decay), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=recipe.lr, total_steps=recipe.epochs * len(batches), pct_start=0.15
@@ -62,6 +62,17 @@ def fit(
         report(Epoch(number, loss, accuracy, lr, seconds, n_samples / seconds, scores))
     module: nn.Module = averaged.module
     return module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
+
+
+def warmed_up_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential moving average whose window grows with the steps taken, so that it forgets where it started."""
+
+    def average(old: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+        if not old.is_floating_point():  # batch normalisation's count of batches
+            return new
+        return torch.lerp(old, new, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
+
+    return average
 
 
 def _train_one_epoch(

@@ -63,7 +63,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return float(log_temperature.exp())
+    return log_temperature.exp().item()
 
 
 def rejection_threshold(logits: Tensor, refused: float = 0.01) -> float:

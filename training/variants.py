@@ -1,6 +1,7 @@
-"""Other ways to write a digit: the flag and foot of the European 1, the crossbar and serif of the European 7.
+"""Other ways to write a digit than MNIST's American hands had.
 
-MNIST's writers hardly knew them. Lines are drawn by their distance from each pixel, on the whole batch at once.
+The flag and foot of the European 1, the crossbar and serif of the European 7, the 4 whose bar stops at the stem, the 9
+whose loop stays open. Lines and holes are drawn by their distance from each pixel, on the whole batch at once.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ _INKED = 0.3  # a row or column with less ink than this, in any pixel, is empty
 
 
 def rewrite(frames: Tensor, labels: Tensor) -> Tensor:
-    """Give some of the 1s a flag, a foot or both, and some of the 7s a crossbar or a serif. Frames `[N, 28, 28]`."""
-    for digit, add_lines in ((1, _add_flag_and_foot), (7, _add_crossbar_and_serif)):
+    """Write some of the 1s, 4s, 7s and 9s among frames `[N, 28, 28]` in another way."""
+    styles = ((1, _add_flag_and_foot), (4, _stop_bar_at_stem), (7, _add_crossbar_and_serif), (9, _open_loop))
+    for digit, restyle in styles:
         rows = (labels == digit).nonzero().squeeze(1)
         if len(rows):
-            frames = frames.index_copy(0, rows, add_lines(frames[rows]))
+            frames = frames.index_copy(0, rows, restyle(frames[rows]))
     return frames
 
 
@@ -28,9 +30,9 @@ def _add_flag_and_foot(frames: Tensor) -> Tensor:
     top, bottom = _first_row(frames), FRAME_SIZE - 1 - _first_row(frames.flip(1))
     top_x, bottom_x = _row_centre(frames, top), _row_centre(frames, bottom)
     height = (bottom - top).clamp(min=1)
-    # The flag may be a tick or, as in Switzerland, come down two thirds of the stem.
-    length = height * _uniform(n, 0.15, 0.65)
-    slope = torch.deg2rad(_uniform(n, 25, 65))
+    # The flag may be a tick or, as in Switzerland, almost as long as the stem.
+    length = height * _uniform(n, 0.15, 0.95)
+    slope = torch.deg2rad(_uniform(n, 25, 70))
     flag = torch.stack([top_x, top, top_x - length * torch.sin(slope), top + length * torch.cos(slope)])
     frames = _stroke(frames, flag, _chosen(n, 0.5))
     left, right = height * _uniform(n, 0.15, 0.4), height * _uniform(n, 0.15, 0.4)
@@ -56,6 +58,36 @@ def _add_crossbar_and_serif(frames: Tensor) -> Tensor:
     serif = torch.stack([left_x + 1, left_y, left_x + 1 - 0.3 * length, left_y + length])
     # Only where the leftmost ink is the roof's end, not the foot of a slanted stem.
     return _stroke(frames, serif, _chosen(n, 0.25) & (left_y < top + 0.35 * height))
+
+
+def _stop_bar_at_stem(frames: Tensor) -> Tensor:
+    """A third of the 4s lose what their bar reaches beyond the stem."""
+    n = len(frames)
+    bottom = FRAME_SIZE - 1 - _first_row(frames.flip(1))
+    top = _first_row(frames)
+    axis = torch.arange(FRAME_SIZE, dtype=frames.dtype)
+    near_top = (axis[None, :] - top[:, None] < 5)[:, :, None]
+    # The stem runs from the rightmost ink near the top to the lowest ink.
+    top_x = FRAME_SIZE - 1 - _first_row((frames * near_top).mT.flip(1)) - _half_width(frames)
+    bottom_x = _row_centre(frames, bottom)
+    share = (axis[None, :] - top[:, None]) / (bottom - top).clamp(min=1)[:, None]
+    stem = top_x[:, None] + share * (bottom_x - top_x)[:, None]
+    beyond = axis[None, None, :] > (stem + _half_width(frames)[:, None] + 0.5)[:, :, None]
+    beyond &= ((share > 0.3) & (share < 0.85))[:, :, None]
+    return torch.where(beyond & _chosen(n, 0.33)[:, None, None], 0.0, frames)
+
+
+def _open_loop(frames: Tensor) -> Tensor:
+    """A quarter of the 9s get a gap at the upper right, where the loop meets the stem."""
+    n = len(frames)
+    top, bottom = _first_row(frames), FRAME_SIZE - 1 - _first_row(frames.flip(1))
+    right = FRAME_SIZE - 1 - _first_row(frames.mT.flip(1))
+    x = right - _uniform(n, 0.5, 3.0)
+    y = top + (bottom - top) * _uniform(n, 0.0, 0.3)
+    axis = torch.arange(FRAME_SIZE, dtype=frames.dtype)
+    distance = torch.hypot(axis[None, None, :] - x[:, None, None], axis[None, :, None] - y[:, None, None])
+    hole = (_uniform(n, 1.2, 2.8)[:, None, None] + 0.5 - distance).clamp(0, 1)
+    return torch.where(_chosen(n, 0.25)[:, None, None], frames * (1 - hole), frames)
 
 
 def _uniform(n: int, low: float, high: float) -> Tensor:
