@@ -130,7 +130,7 @@ def _to_answer(prediction: Prediction, recognizer: Recognizer, elapsed_ms: float
 def _wants_frame(arguments: Mapping[str, str]) -> bool:
     included = arguments.get("include")
     if included not in {None, "frame"}:
-        raise InvalidRequest("include takes the value frame.")
+        raise InvalidRequest("The parameter include takes the value frame.")
     return included == "frame"
 
 

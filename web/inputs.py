@@ -74,8 +74,11 @@ def strict_json(body: bytes) -> object:
 
 
 def _drawing() -> Drawing:
-    if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
-        raise UnsupportedMediaType("Send application/json in UTF-8, or multipart/form-data with a file named image.")
+    is_utf8 = request.mimetype_params.get("charset", "utf-8").lower() == "utf-8"
+    if request.mimetype != "application/json" or not is_utf8 or request.content_encoding:
+        raise UnsupportedMediaType(
+            "Send application/json, in UTF-8 and not compressed, or multipart/form-data with a file named image."
+        )
     body = request.get_data(cache=False)
     limits = current_settings().limits
     if len(body) > limits.max_plain_body_bytes and b'"image_base64"' not in body:
@@ -83,10 +86,17 @@ def _drawing() -> Drawing:
     try:
         return Drawing.model_validate(strict_json(body))
     except ValidationError as error:
-        errors = [
-            ("".join(f"/{part}" for part in e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()
-        ]
+        errors = [(_pointer(item["loc"]), _sentence(item["msg"])) for item in error.errors()]
         raise InvalidRequest(errors[0][1], errors) from error
+
+
+def _pointer(place: tuple[int | str, ...]) -> str:
+    """JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").rstrip(".") + "."
 
 
 def _decode_base64(text: str) -> bytes:
@@ -104,7 +114,7 @@ def _decode_base64(text: str) -> bytes:
 
 
 def _refuse_base64() -> NoReturn:
-    raise InvalidRequest("image_base64 is not base64.", [("/image_base64", "This is not base64.")])
+    raise InvalidRequest("The field image_base64 is not base64.", [("/image_base64", "This is not base64.")])
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,0 +1,40 @@
+"""Pictures for tests, drawn from handwriting as somebody would with a felt pen."""
+
+import io
+
+from PIL import Image, ImageDraw
+
+from tests.handwriting import Drawing
+
+
+def draw_picture(drawing: Drawing, size: tuple[int, int] = (280, 280), pen: int = 18) -> Image.Image:
+    """Dark ink on white paper."""
+    picture = Image.new("L", size, 255)
+    pencil = ImageDraw.Draw(picture)
+    for stroke in drawing:
+        pencil.line([(x, y) for x, y in stroke], fill=30, width=pen, joint="curve")
+        for x, y in (stroke[0], stroke[-1]):
+            pencil.circle((x, y), pen / 2, fill=30)
+    return picture
+
+
+def encode(picture: Image.Image, file_format: str = "PNG") -> bytes:
+    """The bytes of a picture file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, file_format)
+    return buffer.getvalue()
+
+
+def multipart(data: bytes, name: str = "image", filename: str = "digit.png") -> dict[str, object]:
+    """A form with one file, as arguments of a test client's request.
+
+    Werkzeug's own encoder leaves the temporary file open in which it puts large ones.
+    """
+    head = f'--frontier\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n\r\n'
+    body = head.encode() + data + b"\r\n--frontier--\r\n"
+    return {"data": body, "content_type": "multipart/form-data; boundary=frontier"}
+
+
+def picture_of(drawing: Drawing, file_format: str = "PNG") -> bytes:
+    """The bytes of a picture file of `drawing`."""
+    return encode(draw_picture(drawing), file_format)

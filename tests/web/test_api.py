@@ -1,0 +1,133 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from config import Settings
+from flask_app import create_app
+from tests.handwriting import DIGITS, HANDWRITINGS, Drawing
+from tests.pictures import draw_picture, encode, multipart, picture_of
+from tests.web.shapes import assert_answer, assert_problem
+from web.operations import load_model
+
+EVERY_HANDWRITING = [(digit, drawing) for digit, drawings in HANDWRITINGS.items() for drawing in drawings]
+
+
+@pytest.mark.parametrize(("digit", "drawing"), EVERY_HANDWRITING)
+def test_strokes_are_read(client: FlaskClient, digit: int, drawing: Drawing) -> None:
+    assert_answer(client.post("/api/v1/predict", json={"strokes": drawing}), digit)
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_uploaded_picture_is_read(client: FlaskClient, digit: int) -> None:
+    assert_answer(client.post("/api/v1/predict", **multipart(picture_of(DIGITS[digit]))), digit)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_every_documented_format_is_read(client: FlaskClient, file_format: str) -> None:
+    assert_answer(client.post("/api/v1/predict", **multipart(picture_of(DIGITS[3], file_format))), 3)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "data:image/png;base64,", "data:image/png;name=four.png;base64,"], ids=["bare", "url", "parameters"]
+)
+def test_base64_gives_the_same_answer_as_a_file(client: FlaskClient, prefix: str) -> None:
+    picture = picture_of(DIGITS[4])
+    upload = client.post("/api/v1/predict", **multipart(picture))
+    text = client.post("/api/v1/predict", json={"image_base64": prefix + base64.b64encode(picture).decode()})
+    assert_answer(text, 4)
+    assert text.get_json()["probabilities"] == upload.get_json()["probabilities"]
+
+
+def test_base64_may_be_wrapped_into_lines(client: FlaskClient) -> None:
+    wrapped = base64.encodebytes(picture_of(DIGITS[4])).decode()
+    assert "\n" in wrapped
+    assert_answer(client.post("/api/v1/predict", json={"image_base64": wrapped}), 4)
+
+
+def test_large_picture_is_read(client: FlaskClient) -> None:
+    # More than a body without a picture may weigh.
+    large = encode(draw_picture([[[4 * x, 4 * y] for x, y in stroke] for stroke in DIGITS[6]], (1120, 1120), 60), "BMP")
+    assert len(large) > 2**20
+    assert_answer(client.post("/api/v1/predict", json={"image_base64": base64.b64encode(large).decode()}), 6)
+    assert_answer(client.post("/api/v1/predict", **multipart(large)), 6)
+
+
+def test_frame_is_left_out_unless_asked_for(client: FlaskClient) -> None:
+    assert "frame" not in client.post("/api/v1/predict", json={"strokes": DIGITS[5]}).get_json()
+
+
+def test_included_frame_is_what_the_network_saw(app: Flask, client: FlaskClient) -> None:
+    answer = client.post("/api/v1/predict?include=frame", json={"strokes": DIGITS[5]}).get_json()
+    head, _, data = answer["frame"].partition(",")
+    assert head == "data:image/png;base64"
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) / 255
+    seen = app.extensions["recognizer"].predict_strokes(DIGITS[5]).frame
+    assert shown.shape == (28, 28)
+    assert shown == pytest.approx(seen, abs=0.5 / 255 + 1e-6)
+
+
+def test_unknown_include_is_refused(client: FlaskClient) -> None:
+    response = client.post("/api/v1/predict?include=everything", json={"strokes": DIGITS[5]})
+    assert_problem(response, 422, "invalid-request")
+
+
+def test_no_answer_is_cached(client: FlaskClient) -> None:
+    response = client.post("/api/v1/predict", json={"strokes": DIGITS[5]})
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_index_links_lead_somewhere(client: FlaskClient) -> None:
+    index = client.get("/api/v1/").get_json()
+    assert index["status"] == "ok"
+    assert index["name"]
+    assert index["version"]
+    for link in index["links"].values():
+        assert client.get(link).status_code in {200, 405}
+
+
+def test_model_card_names_the_model_that_answers(client: FlaskClient) -> None:
+    card = client.get("/api/v1/model").get_json()
+    assert set(card) == {"id", "architecture", "parameters", "preprocessing_version", "data", "metrics"}
+    assert card["id"] == client.post("/api/v1/predict", json={"strokes": DIGITS[1]}).get_json()["model"]
+    assert 0 < card["parameters"] <= 500_000
+
+
+def test_health_is_good_once_the_model_is_loaded(client: FlaskClient) -> None:
+    assert client.get("/api/v1/health/live").get_json() == {"status": "live"}
+    ready = client.get("/api/v1/health/ready")
+    assert ready.status_code == 200
+    assert ready.get_json()["status"] == "ready"
+
+
+def test_before_the_model_is_loaded_the_app_lives_but_is_not_ready(settings: Settings) -> None:
+    app = create_app(settings, load_model=False)
+    client = app.test_client()
+    assert client.get("/api/v1/health/live").status_code == 200
+    for response in (
+        client.get("/api/v1/health/ready"),
+        client.get("/api/v1/model"),
+        client.post("/api/v1/predict", json={"strokes": DIGITS[1]}),
+    ):
+        assert_problem(response, 503, "not-ready")
+        assert response.headers["Retry-After"] == "1"
+    load_model(app)
+    assert client.get("/api/v1/health/ready").status_code == 200
+
+
+def test_reads_mnist_as_pictures(client: FlaskClient) -> None:
+    raw = Settings().data_dir / "MNIST" / "raw"
+    if not (raw / "t10k-images-idx3-ubyte").is_file():
+        pytest.skip(f"there is no MNIST in {raw}")
+    n = 500
+    pictures = np.frombuffer((raw / "t10k-images-idx3-ubyte").read_bytes(), np.uint8, offset=16).reshape(-1, 28, 28)
+    labels = np.frombuffer((raw / "t10k-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
+    right = 0
+    for picture, label in zip(pictures[:n], labels[:n], strict=True):
+        form = multipart(encode(Image.fromarray(picture)))
+        right += client.post("/api/v1/predict", **form).get_json()["digit"] == label
+    assert right >= 0.98 * n

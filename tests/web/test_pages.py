@@ -1,0 +1,80 @@
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from tests.handwriting import DIGITS
+from tests.pictures import encode, multipart, picture_of
+from web.pages import percent
+
+
+def upload(client: FlaskClient, data: bytes, name: str = "digit.png") -> TestResponse:
+    return client.post("/", **multipart(data, filename=name))
+
+
+def test_page_says_that_nothing_is_drawn(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert "Nothing drawn yet" in page
+    assert 'data-state="empty"' in page
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_upload_shows_picture_frame_and_answer(client: FlaskClient, digit: int) -> None:
+    response = upload(client, picture_of(DIGITS[digit]))
+    assert response.status_code == 200
+    assert f"This is a {digit}" in response.text
+    assert re.search(r'id="picture"[^>]*src="data:image/png;base64,', response.text)
+    assert re.search(r'data-slot="frame"[^>]*src="data:image/png;base64,', response.text)
+    assert re.findall(r'<span class="digit">(.)</span>', response.text)[0] == str(digit)
+    assert len(re.findall(r"%</span>", response.text)) == 3
+    assert len(re.findall(r'<th scope="row">', response.text)) == 10
+
+
+def test_large_picture_is_shown_small(client: FlaskClient) -> None:
+    noise = Image.effect_noise((1500, 1500), 60)
+    page = upload(client, encode(noise, "JPEG")).text
+    assert len(page) < 600_000
+
+
+BAD_UPLOADS = {
+    "text": (b"hello", "x.png", 415, "The file is not a picture"),
+    "empty": (b"", "x.png", 422, "The file is empty."),
+    "no file": (b"", "", 422, "No picture was sent."),
+    "blank": (encode(Image.new("L", (50, 50), 255)), "x.png", 422, "There is nothing to read"),
+    "cut off": (picture_of(DIGITS[2])[:100], "x.png", 422, "The picture is damaged"),
+    "too heavy": (bytes(13 * 2**20), "x.png", 413, "larger than this server takes"),
+}
+
+
+@pytest.mark.parametrize(("data", "name", "status", "sentence"), BAD_UPLOADS.values(), ids=BAD_UPLOADS)
+def test_bad_upload_is_answered_with_a_sentence_and_the_form(
+    client: FlaskClient, data: bytes, name: str, status: int, sentence: str
+) -> None:
+    response = upload(client, data, name)
+    assert response.status_code == status
+    assert sentence in response.text
+    assert 'role="alert"' in response.text
+    assert '<form class="upload"' in response.text
+    assert upload(client, picture_of(DIGITS[9])).status_code == 200
+
+
+def test_file_name_is_not_rendered(client: FlaskClient) -> None:
+    assert "alert(1)" not in upload(client, b"hello", "<script>alert(1)</script>.png").text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "<0.1%"),
+        (0.0009, "<0.1%"),
+        (0.001, "0.1%"),
+        (0.5, "50.0%"),
+        (0.999, "99.9%"),
+        (0.9995, ">99.9%"),
+        (1, ">99.9%"),
+    ],
+)
+def test_no_probability_is_shown_as_certain(share: float, text: str) -> None:
+    assert percent(share) == text

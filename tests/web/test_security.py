@@ -1,0 +1,127 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.handwriting import DIGITS
+from tests.web.shapes import assert_problem
+
+ROOT = Path(__file__).parents[2]
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+)
+ANSWERS = [
+    ("GET", "/", 200),
+    ("POST", "/", 422),
+    ("PUT", "/", 405),
+    ("GET", "/nothing", 404),
+    ("GET", "/static/style.css", 200),
+    ("GET", "/static/nothing.css", 404),
+    ("GET", "/static/../config.py", 404),
+    ("GET", "/api/v1", 308),
+    ("GET", "/api/v1/", 200),
+    ("GET", "/api/v1/model", 200),
+    ("GET", "/api/v1/health/ready", 200),
+    ("GET", "/api/v1/nothing", 404),
+    ("GET", "/api/v1/predict", 405),
+    ("POST", "/api/v1/predict", 415),
+    ("OPTIONS", "/api/v1/predict", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
+def test_headers_stand_on_every_answer(client: FlaskClient, method: str, path: str, status: int) -> None:
+    response = client.open(path, method=method, buffered=True)
+    assert response.status_code == status
+    headers = response.headers
+    assert headers["Content-Security-Policy"] == CSP
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])
+    assert "Strict-Transport-Security" not in headers
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_tls_is_made_to_stay(client: FlaskClient) -> None:
+    assert "max-age" in client.get("/", base_url="https://localhost").headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize("name", ["a", "3f-2.B_x", "x" * 64])
+def test_sane_request_id_is_kept(client: FlaskClient, name: str) -> None:
+    assert client.get("/", headers={"X-Request-ID": name}).headers["X-Request-ID"] == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a b", "<b>", "ä"])
+def test_other_request_id_is_replaced(client: FlaskClient, name: str) -> None:
+    assert re.fullmatch("[0-9a-f]{32}", client.get("/", headers={"X-Request-ID": name}).headers["X-Request-ID"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "http://localhost:8000"},
+        {"Origin": "null"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/v1/predict"])
+def test_other_sites_cannot_post(client: FlaskClient, path: str, headers: dict[str, str]) -> None:
+    response = client.post(path, json={"strokes": DIGITS[1]}, headers=headers)
+    assert response.status_code == 403
+    if path.startswith("/api/"):
+        assert_problem(response, 403, "cross-site")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy.example"},
+    ],
+)
+def test_own_pages_and_programs_can_post(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.post("/api/v1/predict", json={"strokes": DIGITS[1]}, headers=headers).status_code == 200
+
+
+def test_other_sites_may_link_here(client: FlaskClient) -> None:
+    assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
+
+def test_refused_body_is_read_to_its_end(client: FlaskClient) -> None:
+    # A server that hangs up on a browser that still sends loses its own answer.
+    upload = io.BytesIO(bytes(13 * 2**20))
+    response = client.post("/", input_stream=upload, content_length=13 * 2**20, content_type="multipart/form-data")
+    assert response.status_code == 413
+    assert upload.tell() == 13 * 2**20
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "templates").glob("*.html")), ids=lambda path: path.name)
+def test_no_template_has_inline_script_or_style(path: Path) -> None:
+    assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:|<script(?![^>]*\bsrc=)", path.read_text())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "static").iterdir()), ids=lambda path: path.name)
+def test_nothing_is_loaded_from_another_host(path: Path) -> None:
+    urls = re.findall(r"https?://[^\s\"')]+", path.read_text())
+    assert set(urls) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_style_sheet_and_page_are_light(client: FlaskClient) -> None:
+    page = client.get("/")
+    assets = {*re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)}
+    weights = {asset: len(client.get(asset, buffered=True).data) for asset in assets}
+    assert weights["/static/style.css"] < 12_000
+    assert len(page.data) + sum(weights.values()) < 60_000
