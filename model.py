@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _perceptron(*hidden: int, dropout: float = 0.0) -> Callable[..., nn.Module]:
     def build(background: bool = True) -> nn.Module:
         layers: list[nn.Module] = [Standardize(), nn.Flatten()]
         sizes = [FRAME_SIZE * FRAME_SIZE, *hidden]
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
         return nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs(background)))
 

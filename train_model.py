@@ -1,8 +1,8 @@
 """Train a digit network on MNIST and write `mnist_model.pth` with its CSV metrics.
 
-    python train_model.py                        # the default recipe
-    python train_model.py --recipe best          # what made the shipped weights
-    python train_model.py --recipe fast --output /tmp/quick.pth
+python train_model.py                        # the default recipe
+python train_model.py --recipe best          # what made the shipped weights
+python train_model.py --recipe fast --output /tmp/quick.pth
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def format_metrics(checkpoint: Checkpoint) -> str:
 def _commit() -> str:
     """The commit that trained, for the checkpoint; "unknown" outside a git checkout."""
     try:
-        result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+        command = ["git", "rev-parse", "HEAD"]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return "unknown"
     return result.stdout.strip() or "unknown"

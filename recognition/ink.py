@@ -20,8 +20,8 @@ from recognition.normalize import INK_SIZE, Frame, centre_of_mass
 
 Stroke = NDArray[np.float64]  # [n, 2], x and y
 
-# Median stroke width of the MNIST training pictures is 2.5 px by the distance transform; a line that OpenCV draws at this
-# width, anti-aliased, measures the same.
+# Median stroke width of the MNIST training pictures is 2.5 px by the distance transform; a line that OpenCV draws at
+# this width, anti-aliased, measures the same.
 PEN_WIDTH = 2.0
 # The drawing is made this many times larger than the frame and averaged down.
 _OVERSAMPLING = 4
@@ -68,7 +68,7 @@ def draw(strokes: Sequence[Stroke]) -> Frame:
     canvas = _render([_smooth(stroke) for stroke in _fit(strokes)])
     shift = canvas.shape[0] / 2 - centre_of_mass(canvas)
     centred = cv2.warpAffine(canvas, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), canvas.shape)
-    frame = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
+    frame: NDArray[np.uint8] = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
     return frame / np.float32(255)
 
 
@@ -102,10 +102,7 @@ def _smooth(stroke: Stroke) -> Stroke:
     t = (np.arange(n_steps) / n_steps)[None, :, None]
     p1, p2, m1, m2 = (a[:, None, :] for a in (p1, p2, m1, m2))
     curve = (
-        (2 * t**3 - 3 * t**2 + 1) * p1
-        + (t**3 - 2 * t**2 + t) * m1
-        + (3 * t**2 - 2 * t**3) * p2
-        + (t**3 - t**2) * m2
+        (2 * t**3 - 3 * t**2 + 1) * p1 + (t**3 - 2 * t**2 + t) * m1 + (3 * t**2 - 2 * t**3) * p2 + (t**3 - t**2) * m2
     )
     return _resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]))
 
@@ -123,7 +120,10 @@ def _render(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:
     canvas: NDArray[np.uint8] = np.zeros((side, side), np.uint8)
     # OpenCV's coordinates name pixel centres, ours pixel corners: hence the half.
     # It draws no line of a single point, but one from a point to itself.
-    lines = [np.round((np.vstack([stroke, stroke[-1:]]) * _OVERSAMPLING - 0.5) * 2**_SHIFT).astype(np.int32) for stroke in strokes]
+    lines = [
+        np.round((np.vstack([stroke, stroke[-1:]]) * _OVERSAMPLING - 0.5) * 2**_SHIFT).astype(np.int32)
+        for stroke in strokes
+    ]
     thickness = round(PEN_WIDTH * _OVERSAMPLING)
     cv2.polylines(canvas, lines, False, 255, thickness, cv2.LINE_AA, _SHIFT)
     return canvas

@@ -2,9 +2,13 @@
 
     picture  float32 [H, W], 0 to 1; the ink may be darker or lighter than the paper
     frame    float32 [28, 28], 0 = paper, 1 = ink: the ink scaled to fit 20x20, its centre of mass in the middle
+
+Where it is not certain which ink is the digit, there are several candidates, and the network chooses.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,102 +16,145 @@ from numpy.typing import NDArray
 
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
-from recognition.paper import find_ink
-from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
+from recognition.paper import Picture, find_ink
+from recognition.pieces import INK_LEVEL, is_rim_only, keep_digit, remove_lines
 
-Picture = NDArray[np.float32]
 Frame = NDArray[np.float32]
 
 INK_SIZE = 20  # longer side of the ink in a frame, in pixels, as in MNIST
 WORKING_SIDE = 256  # ink is looked for in at most this many pixels a side
+_SMALL = 64  # a digit of fewer working pixels is looked at again from nearer, where the picture has more to show
 _OVERSAMPLING = 4
 # Stroke widths, in frame pixels, that are left alone: from the 5th to the 95th percentile of MNIST's.
 _STROKE_RANGE = (1.8, 4.0)
+# By how much the digit score of a reading without its long border lines must exceed that of a reading with them: the
+# lines may be the roof of a 7. Chosen on the development sets, where anything from 0.5 to 1.5 does as well.
+_DOUBT_OF_LINES = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to see the digit in a picture."""
+
+    frame: Frame
+    doubt: float  # what its digit score must exceed that of an undoubted candidate by
 
 
 def normalize(picture: Picture) -> Frame:
     """The frame of the digit in a picture, as it most plainly is. Raises `BlankInput` where there is no ink."""
-    return candidates(picture)[0]
+    return candidates(picture)[0].frame
 
 
-def candidates(picture: Picture) -> list[Frame]:
-    """Frames of the digit in a picture, one for each way to tell it from what surrounds it, the plainest first.
+def candidates(picture: Picture) -> list[Candidate]:
+    """The digit in a picture in each way to tell it from what surrounds it, the plainest first.
 
+    They are: the main piece with what lies near it; all ink; the main piece without long lines along the border.
     Raises `BlankInput` where there is no ink.
     """
-    return [frame_ink(_cut_out(ink)) for ink in isolate(picture)]
+    ink = find_ink(_shrink(_zoom(picture)))
+    if is_rim_only(ink):
+        raise BlankInput
+    readings = [(keep_digit(ink), 0.0), (ink, 0.0), (keep_digit(remove_lines(ink)), _DOUBT_OF_LINES)]
+    distinct: list[tuple[Picture, float]] = []
+    for reading, doubt in readings:
+        if not any(np.array_equal(reading, other) for other, _ in distinct) and (reading > INK_LEVEL).any():
+            distinct.append((reading, doubt))
+    return [Candidate(frame_ink(reading), doubt) for reading, doubt in distinct]
 
 
-def isolate(picture: Picture) -> list[Picture]:
-    """The ink of the digit alone, at a size of at most 256 pixels, for each reading. Raises `BlankInput`."""
-    ink = find_ink(_shrink(picture, WORKING_SIDE))
-    readings = [keep_digit(ink.amount), ink.amount]
-    if not ink.clean:
-        unruled = remove_lines(ink.amount)
-        if unruled is not ink.amount and (unruled > INK_LEVEL).any(): readings = [keep_digit(unruled), *readings]
-    seen=[]
-    for r in readings:
-        if not any(np.array_equal(r, s) for s in seen): seen.append(r)
-    return seen
+def _zoom(picture: Picture) -> Picture:
+    """The part of a large picture around its digit, where that is small; else the picture."""
+    if max(picture.shape) <= WORKING_SIDE:
+        return picture
+    digit = keep_digit(find_ink(_shrink(picture)))
+    left, top, width, height = _bounding_box(digit)
+    if not 0 < max(width, height) < _SMALL:
+        return picture
+    scale = max(picture.shape) / WORKING_SIDE
+    margin = max(width, height)
+    rows = slice(int(max(0, top - margin) * scale), int((top + height + margin) * scale))
+    columns = slice(int(max(0, left - margin) * scale), int((left + width + margin) * scale))
+    return picture[rows, columns]
 
 
-def _shrink(picture: Picture, side: int) -> Picture:
-    scale = side / max(picture.shape)
+def _shrink(picture: Picture) -> Picture:
+    scale = WORKING_SIDE / max(picture.shape)
     if scale >= 1:
         return picture
     size = [max(1, round(length * scale)) for length in reversed(picture.shape)]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
 
 
-def _cut_out(ink: Picture) -> Picture:
-    """The bounding box of the ink, and a pixel more on each side that keeps its rims. Raises `BlankInput`."""
+def _bounding_box(ink: Picture) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the ink; width 0 if there is none."""
     left, top, width, height = cv2.boundingRect((ink > INK_LEVEL).astype(np.uint8))
-    if width == 0:
-        raise BlankInput
-    return ink[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
+    return left, top, width, height
 
 
 def frame_ink(ink: Picture) -> Frame:
-    """Scale ink, cut out, into MNIST's geometry, with a stroke of a width that MNIST has."""
-    box = cv2.boundingRect((ink > INK_LEVEL).astype(np.uint8))
-    longer = max(box[2:])
-    if longer == INK_SIZE:
-        return _paste(ink)
-    large = cv2.resize(ink, None, fx=(s := _OVERSAMPLING * INK_SIZE / longer), fy=s, interpolation=cv2.INTER_AREA if s < 1 else cv2.INTER_CUBIC)
-    large = adjust_stroke(np.clip(large, 0, 1))
-    shift = FRAME_SIZE * _OVERSAMPLING / 2 - centre_of_mass(large)
-    side = FRAME_SIZE * _OVERSAMPLING
-    centred = cv2.warpAffine(large, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (side, side))
-    frame = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
+    """Scale ink into MNIST's geometry, with strokes of a width that MNIST has. Raises `BlankInput` without ink."""
+    left, top, width, height = _bounding_box(ink)
+    if width == 0:
+        raise BlankInput
+    # One pixel more on each side keeps the anti-aliased rim.
+    crop = ink[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
+    if max(width, height) == INK_SIZE:
+        return _paste(crop)
+    frame = _area_average(_centre(adjust_stroke(_enlarge(crop, max(width, height)))))
+    # Fine strokes fade when averaged down; MNIST's reach full ink.
     return frame / max(float(frame.max()), 0.3)
-
-
-def stroke_width(ink: Picture) -> float:
-    """Median width of the strokes, in pixels: twice the distance to the paper, along the strokes' middle lines."""
-    mask = (ink > 0.5).astype(np.uint8)
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-6) & (mask > 0)
-    return 2 * float(np.median(distance[ridge])) if ridge.any() else 0.0
-
-
-def adjust_stroke(ink: Picture) -> Picture:
-    """Broaden strokes finer, and thin strokes broader, than nearly all of MNIST's."""
-    width = stroke_width(ink) / _OVERSAMPLING
-    change = round((np.clip(width, *_STROKE_RANGE) - width) * _OVERSAMPLING)
-    if abs(change) < 1:
-        return ink
-    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(change) + 1, abs(change) + 1))
-    if change < 0:
-        return cv2.erode(ink, pen)
-    margin = change // 2 + 1
-    padded = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
-    return cv2.dilate(padded, pen)
 
 
 def _paste(crop: Picture) -> Frame:
     """Move ink that has the right size already by whole pixels, as MNIST was made, so that it stays untouched."""
     shift = np.round(FRAME_SIZE / 2 - centre_of_mass(crop))
-    return cv2.warpAffine(crop, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (FRAME_SIZE, FRAME_SIZE))
+    return _translate(crop, shift, FRAME_SIZE)
+
+
+def _enlarge(crop: Picture, longer: int) -> Picture:
+    """The crop at the frame's scale times the oversampling; `longer` is the longer side of its ink."""
+    scale = _OVERSAMPLING * INK_SIZE / longer
+    size = [max(1, round(length * scale)) for length in reversed(crop.shape)]
+    large: Picture = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return np.clip(large, 0, 1)
+
+
+def _centre(large: Picture) -> Picture:
+    side = FRAME_SIZE * _OVERSAMPLING
+    return _translate(large, side / 2 - centre_of_mass(large), side)
+
+
+def _translate(picture: Picture, shift: NDArray[np.float64], side: int) -> Picture:
+    moved: Picture = cv2.warpAffine(picture, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (side, side))
+    return moved
+
+
+def _area_average(large: Picture) -> Frame:
+    frame: Frame = cv2.resize(large, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
+    return frame
+
+
+def stroke_width(ink: Picture) -> float:
+    """Median width of the strokes, in pixels: twice the distance to the paper, along the strokes' middle lines."""
+    mask = (ink > 0.5).astype(np.uint8)
+    # A border of paper, because the distance is to the nearest paper within the picture.
+    distance = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
+    ridge = (distance > 0) & (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-6)
+    return 2 * float(np.median(distance[ridge])) if ridge.any() else 0.0
+
+
+def adjust_stroke(large: Picture) -> Picture:
+    """Broaden strokes finer, and thin strokes broader, than nearly all of MNIST's, on the oversampled drawing."""
+    width = stroke_width(large) / _OVERSAMPLING
+    change = round((float(np.clip(width, *_STROKE_RANGE)) - width) * _OVERSAMPLING)
+    if change == 0:
+        return large
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(change) + 1, abs(change) + 1))
+    margin = abs(change) // 2 + 1
+    padded = cv2.copyMakeBorder(large, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+    adjusted: Picture = cv2.erode(padded, pen) if change < 0 else cv2.dilate(padded, pen)
+    return adjusted
 
 
 def centre_of_mass(picture: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -117,4 +164,5 @@ def centre_of_mass(picture: NDArray[np.generic]) -> NDArray[np.float64]:
     if moments["m00"] <= 0:
         return np.array([width / 2, height / 2])
     # A pixel's mass lies at its middle, half a pixel in from its corner.
-    return np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5
+    centre: NDArray[np.float64] = np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5
+    return centre

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +16,18 @@ LEAST_CONTRAST = 0.06
 _SAME = 2.5 / 255
 # A picture with this share of its pixels on one value was drawn or scanned clean, and is left as it is.
 _CLEAN_SHARE = 0.5
-# The paper of a photograph is estimated on a picture of about this size, with a median of this width.
+# The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
 _PAPER_SIDE = 64
 _PAPER_WINDOW = 33
 
 
-@dataclass(frozen=True, slots=True)
-class Ink:
-    """Ink found on a picture."""
-
-    amount: Picture  # [H, W], 0 = paper, 1 = full ink
-    clean: bool  # the paper was one even colour, so nothing was thresholded
-
-
-def find_ink(picture: Picture) -> Ink:
-    """The ink on a picture `[H, W]`. Raises `BlankInput` where nothing stands out from the paper."""
-    paper = _even_paper(picture)
-    clean = paper is not None
-    contrast = picture - (_uneven_paper(picture) if paper is None else paper)
-    contrast = contrast if _is_dark_on_light(contrast) else -contrast
-    contrast = np.maximum(contrast, 0)
-    return Ink(_stretch(contrast) if clean else _threshold(contrast), clean)
+def find_ink(picture: Picture) -> Picture:
+    """The ink on a picture `[H, W]`: 0 = paper, 1 = full ink. Raises `BlankInput` where nothing stands out."""
+    even = _even_paper(picture)
+    contrast = picture - (_uneven_paper(picture) if even is None else even)
+    contrast = np.maximum(contrast if _is_dark_on_light(contrast) else -contrast, 0)
+    # A clean picture keeps its greys: a threshold would only spoil them.
+    return _threshold(contrast) if even is None else _stretch(contrast)
 
 
 def _even_paper(picture: Picture) -> float | None:
@@ -50,48 +39,48 @@ def _even_paper(picture: Picture) -> float | None:
 
 
 def _uneven_paper(picture: Picture) -> Picture:
-    """The paper under the ink `[H, W]`: light and shade without strokes, by a median wider than any stroke."""
+    """The paper under the ink `[H, W]`: light and shade without strokes."""
     scale = min(1.0, _PAPER_SIDE / max(picture.shape))
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     small = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
     window = min(_PAPER_WINDOW, max(size) // 2 * 2 + 1)
-    median = cv2.medianBlur(small, window)
-    smooth = cv2.GaussianBlur(median.astype(np.float32) / 255, (0, 0), 3)
-    return cv2.resize(smooth, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.GaussianBlur(cv2.medianBlur(small, window).astype(np.float32) / 255, (0, 0), 3)
+    paper: Picture = cv2.resize(smooth, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return paper
 
 
 def _is_dark_on_light(contrast: Picture) -> bool:
-    """Whether what differs from the paper is darker than it. The outermost pixels count least: a frame may lie there."""
+    """Whether what differs from the paper is darker than it. The outermost eighth does not count: frames lie there."""
     height, width = contrast.shape
     margin_y, margin_x = height // 8, width // 8
-    inner = contrast[margin_y : height - margin_y or None, margin_x : width - margin_x or None]
-    inner = inner if inner.size and np.ptp(inner) >= LEAST_CONTRAST else contrast
-    darker, lighter = np.maximum(inner, 0), np.maximum(-inner, 0)
-    return float((darker**2).sum()) >= float((lighter**2).sum())
+    inner = contrast[margin_y : height - margin_y, margin_x : width - margin_x]
+    if np.ptp(inner) < LEAST_CONTRAST:
+        inner = contrast
+    return float((np.maximum(inner, 0) ** 2).sum()) >= float((np.minimum(inner, 0) ** 2).sum())
 
 
 def _stretch(contrast: Picture) -> Picture:
-    strongest = float(contrast.max(initial=0))
+    strongest = float(contrast.max())
     if strongest < LEAST_CONTRAST:
         raise BlankInput
-    return contrast / strongest
+    return contrast / np.float32(strongest)
 
 
 def _threshold(contrast: Picture) -> Picture:
-    """Ink where the contrast exceeds Otsu's threshold, with soft edges; grain of the paper vanishes."""
+    """Ink where the contrast exceeds Otsu's threshold, with soft edges; the grain of the paper vanishes."""
     noise = float(np.median(contrast)) * 1.4826  # a robust deviation: half of the paper lies below its median
-    level = _otsu(contrast)
-    if level < max(LEAST_CONTRAST / 2, 2 * noise):
-        level = max(LEAST_CONTRAST / 2, 2 * noise)
+    level = max(_otsu(contrast), LEAST_CONTRAST / 2, 2 * noise)
     above = contrast[contrast > level]
     if above.size < 3:
         raise BlankInput
     full = max(float(np.percentile(above, 60)), level * 1.3)
     low = level - 0.5 * (full - level)
-    return np.clip((contrast - low) / (full - low), 0, 1).astype(np.float32)
+    ink: Picture = np.clip((contrast - low) / (full - low), 0, 1).astype(np.float32)
+    return ink
 
 
 def _otsu(values: Picture) -> float:
+    """Otsu's threshold (1979, doi:10.1109/TSMC.1979.4310076), not misled by a few extreme values."""
     top = float(np.percentile(values, 99.8)) or 1.0
     scaled = np.clip(values / top * 255, 0, 255).astype(np.uint8)
     level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)

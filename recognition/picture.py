@@ -85,9 +85,14 @@ def _reduce(image: Image.Image) -> Image.Image:
 def _brightness(image: Image.Image) -> NDArray[np.float32]:
     """Luminance `[H, W]`, 0 to 1."""
     if image.mode.startswith("I"):
-        return np.clip(np.asarray(image, dtype=np.float32) / 65535, 0, 1)
-    grey = np.asarray(image.convert("L"), dtype=np.float32) / 255
-    return _on_paper(grey, np.asarray(image.getchannel("A"), dtype=np.float32) / 255) if image.mode == "RGBA" else grey
+        deep: NDArray[np.float32] = np.clip(np.asarray(image, dtype=np.float32) / np.float32(65535), 0, 1)
+        return deep
+    grey = _samples(image.convert("L"))
+    return _on_paper(grey, _samples(image.getchannel("A"))) if image.mode == "RGBA" else grey
+
+
+def _samples(channel: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(channel, dtype=np.float32) / np.float32(255)
 
 
 def _on_paper(grey: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,31 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]
+from recognition.paper import Picture
+
 Mask = NDArray[np.uint8]
 
 INK_LEVEL = 0.35  # of full ink; fainter pixels are rims
+_RIM = 0.12  # of a side: a line that lies wholly within this margin is a frame's, not a digit's
+_LINE = 0.22  # of a side: printed lines are looked for in this margin
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Connected pieces of ink, the arrays one entry a piece."""
+
+    labels: NDArray[np.int32]  # [H, W], 0 = paper, piece i = i + 1
+    left: NDArray[np.int32]
+    top: NDArray[np.int32]
+    right: NDArray[np.int32]  # exclusive
+    bottom: NDArray[np.int32]  # exclusive
+    area: NDArray[np.float64]  # pixels
+    centre: NDArray[np.float64]  # [n, 2], x and y
+
+    @property
+    def touches(self) -> NDArray[np.bool_]:
+        """Whether a piece reaches the border of the picture."""
+        height, width = self.labels.shape
+        touch: NDArray[np.bool_] = (
+            (self.left <= 1) | (self.top <= 1) | (self.right >= width - 1) | (self.bottom >= height - 1)
+        )
+        return touch
+
+    @property
+    def is_rim(self) -> NDArray[np.bool_]:
+        """Whether a piece is a line along the border: within its margin, and longer than half of the side."""
+        height, width = self.labels.shape
+        flat = (self.bottom <= _RIM * height) | (self.top >= (1 - _RIM) * height)
+        upright = (self.right <= _RIM * width) | (self.left >= (1 - _RIM) * width)
+        long_flat = flat & (self.right - self.left >= 0.5 * width)
+        long_upright = upright & (self.bottom - self.top >= 0.5 * height)
+        rim: NDArray[np.bool_] = self.touches & (long_flat | long_upright)
+        return rim
+
+
+def _find_pieces(ink: Picture) -> _Pieces:
+    _, labels, stats, centres = cv2.connectedComponentsWithStats((ink > INK_LEVEL).astype(np.uint8), connectivity=8)
+    left, top, width, height, area = stats[1:].T
+    return _Pieces(labels, left, top, left + width, top + height, area.astype(np.float64), centres[1:])
+
+
+def is_rim_only(ink: Picture) -> bool:
+    """Whether all ink of any size is lines along the border, as in an empty cell of squared paper."""
+    pieces = _find_pieces(ink)
+    rim = pieces.is_rim
+    return bool(rim.any()) and bool((pieces.area[~rim] < 0.1 * pieces.area[rim].max()).all())
 
 
 def remove_lines(ink: Picture) -> Picture:
     """Ink without the printed lines that run along the picture's border from edge to edge, as of squared paper."""
     mask = (ink > INK_LEVEL).astype(np.uint8)
-    lines = _border_lines(mask) | _border_lines(mask.T).T
+    lines: Mask = _border_lines(mask) | _border_lines(mask.T).T
     if not lines.any():
         return ink
-    thick = cv2.dilate(lines, np.ones((3, 3), np.uint8))
-    return np.where(thick > 0, 0, ink).astype(np.float32)
+    return np.where(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0, 0, ink).astype(np.float32)
 
 
 def _border_lines(mask: Mask) -> Mask:
-    """Horizontal lines: long runs in the outer quarter of the rows that reach the left or the right edge."""
+    """Horizontal lines in the outer rows: long, thin, and reaching the left or the right edge."""
     height, width = mask.shape
     lines = np.zeros_like(mask)
-    if height < 12 or width < 12:
+    if min(height, width) < 12:
         return lines
     # A line may lean by a few pixels: runs are found on a mask that is smeared up and down.
     smeared = cv2.dilate(mask, np.ones((3, 1), np.uint8))
@@ -34,50 +84,43 @@ def _border_lines(mask: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
     for index in range(1, count):
         left, top, run, thickness, _ = stats[index]
-        at_rim = top + thickness / 2 < height * 0.22 or top + thickness / 2 > height * 0.78
-        reaches = left <= 2 or left + run >= width - 2
-        if at_rim and reaches and run >= 0.6 * width and thickness <= 0.2 * height:
+        middle = (top + thickness / 2) / height
+        reaches_edge = left <= 2 or left + run >= width - 2
+        at_border = middle < _LINE or middle > 1 - _LINE
+        if at_border and reaches_edge and run >= 0.6 * width and thickness <= 0.2 * height:
             lines[labels == index] = 1
     return lines
 
 
 def keep_digit(ink: Picture) -> Picture:
     """Ink of the pieces that make up the digit: the main one, and those of some size that lie near it."""
-    mask = (ink > INK_LEVEL).astype(np.uint8)
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count <= 2:
+    pieces = _find_pieces(ink)
+    if len(pieces.area) <= 1:
         return ink
-    height, width = mask.shape
-    areas = stats[1:, cv2.CC_STAT_AREA].astype(float)
-    left, top = stats[1:, cv2.CC_STAT_LEFT], stats[1:, cv2.CC_STAT_TOP]
-    right, bottom = left + stats[1:, cv2.CC_STAT_WIDTH], top + stats[1:, cv2.CC_STAT_HEIGHT]
-    touches = (left <= 1) | (top <= 1) | (right >= width - 1) | (bottom >= height - 1)
-    distance = np.hypot((centres[1:, 0] - width / 2) / width, (centres[1:, 1] - height / 2) / height)
-    # A large piece in the middle is the digit; at the border it rather is a neighbour or a frame.
-    weight = areas * np.where(touches, 0.35, 1.0) * np.exp(-3 * distance**2)
-    main = int(weight.argmax())
-    kept = _near(main, left, top, right, bottom, areas, touches)
-    keep = np.concatenate([[False], kept])[labels].astype(np.uint8)
-    # Rims are fainter than the level: they go with the piece that they surround.
-    rims = cv2.dilate(keep, np.ones((3, 3), np.uint8))
-    return np.where(rims > 0, ink, 0).astype(np.float32)
+    keep = np.concatenate([[False], _belongs(pieces)])[pieces.labels].astype(np.uint8)
+    # Rims of strokes are fainter than the level: they go with the piece that they surround.
+    surrounded = cv2.dilate(keep, np.ones((3, 3), np.uint8))
+    return np.where(surrounded > 0, ink, 0).astype(np.float32)
 
 
-def _near(
-    main: int,
-    left: NDArray[np.int32],
-    top: NDArray[np.int32],
-    right: NDArray[np.int32],
-    bottom: NDArray[np.int32],
-    areas: NDArray[np.float64],
-    touches: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Which pieces belong to piece `main`: large enough, and closer than a third of its size."""
-    size = max(right[main] - left[main], bottom[main] - top[main])
-    gap_x = np.maximum(0, np.maximum(left - right[main], left[main] - right))
-    gap_y = np.maximum(0, np.maximum(top - bottom[main], top[main] - bottom))
-    gap = np.maximum(gap_x, gap_y)
-    reach = np.where(touches & ~touches[main] & (areas < 0.3 * areas[main]), 0.05, 0.3) * size
-    near: NDArray[np.bool_] = (areas >= 0.02 * areas[main]) & (gap <= reach)
-    near[main] = True
-    return near
+def _belongs(pieces: _Pieces) -> NDArray[np.bool_]:
+    """Which pieces are part of the digit."""
+    main = _main_piece(pieces)
+    gap_x = np.maximum(pieces.left - pieces.right[main], pieces.left[main] - pieces.right)
+    gap_y = np.maximum(pieces.top - pieces.bottom[main], pieces.top[main] - pieces.bottom)
+    gap = np.maximum(0, np.maximum(gap_x, gap_y))
+    size = max(pieces.right[main] - pieces.left[main], pieces.bottom[main] - pieces.top[main])
+    # A small piece at the border is a neighbour's, unless it all but touches the digit.
+    is_intruder = pieces.touches & ~pieces.touches[main] & (pieces.area < 0.3 * pieces.area[main])
+    near: NDArray[np.bool_] = gap <= np.where(is_intruder, 0.05, 0.3) * size
+    belongs = near & ~pieces.is_rim & (pieces.area >= 0.02 * pieces.area[main])
+    belongs[main] = True
+    return belongs
+
+
+def _main_piece(pieces: _Pieces) -> int:
+    """The piece that is large and in the middle; one at the border rather is a neighbour or a frame."""
+    height, width = pieces.labels.shape
+    off_centre = np.hypot(pieces.centre[:, 0] / width - 0.5, pieces.centre[:, 1] / height - 0.5)
+    weight = pieces.area * np.where(pieces.touches, 0.35, 1.0) * np.exp(-3 * off_centre**2)
+    return int(np.where(pieces.is_rim, 0, weight).argmax())

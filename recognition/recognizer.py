@@ -1,8 +1,8 @@
 """The front door of recognition: a drawing or a picture goes in, a prediction comes out.
 
-    recognizer = Recognizer.load(Path("mnist_model.pth"))
-    prediction = recognizer.predict_strokes([[[100, 20], [101, 60], [99, 180]]])
-    print(prediction.digit, prediction.confidence)
+recognizer = Recognizer.load(Path("mnist_model.pth"))
+prediction = recognizer.predict_strokes([[[100, 20], [101, 60], [99, 180]]])
+print(prediction.digit, prediction.confidence)
 """
 
 from __future__ import annotations
@@ -14,17 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from config import Limits
 from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint
 from recognition.errors import InputError
 from recognition.ink import draw, validate_strokes
-from recognition.normalize import normalize
+from recognition.normalize import Candidate, Frame, candidates
 from recognition.picture import decode_picture
 from recognition.preview import picture_png
-
-Frame = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +90,13 @@ class Recognizer:
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
-        return self.predict_frames([self._frame(data)])[0]
+        return self._choose([self._candidates(data)])[0]
 
     def predict_pictures(self, files: Sequence[bytes]) -> list[Prediction | InputError]:
         """Read many picture files in one pass of the network; a bad one gets its error, in its place."""
-        frames = [self._frame_or_error(data) for data in files]
-        predictions = iter(self.predict_frames([frame for frame in frames if not isinstance(frame, InputError)]))
-        return [frame if isinstance(frame, InputError) else next(predictions) for frame in frames]
+        seen = [self._candidates_or_error(data) for data in files]
+        predictions = iter(self._choose([item for item in seen if not isinstance(item, InputError)]))
+        return [item if isinstance(item, InputError) else next(predictions) for item in seen]
 
     def preview(self, data: bytes) -> bytes:
         """The picture of a picture file as a small grey PNG file, for a page to show. Raises `PictureError`."""
@@ -119,12 +116,27 @@ class Recognizer:
             for p, score, frame in zip(probabilities, scores, frames, strict=True)
         ]
 
-    def _frame(self, data: bytes) -> Frame:
-        with self._decoding:
-            return normalize(decode_picture(data, self.limits))
+    def _choose(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
+        """For each picture, the prediction of the candidate that looks most like a digit."""
+        frames = [candidate.frame for picture in pictures for candidate in picture]
+        predictions = iter(self.predict_frames(frames))
+        return [
+            max(((next(predictions), candidate.doubt) for candidate in picture), key=_score_less_doubt)[0]
+            for picture in pictures
+        ]
 
-    def _frame_or_error(self, data: bytes) -> Frame | InputError:
+    def _candidates(self, data: bytes) -> list[Candidate]:
+        with self._decoding:
+            picture = decode_picture(data, self.limits)
+        return candidates(picture)
+
+    def _candidates_or_error(self, data: bytes) -> list[Candidate] | InputError:
         try:
-            return self._frame(data)
+            return self._candidates(data)
         except InputError as error:
             return error
+
+
+def _score_less_doubt(seen: tuple[Prediction, float]) -> float:
+    prediction, doubt = seen
+    return prediction.digit_score - doubt

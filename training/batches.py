@@ -26,7 +26,9 @@ class Batches:
         self.n_nondigits = round(recipe.batch_size * recipe.nondigit_share)
         self.n_digits = recipe.batch_size - self.n_nondigits
         self._distort = Distorter(recipe.distortions)
-        self._ambiguous = torch.isin(digits.labels, torch.tensor([0, 3, 8], device=digits.labels.device)).nonzero()[:, 0]
+        self._ambiguous = torch.isin(digits.labels, torch.tensor([0, 3, 8], device=digits.labels.device)).nonzero()[
+            :, 0
+        ]
         if self.n_nondigits:
             # Each takes 0.7 ms to draw, so a short training makes no more than it uses.
             n_used = round(recipe.epochs * len(self) * self.n_nondigits * _DRAWINGS)

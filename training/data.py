@@ -66,8 +66,8 @@ def _declare_missing_operators() -> None:
     """Let torchvision import beside a CPU build of torch.
 
     The Linux wheel of torchvision on the package index is built for CUDA. Beside a CPU-only torch its compiled
-    operators do not load, and `import torchvision` stops with "operator torchvision::nms does not exist" (pytorch/vision
-    issues 8985, 9077 and 9085). Nothing here calls those operators, so their names are all that is missing.
+    operators do not load, and `import torchvision` stops with "operator torchvision::nms does not exist"
+    (pytorch/vision issues 8985, 9077 and 9085). Nothing here calls them, so their names are all that is missing.
     """
     if "torchvision" in sys.modules or _compiled_operators_load():
         return

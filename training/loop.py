@@ -58,7 +58,7 @@ def fit(
         seconds = time.perf_counter() - start
         n_samples = len(batches) * recipe.batch_size
         scores = score(predict_logits(averaged, validation), validation.labels)
-        lr = schedule.get_last_lr()[0]
+        lr = float(schedule.get_last_lr()[0])
         report(Epoch(number, loss, accuracy, lr, seconds, n_samples / seconds, scores))
     module: nn.Module = averaged.module
     return module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
@@ -112,6 +112,6 @@ def _train_one_epoch(
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are several times faster than in float32 there."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # On CPUs without matrix units bfloat16 is emulated, and slower than float32.
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))

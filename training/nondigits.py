@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -69,9 +70,9 @@ def _bowed(start: NDArray[np.float64], end: NDArray[np.float64], random: Generat
         radius = random.uniform(1.5, 3)
         angle = 2 * math.pi * t * random.uniform(0.6, 1.0)
         return start + radius * np.hstack([np.cos(angle) - 1, np.sin(angle)])
-    line = start + (end - start) * t
+    line: Stroke = start + (end - start) * t
     normal = np.array([start[1] - end[1], end[0] - start[0]])
-    bow = random.choice([0.0, 0.0, -0.45, 0.45, -0.7, 0.7])
+    bow = float(random.choice([0.0, 0.0, -0.45, 0.45, -0.7, 0.7]))
     return line + normal * bow * np.sin(math.pi * t)
 
 
@@ -171,7 +172,7 @@ def marks(random: Generator) -> Strokes:
 def _straight(corners: NDArray[np.float64]) -> Stroke:
     """The polygon through `corners` with points close enough that smoothing keeps its corners."""
     t = np.linspace(0, 1, 10, endpoint=False)[:, None]
-    sides = [a + (b - a) * t for a, b in zip(corners, corners[1:], strict=False)]
+    sides = [a + (b - a) * t for a, b in pairwise(corners)]
     return np.vstack([*sides, corners[-1:]])
 
 
@@ -207,7 +208,9 @@ def textures(count: int, device: torch.device) -> Tensor:
     """Noise, blots, stripes and gradients, as photographs of no writing leave them: `[count, 28, 28]`."""
     fine = torch.rand(count, 1, FRAME_SIZE, FRAME_SIZE, device=device)
     size = int(torch.randint(3, 12, ()))
-    coarse = F.interpolate(torch.rand(count, 1, size, size, device=device), size=(FRAME_SIZE, FRAME_SIZE), mode="bicubic")
+    coarse = F.interpolate(
+        torch.rand(count, 1, size, size, device=device), size=(FRAME_SIZE, FRAME_SIZE), mode="bicubic"
+    )
     sparse = (fine < torch.rand(count, 1, 1, 1, device=device) * 0.3).float()
     blots = ((coarse - torch.empty(count, 1, 1, 1, device=device).uniform_(0.3, 0.8)) * 6).clamp(0, 1)
     kind = torch.randint(0, 5, (count, 1, 1, 1), device=device)
