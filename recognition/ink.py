@@ -69,7 +69,7 @@ def draw(strokes: Sequence[Stroke]) -> Frame:
     shift = canvas.shape[0] / 2 - centre_of_mass(canvas)
     centred = cv2.warpAffine(canvas, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), canvas.shape)
     frame: NDArray[np.uint8] = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
-    return frame / np.float32(255)
+    return frame.astype(np.float32) / np.float32(255)
 
 
 def _fit(strokes: Sequence[Stroke]) -> list[Stroke]:

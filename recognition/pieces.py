@@ -112,8 +112,8 @@ def _belongs(pieces: _Pieces) -> NDArray[np.bool_]:
     size = max(pieces.right[main] - pieces.left[main], pieces.bottom[main] - pieces.top[main])
     # A small piece at the border is a neighbour's, unless it all but touches the digit.
     is_intruder = pieces.touches & ~pieces.touches[main] & (pieces.area < 0.3 * pieces.area[main])
-    near: NDArray[np.bool_] = gap <= np.where(is_intruder, 0.05, 0.3) * size
-    belongs = near & ~pieces.is_rim & (pieces.area >= 0.02 * pieces.area[main])
+    near = gap <= np.where(is_intruder, 0.05, 0.3) * size
+    belongs: NDArray[np.bool_] = near & ~pieces.is_rim & (pieces.area >= 0.02 * pieces.area[main])
     belongs[main] = True
     return belongs
 
