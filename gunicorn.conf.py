@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
 
 
-def _usable_cores() -> int:
+def _usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Cores that this process may use: those it is bound to, cut to the CPU quota of its container."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(bound, round(int(quota) / int(period))))
+        quota, period = map(int, quota_file.read_text().split())
     except (OSError, ValueError):  # no control groups, or a quota of "max"
         return bound
+    return max(1, min(bound, quota // period))
 
 
 def _stop(reason: str) -> NoReturn:
