@@ -20,7 +20,7 @@ LAYERS = (
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The two branches under the entry points never meet, and the web is told of numbers only by recognition.
 OF_THE_WEB = {"web", "flask", "werkzeug"}
-FOREIGN = {name: OF_THE_WEB for name in LAYER_OF} | {"flask_app": {"training", "torch", "torchvision"}}
+FOREIGN = dict.fromkeys(LAYER_OF, OF_THE_WEB) | {"flask_app": {"training", "torch", "torchvision"}}
 MODULES = sorted(path.stem for path in ROOT.glob("*.py") if path.name != "gunicorn.conf.py")
 
 
