@@ -113,7 +113,7 @@ def move(frames: Tensor, *, affine: bool = True, elastic: bool = True) -> Tensor
     source = (grid - jitter) @ torch.linalg.inv(forward).mT / scale[:, None, None] + centre[:, None, :]
     source = source.view(len(frames), FRAME_SIZE, FRAME_SIZE, 2)
     if elastic:
-        source = source + _random_bend(frames)
+        source = source + _random_bend(frames) + _random_proportions(frames, source)
     # grid_sample's coordinates run from -1 to 1 between the middles of the outer pixels.
     return F.grid_sample(frames.unsqueeze(1), source / _MIDDLE - 1, align_corners=True).squeeze(1)
 
@@ -158,6 +158,13 @@ def _random_bend(frames: Tensor) -> Tensor:
     strength = uniform(frames, 0.0, 1.1)[:, None, None, None]
     field = F.interpolate(coarse * strength, size=(FRAME_SIZE, FRAME_SIZE), mode="bicubic", align_corners=True)
     return field.permute(0, 2, 3, 1)
+
+
+def _random_proportions(frames: Tensor, source: Tensor) -> Tensor:
+    """Displacements that stretch one half of the ink and shrink the other, along each axis: a 9 with a small loop."""
+    place = (source / _MIDDLE - 1).clamp(-1, 1)
+    strength = 0.12 * torch.randn(len(frames), 1, 1, 2, device=frames.device).clamp(-2, 2)
+    return strength * (1 - place**2) * _MIDDLE
 
 
 def change_thickness(frames: Tensor) -> Tensor:

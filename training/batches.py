@@ -32,7 +32,8 @@ class Batches:
         if self.n_nondigits:
             # Each takes 0.7 ms to draw, so a short training makes no more than it uses.
             n_used = round(recipe.epochs * len(self) * self.n_nondigits * _DRAWINGS)
-            self._drawings = make_drawings(min(_N_DRAWINGS, n_used), seed).to(digits.frames.device)
+            drawings = make_drawings(min(_N_DRAWINGS, n_used), digits.frames.cpu(), seed)
+            self._drawings = drawings.to(digits.frames.device)
 
     def __len__(self) -> int:
         return len(self.digits) // self.n_digits

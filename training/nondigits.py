@@ -24,12 +24,34 @@ from recognition.ink import Stroke, draw
 Strokes = list[Stroke]
 
 
-def make_drawings(count: int, seed: int) -> Tensor:
-    """Drawings that are no digits, as frames uint8 `[count, 28, 28]`."""
+def make_drawings(count: int, digits: Tensor, seed: int) -> Tensor:
+    """About `count` drawings that are none of `digits`, both as frames uint8 `[N, 28, 28]`."""
     random = np.random.default_rng(seed)
-    kinds: list[Callable[[Generator], Strokes]] = [scribble, glyph, glyph, glyph, shape, marks]
+    kinds: list[Callable[[Generator], Strokes]] = [scribble, glyph, glyph, glyph, sign, sign, shape, marks]
     drawings = [draw(kinds[index % len(kinds)](random)) for index in range(count)]
-    return torch.from_numpy(np.round(np.stack(drawings) * 255).astype(np.uint8))
+    frames = torch.from_numpy(np.round(np.stack(drawings) * 255).astype(np.uint8))
+    return frames[~look_like(frames, digits)]
+
+
+def look_like(drawings: Tensor, digits: Tensor, share: float = 0.95) -> Tensor:
+    """Whether each drawing is as near to some digit as a share of the digits are to each other, bool `[N]`.
+
+    Random strokes form a digit now and then; called "no digit" in training, it would teach to refuse real ones.
+    """
+    known, others = _embed(digits[: len(digits) // 2]), _embed(digits[len(digits) // 2 :][:1000])
+    usual = torch.quantile(_nearest(others, known), 1 - share)
+    return _nearest(_embed(drawings), known) > usual
+
+
+def _embed(frames: Tensor) -> Tensor:
+    """Unit vectors `[N, 196]` of the frames at half their size, so that a pixel's shift matters little."""
+    small = F.avg_pool2d(frames.float().unsqueeze(1), 4, stride=2, padding=1)
+    return F.normalize(small.flatten(1), dim=1)
+
+
+def _nearest(frames: Tensor, known: Tensor) -> Tensor:
+    """Cosine `[N]` of each embedded frame with the most similar known one."""
+    return torch.cat([(part @ known.T).amax(1) for part in frames.split(2000)])
 
 
 def scribble(random: Generator) -> Strokes:
@@ -56,11 +78,21 @@ def glyph(random: Generator) -> Strokes:
         end = lattice[random.integers(len(lattice))]
         strokes.append(_bowed(start, end, random))
         touched.append(end)
-    width, height = np.ptp(np.concatenate(strokes), axis=0)
-    if width < 0.35 * height:  # all strokes fell on one line: that is a 1
-        return glyph(random)
     slant = np.array([[1, 0], [random.normal(0, 0.2), 1]])
     return [(stroke + random.normal(0, 0.12, stroke.shape)) @ slant for stroke in strokes]
+
+
+def sign(random: Generator) -> Strokes:
+    """A simple sign: one line of one to three straight or bowed pieces, with or without a dot beside it."""
+    lattice = np.stack(np.meshgrid([0, 5, 10], [0, 4, 8, 12]), axis=-1).reshape(-1, 2).astype(float)
+    corners = lattice[random.permutation(len(lattice))[: random.integers(2, 5)]]
+    line = np.vstack([_bowed(a, b, random) for a, b in pairwise(corners)])
+    strokes = [line + random.normal(0, 0.15, line.shape)]
+    if random.random() < 0.3:
+        low, high = line.min(axis=0), line.max(axis=0)
+        below = np.array([(low[0] + high[0]) / 2 + random.normal(0, 2), high[1] + random.uniform(1.5, 4)])
+        strokes.append(below[None, :])
+    return strokes
 
 
 def _bowed(start: NDArray[np.float64], end: NDArray[np.float64], random: Generator) -> Stroke:
@@ -72,7 +104,7 @@ def _bowed(start: NDArray[np.float64], end: NDArray[np.float64], random: Generat
         return start + radius * np.hstack([np.cos(angle) - 1, np.sin(angle)])
     line: Stroke = start + (end - start) * t
     normal = np.array([start[1] - end[1], end[0] - start[0]])
-    bow = float(random.choice([0.0, 0.0, -0.45, 0.45, -0.7, 0.7]))
+    bow = float(random.choice([0.0, 0.0, 1.0, -1.0]) * random.uniform(0.15, 0.75))
     return line + normal * bow * np.sin(math.pi * t)
 
 

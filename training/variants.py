@@ -46,7 +46,7 @@ def _add_crossbar_and_serif(frames: Tensor) -> Tensor:
     n = len(frames)
     top, bottom = _first_row(frames), FRAME_SIZE - 1 - _first_row(frames.flip(1))
     height = (bottom - top).clamp(min=1)
-    middle = top + height * _uniform(n, 0.42, 0.65)
+    middle = top + height * _uniform(n, 0.4, 0.75)
     stem = _row_centre(frames, middle.round())
     left, right = height * _uniform(n, 0.15, 0.35), height * _uniform(n, 0.1, 0.3)
     tilt = height * _uniform(n, -0.08, 0.12)
