@@ -34,6 +34,10 @@ serve: $(VENV)/serve.stamp ## start the app under gunicorn, as in production
 train: $(VENV)/train.stamp ## train a network and write mnist_model.pth and its CSV files
 	$(BIN)/python train_model.py $(ARGS)
 
+.PHONY: robustness
+robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DIGITS_DATA_DIR, to reports/
+	$(BIN)/python evaluate_model.py --robustness $(ARGS)
+
 # ---- develop ----
 
 .PHONY: test
