@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
 from recognition.paper import Picture, find_ink
-from recognition.pieces import INK_LEVEL, is_rim_only, keep_digit, remove_lines
+from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
 
 Frame = NDArray[np.float32]
 
@@ -51,10 +51,16 @@ def candidates(picture: Picture) -> list[Candidate]:
     They are: the main piece with what lies near it; all ink; the main piece without long lines along the border.
     Raises `BlankInput` where there is no ink.
     """
-    ink = find_ink(_shrink(_zoom(picture)))
-    if is_rim_only(ink):
+    ink = find_ink(_shrink(picture))
+    digit = keep_digit(ink)
+    if (nearer := _zoom(picture, digit)) is not None:
+        ink = find_ink(_shrink(nearer))
+        digit = keep_digit(ink)
+    if not (digit > INK_LEVEL).any():
         raise BlankInput
-    readings = [(keep_digit(ink), 0.0), (ink, 0.0), (keep_digit(remove_lines(ink)), _DOUBT_OF_LINES)]
+    readings = [(digit, 0.0), (ink, 0.0)]
+    if (unruled := remove_lines(ink)) is not ink:
+        readings.append((keep_digit(unruled), _DOUBT_OF_LINES))
     distinct: list[tuple[Picture, float]] = []
     for reading, doubt in readings:
         if not any(np.array_equal(reading, other) for other, _ in distinct) and (reading > INK_LEVEL).any():
@@ -62,15 +68,12 @@ def candidates(picture: Picture) -> list[Candidate]:
     return [Candidate(frame_ink(reading), doubt) for reading, doubt in distinct]
 
 
-def _zoom(picture: Picture) -> Picture:
-    """The part of a large picture around its digit, where that is small; else the picture."""
-    if max(picture.shape) <= WORKING_SIDE:
-        return picture
-    digit = keep_digit(find_ink(_shrink(picture)))
+def _zoom(picture: Picture, digit: Picture) -> Picture | None:
+    """The part of a large picture around its digit, where that is small; `digit` is its ink, shrunk."""
     left, top, width, height = _bounding_box(digit)
-    if not 0 < max(width, height) < _SMALL:
-        return picture
-    scale = max(picture.shape) / WORKING_SIDE
+    scale = max(picture.shape) / max(digit.shape)
+    if scale <= 1 or not 0 < max(width, height) < _SMALL:
+        return None
     margin = max(width, height)
     rows = slice(int(max(0, top - margin) * scale), int((top + height + margin) * scale))
     columns = slice(int(max(0, left - margin) * scale), int((left + width + margin) * scale))

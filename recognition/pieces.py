@@ -56,13 +56,6 @@ def _find_pieces(ink: Picture) -> _Pieces:
     return _Pieces(labels, left, top, left + width, top + height, area.astype(np.float64), centres[1:])
 
 
-def is_rim_only(ink: Picture) -> bool:
-    """Whether all ink of any size is lines along the border, as in an empty cell of squared paper."""
-    pieces = _find_pieces(ink)
-    rim = pieces.is_rim
-    return bool(rim.any()) and bool((pieces.area[~rim] < 0.1 * pieces.area[rim].max()).all())
-
-
 def remove_lines(ink: Picture) -> Picture:
     """Ink without the printed lines that run along the picture's border from edge to edge, as of squared paper."""
     mask = (ink > INK_LEVEL).astype(np.uint8)
@@ -93,8 +86,14 @@ def _border_lines(mask: Mask) -> Mask:
 
 
 def keep_digit(ink: Picture) -> Picture:
-    """Ink of the pieces that make up the digit: the main one, and those of some size that lie near it."""
+    """Ink of the pieces that make up the digit: the main one, and those of some size that lie near it.
+
+    There is none where all ink is lines along the border, as in an empty cell of squared paper.
+    """
     pieces = _find_pieces(ink)
+    rim = pieces.is_rim
+    if rim.any() and (pieces.area[~rim] < 0.1 * pieces.area[rim].max()).all():
+        return np.zeros_like(ink)
     if len(pieces.area) <= 1:
         return ink
     keep = np.concatenate([[False], _belongs(pieces)])[pieces.labels].astype(np.uint8)
