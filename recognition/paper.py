@@ -16,6 +16,8 @@ LEAST_CONTRAST = 0.06
 _SAME = 2.5 / 255
 # A picture with this share of its pixels on one value was drawn or scanned clean, and is left as it is.
 _CLEAN_SHARE = 0.5
+# Contrast below this share of the strokes' is paper, above the rest of it full ink; the rims lie between.
+_FAINT = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
 _PAPER_SIDE = 64
 _PAPER_WINDOW = 33
@@ -25,7 +27,7 @@ def find_ink(picture: Picture) -> Picture:
     """The ink on a picture `[H, W]`: 0 = paper, 1 = full ink. Raises `BlankInput` where nothing stands out."""
     even = _even_paper(picture)
     contrast = picture - (_uneven_paper(picture) if even is None else even)
-    contrast = np.maximum(contrast if _is_dark_on_light(contrast) else -contrast, 0)
+    contrast = contrast if _is_dark_on_light(contrast) else -contrast
     # A clean picture keeps its greys: a threshold would only spoil them.
     return _threshold(contrast) if even is None else _stretch(contrast)
 
@@ -63,25 +65,27 @@ def _stretch(contrast: Picture) -> Picture:
     strongest = float(contrast.max())
     if strongest < LEAST_CONTRAST:
         raise BlankInput
-    return contrast / np.float32(strongest)
+    return np.maximum(contrast, 0) / np.float32(strongest)
 
 
 def _threshold(contrast: Picture) -> Picture:
-    """Ink where the contrast exceeds Otsu's threshold, with soft edges; the grain of the paper vanishes."""
-    noise = float(np.median(contrast)) * 1.4826  # a robust deviation: half of the paper lies below its median
-    level = max(_otsu(contrast), LEAST_CONTRAST / 2, 2 * noise)
-    above = contrast[contrast > level]
-    if above.size < 3:
+    """Ink where the contrast is nearer to the strokes' than to the paper's, with soft edges; grain vanishes."""
+    is_ink = contrast > _otsu(contrast)
+    if int(is_ink.sum()) < 3 or is_ink.all():
         raise BlankInput
-    full = max(float(np.percentile(above, 60)), level * 1.3)
-    low = level - 0.5 * (full - level)
-    ink: Picture = np.clip((contrast - low) / (full - low), 0, 1).astype(np.float32)
+    paper, strokes = float(np.median(contrast[~is_ink])), float(np.median(contrast[is_ink]))
+    noise = 1.4826 * float(np.median(np.abs(contrast[~is_ink] - paper)))  # a deviation that no outlier moves
+    depth = strokes - paper
+    if depth < LEAST_CONTRAST / 2:
+        raise BlankInput
+    low, full = max(_FAINT * depth, min(2 * noise, 0.5 * depth)), (1 - _FAINT) * depth
+    ink: Picture = np.clip((contrast - paper - low) / (full - low), 0, 1).astype(np.float32)
     return ink
 
 
 def _otsu(values: Picture) -> float:
     """Otsu's threshold (1979, doi:10.1109/TSMC.1979.4310076), not misled by a few extreme values."""
-    top = float(np.percentile(values, 99.8)) or 1.0
+    top = max(float(np.percentile(values, 99.8)), 1e-3)
     scaled = np.clip(values / top * 255, 0, 255).astype(np.uint8)
     level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return float(level) / 255 * top

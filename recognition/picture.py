@@ -7,6 +7,7 @@ decoded at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and
 from __future__ import annotations
 
 import io
+import re
 import warnings
 
 import numpy as np
@@ -14,16 +15,29 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from config import Limits
-from recognition.errors import PictureTooLarge, UndecodablePicture, UnsupportedPicture
+from recognition.errors import PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 # First bytes of those formats: a file that has one of them and does not open is damaged, any other is foreign.
-_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
+_MAGIC = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP", re.DOTALL)
 # Larger pictures are averaged down to about this many pixels a side: a digit that is a tenth of a photograph's height
 # still has more than twice the pixels of a frame.
 WORKING_SIDE = 1536
 
-# Pillow only warns of pictures above its own limit; nothing that large gets past ours.
+# A transparent picture with more than this share of its pixels so dark has ink that shows on white paper.
+_DARK, _DARK_SHARE = 0.7, 1e-4
+
+# A marker of a JPEG file; the bytes of a picture hold none but restarts (D0 to D7), which every decoder passes over.
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_WITHOUT_LENGTH = {0x01, 0xD8}
+# Progressive files of cameras and programs have about ten scans. Each costs a walk over all pixels, and one that
+# changes none of them takes 80 bytes: a file within the limits could keep the decoder busy for minutes.
+_MAX_JPEG_SCANS = 100
+
+# Pillow only warns of pictures above its own limit; nothing that large gets past ours. It also warns of tags that it
+# cannot read, which are nobody's concern here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
@@ -34,13 +48,14 @@ def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_too_large(image, limits)
+            _refuse_many_scans(data)
             return _darkness(image)
-    except PictureTooLarge:
+    except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(limits) from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
-        if data.startswith(_MAGIC):
+        if _MAGIC.match(data):
             raise UndecodablePicture("The picture is damaged and cannot be opened.") from error
         raise UnsupportedPicture("The file is not a picture in PNG, JPEG, GIF, BMP or WebP format.") from error
 
@@ -54,39 +69,55 @@ def _too_large(limits: Limits) -> PictureTooLarge:
     return PictureTooLarge(f"The picture has more than {limits.max_megapixels:g} megapixels. Make it smaller.")
 
 
+def _refuse_many_scans(data: bytes) -> None:
+    if data.startswith(b"\xff\xd8") and _count_scans(data) > _MAX_JPEG_SCANS:
+        raise UndecodablePicture("The picture is stored in too many passes. Save it anew.")
+
+
+def _count_scans(jpeg: bytes) -> int:
+    """How many times the decoder of a JPEG file will walk over the pixels."""
+    scans, place = 0, 0
+    while found := _JPEG_MARKER.search(jpeg, place):
+        marker, place = found[1][0], found.end()
+        if marker == _JPEG_END:
+            break
+        scans += marker == _JPEG_SCAN
+        if marker not in _JPEG_WITHOUT_LENGTH:
+            place += max(2, int.from_bytes(jpeg[place : place + 2]))
+    return scans
+
+
 def _darkness(image: Image.Image) -> NDArray[np.float32]:
     # A JPEG decodes at 1/2, 1/4 or 1/8 for almost nothing; other formats ignore this.
     image.draft("RGB", (WORKING_SIDE // 2, WORKING_SIDE // 2))
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    small = _reduce(_plain(upright))
-    return 1 - _brightness(small)
+    # Made smaller before it is turned: turning all of it would hold it in memory twice.
+    small = _reduce(_plain(image))
+    return 1 - _brightness(ImageOps.exif_transpose(small))
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The same picture in one of the modes L, RGB, RGBA or I;16, whose pixels are samples and can be averaged."""
+    """The same picture in one of the modes L, RGB or RGBA, whose pixels are samples and can be averaged."""
     if image.mode.startswith("I"):
-        return image
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode == "1" else "RGB")
+        return _shallow(image)
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in {"1", "L"} else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8-bit grey; Pillow's own conversion cuts off all that is brighter than 255 of 65,535."""
+    grey = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    grey.info = image.info
+    return grey
 
 
 def _reduce(image: Image.Image) -> Image.Image:
     factor = -(-max(image.size) // WORKING_SIDE)
-    # Pillow cannot average 16-bit grey; every n-th pixel stands in for it.
-    if factor == 1:
-        return image
-    if image.mode.startswith("I"):
-        return image.resize((-(-image.width // factor), -(-image.height // factor)), Image.Resampling.NEAREST)
-    return image.reduce(factor)
+    return image if factor == 1 else image.reduce(factor)
 
 
 def _brightness(image: Image.Image) -> NDArray[np.float32]:
     """Luminance `[H, W]`, 0 to 1."""
-    if image.mode.startswith("I"):
-        deep: NDArray[np.float32] = np.clip(np.asarray(image, dtype=np.float32) / np.float32(65535), 0, 1)
-        return deep
     grey = _samples(image.convert("L"))
     return _on_paper(grey, _samples(image.getchannel("A"))) if image.mode == "RGBA" else grey
 
@@ -97,8 +128,8 @@ def _samples(channel: Image.Image) -> NDArray[np.float32]:
 
 def _on_paper(grey: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
     """Lay a transparent picture on paper: white, or black for light ink that white paper would swallow."""
-    weight = float(alpha.sum())
-    mean = float((grey * alpha).sum()) / weight if weight else 0.0
-    deviation = (float((alpha * (grey - mean) ** 2).sum()) / weight) ** 0.5 if weight else 0.0
-    paper = 0.0 if mean > 0.5 and deviation < 0.15 else 1.0
-    return grey * alpha + paper * (1 - alpha)
+    on_white = 1 - alpha * (1 - grey)
+    is_light = float((alpha * grey).sum()) > 0.5 * float(alpha.sum())
+    # Dark ink on a light card with rounded corners is seen on white; its card must not become light ink on black.
+    has_dark_ink = float((on_white < _DARK).mean()) > _DARK_SHARE
+    return alpha * grey if is_light and not has_dark_ink else on_white

@@ -76,7 +76,7 @@ class Recognizer:
         self._network = checkpoint.build()
         self._temperature = checkpoint.temperature
         self._threshold = checkpoint.rejection_threshold
-        # A decoded picture takes up to 200 MB, so only a few may be in memory at a time.
+        # Decoding 50 megapixels takes up to 400 MB, as WebP 750 MB: only a few pictures may be in memory at a time.
         self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
 
     @classmethod
