@@ -18,10 +18,10 @@ def draw_picture(drawing: Drawing, size: tuple[int, int] = (280, 280), pen: int 
     return picture
 
 
-def encode(picture: Image.Image, file_format: str = "PNG") -> bytes:
+def encode(picture: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
     """The bytes of a picture file."""
     buffer = io.BytesIO()
-    picture.save(buffer, file_format)
+    picture.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
