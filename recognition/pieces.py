@@ -13,7 +13,7 @@ from recognition.paper import Picture
 Mask = NDArray[np.uint8]
 
 INK_LEVEL = 0.35  # of full ink; fainter pixels are rims
-_RIM = 0.12  # of a side: a line that lies wholly within this margin is a frame's, not a digit's
+_RIM = 0.12  # of a side: lines within this margin are a frame's, not a digit's
 _LINE = 0.22  # of a side: printed lines are looked for in this margin
 
 
@@ -40,13 +40,13 @@ class _Pieces:
 
     @property
     def is_rim(self) -> NDArray[np.bool_]:
-        """Whether a piece is a line along the border: within its margin, and longer than half of the side."""
+        """Whether a piece is part of a frame: it touches the border, keeps to its margin, and is half a side long."""
         height, width = self.labels.shape
-        flat = (self.bottom <= _RIM * height) | (self.top >= (1 - _RIM) * height)
-        upright = (self.right <= _RIM * width) | (self.left >= (1 - _RIM) * width)
-        long_flat = flat & (self.right - self.left >= 0.5 * width)
-        long_upright = upright & (self.bottom - self.top >= 0.5 * height)
-        rim: NDArray[np.bool_] = self.touches & (long_flat | long_upright)
+        rows, columns = int(_RIM * height), int(_RIM * width)
+        inner = self.labels[rows : height - rows, columns : width - columns]
+        inside = np.bincount(inner.ravel(), minlength=len(self.area) + 1)[1:]
+        is_long = (self.right - self.left >= 0.5 * width) | (self.bottom - self.top >= 0.5 * height)
+        rim: NDArray[np.bool_] = self.touches & is_long & (inside <= 0.1 * self.area)
         return rim
 
 
