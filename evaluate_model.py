@@ -87,7 +87,7 @@ def evaluate(settings: Settings, options: argparse.Namespace) -> list[Figures]:
     recognizer = members[0] if len(members) == 1 else Committee(members)
     sets = [open_material(spec, settings.data_dir, as_pictures=options.as_pictures) for spec in options.data]
     has_non_digits = any(item.label == NO_DIGIT for material in sets for item in material.items)
-    reference = _reference_scores(recognizer, settings.data_dir, checkpoints[0].seed) if has_non_digits else None
+    reference = _reference_scores(recognizer, settings.data_dir) if has_non_digits else None
     rows = []
     for material in sets:
         answers = ask(recognizer, material, options.limit)
@@ -102,10 +102,10 @@ def evaluate(settings: Settings, options: argparse.Namespace) -> list[Figures]:
     return rows
 
 
-def _reference_scores(recognizer: Recognizer, data_dir: Path, seed: int) -> NDArray[np.float64] | None:
+def _reference_scores(recognizer: Recognizer, data_dir: Path) -> NDArray[np.float64] | None:
     """Digit scores of the MNIST validation digits; None, and a sentence, where MNIST is missing."""
     try:
-        digits = validation_of(data_dir, seed)
+        digits = validation_of(data_dir)
     except DataError as error:
         print(f"evaluate_model: no AUROC: it compares with MNIST's validation digits. {error}", file=sys.stderr)
         return None

@@ -1,138 +1,124 @@
-"""Train a digit network on MNIST and write `mnist_model.pth` with its CSV metrics.
+"""Train a digit network and write `mnist_model.pth` with its metrics.
 
-python train_model.py                        # the default recipe
-python train_model.py --recipe best          # what made the shipped weights
-python train_model.py --recipe fast --output /tmp/quick.pth
+python train_model.py                                  # the default recipe, on MNIST
+python train_model.py --recipe best                    # what made the shipped weights
+python train_model.py --data mnist folder:photos       # with one's own pictures
+python train_model.py --resume                         # continue after Ctrl-C, or a killed process
+python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
+python train_model.py --distill runs/m-*.pth           # one network from an ensemble
+python train_model.py tune --trials 30 --params-out best.json
+torchrun --nproc-per-node=2 train_model.py             # several processes, or GPUs
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import subprocess
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from config import ROOT, Settings, SettingsError
-from model import ARCHITECTURES, Checkpoint, save_checkpoint
-from training.artifacts import write_tables
-from training.batches import Batches
-from training.data import N_VALIDATION, DataError, Digits, load_mnist, stratified_split
+from config import Settings, SettingsError
+from model import CheckpointError, load_checkpoint
+from training.data import DataError
+from training.device import choose_device
+from training.distill import Teachers
+from training.distributed import World, joined
+from training.finish import finish
+from training.interrupt import Interrupted, listening
 from training.loop import DivergedError, Epoch, fit
-from training.metrics import fit_temperature, predict_logits, rejection_threshold, score
-from training.recipes import RECIPES, Recipe
+from training.members import list_members
+from training.options import build_recipe, read_options
+from training.recipes import ChoiceError, Recipe
+from training.run import identify, prepare, run
+from training.sources import Split, load_split
+from training.state import load_state
+from training.tuning import tune, write_parameters
+from training.watch import Watch
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the trainer; returns the exit status: 0, 1 when training failed, 2 for wrong usage or missing data."""
+    """Run the trainer. The exit status is 0; 1 when training failed; 2 for wrong usage; 130 when it was interrupted."""
     try:
         settings = Settings.load()
-        options = parse_arguments(settings, arguments)
-        train(settings, options)
-    except (SettingsError, DataError) as error:
-        print(f"train_model: {error}", file=sys.stderr)
-        return 2
+        options = read_options(settings, sys.argv[1:] if arguments is None else arguments, __doc__ or "")
+        device = choose_device(options.device)
+        with joined(device) as world:
+            if options.is_tuning:
+                search(settings, options, device)
+            else:
+                train(settings, options, device, world)
+    except (SettingsError, ChoiceError, DataError, CheckpointError) as error:
+        return _stop(str(error), 2)
     except (DivergedError, OSError) as error:
-        print(f"train_model: {error}", file=sys.stderr)
-        return 1
+        return _stop(str(error), 1)
+    except (Interrupted, KeyboardInterrupt):
+        return _stop("interrupted; --resume continues from the last saved state", 130)
     return 0
 
 
-def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; exits with status 2 and the valid names where it is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", choices=RECIPES, default="default", help="named set of choices (default: default)")
-    parser.add_argument("--epochs", type=int, help="passes over the training digits (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of split, weights, order and distortions")
-    parser.add_argument("--output", type=Path, default=settings.model_path, help="checkpoint file to write")
-    return parser.parse_args(arguments)
+def _stop(sentence: str, status: int) -> int:
+    print(f"train_model: {sentence}", file=sys.stderr)
+    return status
 
 
-def train(settings: Settings, options: argparse.Namespace) -> None:
-    """Data to checkpoint. Raises `DataError`, `DivergedError` or `OSError`."""
-    torch.manual_seed(options.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    recipe = RECIPES[options.recipe]
-    if options.epochs:
-        recipe = dataclasses.replace(recipe, epochs=options.epochs)
-
-    digits = load_mnist(settings.data_dir, train=True)
-    in_training, in_validation = stratified_split(digits.labels, N_VALIDATION, options.seed)
-    training, validation = digits.select(in_training).to(device), digits.select(in_validation).to(device)
-
-    network_arguments = {**recipe.arguments, "background": recipe.nondigit_share > 0}
-    network = ARCHITECTURES[recipe.architecture](**network_arguments)
-    history: list[Epoch] = []
-
-    def report(epoch: Epoch) -> None:
-        history.append(epoch)
-        print(describe(epoch, recipe.epochs), flush=True)
-
-    averaged = fit(network, Batches(training, recipe, options.seed), validation, recipe, device, report)
-    checkpoint = measure(averaged, network_arguments, recipe, validation, settings, options.seed)
-    save_checkpoint(checkpoint, options.output)
-    write_tables(history, predict_logits(averaged, validation), validation.labels, options.output.parent)
-    print(f"wrote {options.output}, model {checkpoint.id}: {format_metrics(checkpoint)}")
+def train(settings: Settings, options: argparse.Namespace, device: torch.device, world: World) -> None:
+    """Data to checkpoints, one for each member. Raises what `main` turns into an exit status."""
+    recipe = build_recipe(options)
+    teachers = load_teachers(options.distill, recipe, device)
+    split = load_in_turn(options.data, settings.data_dir, world)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    watch = Watch(options.tensorboard) if options.tensorboard and world.is_writer else None
+    for member in list_members(options.output, options.members, options.seed):
+        if options.resume and options.members > 1 and member.is_finished:
+            continue
+        training = prepare(recipe, split, device, member.seed, world, teachers)
+        identity = identify(training, options.data, member.seed)
+        if options.resume and (options.members == 1 or member.state.exists()):
+            training.load_state_dict(load_state(identity, member.state))
+        run(training, identity, member, watch)
+        if world.is_writer:
+            finish(training, split, member, options.data, options.reports, plots=not options.no_plots)
+            member.state.unlink(missing_ok=True)
 
 
-def measure(
-    network: torch.nn.Module,
-    network_arguments: dict[str, int | float | bool],
-    recipe: Recipe,
-    validation: Digits,
-    settings: Settings,
-    seed: int,
-) -> Checkpoint:
-    """Calibrate on validation, then read the test set: once, now that every choice is made."""
-    logits = predict_logits(network, validation)
-    temperature = fit_temperature(logits, validation.labels.cpu())
-    on_validation = score(logits, validation.labels, temperature)
-    test = load_mnist(settings.data_dir, train=False)
-    on_test = score(predict_logits(network.cpu(), test), test.labels, temperature)
-    return Checkpoint(
-        architecture=recipe.architecture,
-        arguments=network_arguments,
-        state_dict={name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()},
-        temperature=temperature,
-        rejection_threshold=rejection_threshold(logits),
-        metrics={
-            **{f"val_{name}": value for name, value in dataclasses.asdict(on_validation).items()},
-            **{f"test_{name}": value for name, value in dataclasses.asdict(on_test).items()},
-        },
-        data=["mnist"],
-        seed=seed,
-        commit=_commit(),
-    )
+def load_teachers(paths: list[Path], recipe: Recipe, device: torch.device) -> Teachers | None:
+    """The networks to learn from, if any. Raises `CheckpointError` or `ChoiceError`."""
+    if not paths:
+        return None
+    teachers = Teachers([load_checkpoint(path) for path in paths], device)
+    teachers.check(recipe.nondigit_share > 0)
+    return teachers
 
 
-def describe(epoch: Epoch, n_epochs: int) -> str:
-    """One line for one epoch."""
-    return (
-        f"epoch {epoch.number:3}/{n_epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
-        f"val loss {epoch.validation.loss:.4f}  val accuracy {epoch.validation.accuracy:.4f}  "
-        f"lr {epoch.lr:.2e}  {epoch.seconds:.1f} s  {epoch.samples_per_second:.0f} samples/s"
-    )
+def load_in_turn(specs: list[str], root: Path, world: World) -> Split:
+    """The data; the writer goes first, so that nothing is fetched or made twice. Raises `DataError`."""
+    if not world.is_writer:
+        world.wait()
+    split = load_split(specs, root)
+    if world.is_writer:
+        world.wait()
+    return split
 
 
-def format_metrics(checkpoint: Checkpoint) -> str:
-    """The figures that people ask for first."""
-    metrics = checkpoint.metrics
-    return (
-        f"test accuracy {metrics['test_accuracy']:.4f} ({metrics['test_errors']} errors), "
-        f"calibration error {metrics['test_ece']:.4f}; validation accuracy {metrics['val_accuracy']:.4f}"
-    )
+def search(settings: Settings, options: argparse.Namespace, device: torch.device) -> None:
+    """Tune the recipe on validation alone, and write what was best."""
+    base = build_recipe(options)
+    split = load_split(options.data, settings.data_dir)
 
+    def objective(recipe: Recipe, tell: Callable[[Epoch], None]) -> float:
+        training = prepare(recipe, split, device, options.seed, World(), None)
+        with listening() as stop:
+            fit(training, lambda: None, tell, stop)
+        return min(epoch.validation.loss for epoch in training.progress.history)
 
-def _commit() -> str:
-    """The commit that trained, for the checkpoint; "unknown" outside a git checkout."""
-    try:
-        command = ["git", "rev-parse", "HEAD"]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    except OSError:
-        return "unknown"
-    return result.stdout.strip() or "unknown"
+    best = tune(objective, base, options.trials, options.storage, options.study, options.reports, options.seed)
+    print(f"best parameters: {json.dumps(best)}")
+    if options.params_out:
+        write_parameters(best, options.params_out)
+        print(f"wrote {options.params_out}; train with --params {options.params_out}")
 
 
 if __name__ == "__main__":

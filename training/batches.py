@@ -10,6 +10,7 @@ from torch import Tensor
 from model import N_DIGITS
 from training.augment import Distorter
 from training.data import Digits
+from training.distributed import World
 from training.nondigits import make_drawings, middles_of_digits, rows_of_digits, textures
 from training.recipes import Recipe
 
@@ -19,29 +20,42 @@ _N_DRAWINGS = 40_000
 
 
 class Batches:
-    """One epoch of `(frames, labels)` per iteration; digits in a new order each time, label 10 for what is none."""
+    """Epochs of `(frames, labels)`; digits in a new order each time, label 10 for what is none.
 
-    def __init__(self, digits: Digits, recipe: Recipe, seed: int) -> None:
+    Each process of a world gets its shard of the digits, and batches smaller by the number of processes.
+    """
+
+    def __init__(self, digits: Digits, recipe: Recipe, seed: int, world: World = World()) -> None:  # noqa: B008
         self.digits = digits
-        self.n_nondigits = round(recipe.batch_size * recipe.nondigit_share)
-        self.n_digits = recipe.batch_size - self.n_nondigits
+        self._seed, self._world = seed, world
+        share = recipe.nondigit_share
+        n = max(1, min(recipe.batch_size // world.size, int(len(digits) / world.size / (1 - share))))
+        self.n_nondigits = round(n * share)
+        self.n_digits = max(1, n - self.n_nondigits)
         self._distort = Distorter(recipe.distortions)
-        self._ambiguous = torch.isin(digits.labels, torch.tensor([0, 3, 8], device=digits.labels.device)).nonzero()[
-            :, 0
-        ]
+        ambiguous = torch.isin(digits.labels, torch.tensor([0, 3, 8], device=digits.labels.device))
+        self._ambiguous = ambiguous.nonzero()[:, 0]
         if self.n_nondigits:
             # Each takes 0.7 ms to draw, so a short training makes no more than it uses.
-            n_used = round(recipe.epochs * len(self) * self.n_nondigits * _DRAWINGS)
-            drawings = make_drawings(min(_N_DRAWINGS, n_used), digits.frames.cpu(), seed)
+            n_used = max(1, round(recipe.epochs * len(self) * self.n_nondigits * _DRAWINGS))
+            drawings = make_drawings(min(_N_DRAWINGS, n_used), digits.frames.cpu(), seed + world.rank)
             self._drawings = drawings.to(digits.frames.device)
 
-    def __len__(self) -> int:
-        return len(self.digits) // self.n_digits
+    @property
+    def n_samples(self) -> int:
+        """Samples in an epoch, over all processes."""
+        return len(self) * (self.n_digits + self.n_nondigits) * self._world.size
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __len__(self) -> int:
         # An incomplete last batch is left out: it would weigh more per sample, and upset batch normalisation.
-        order = torch.randperm(len(self.digits), device=self.digits.labels.device)
-        for indices in order[: len(self) * self.n_digits].split(self.n_digits):
+        return len(self.digits) // (self.n_digits * self._world.size)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of one epoch from batch `start` on. The order depends on seed and number alone."""
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + number)
+        order = torch.randperm(len(self.digits), generator=generator)[self._world.rank :: self._world.size]
+        shard = order[start * self.n_digits : len(self) * self.n_digits].to(self.digits.labels.device)
+        for indices in shard.split(self.n_digits):
             frames, labels = self.digits.frames[indices] / 255, self.digits.labels[indices]
             if self.n_nondigits:
                 frames = torch.cat([frames, self._nondigits()])
@@ -50,7 +64,10 @@ class Batches:
 
     def _nondigits(self) -> Tensor:
         n = self.n_nondigits
-        n_drawings, n_rows, n_middles = round(n * _DRAWINGS), round(n * _ROWS), round(n * _MIDDLES)
+        # Where there is nothing to take from, as in very small data, textures stand in.
+        n_drawings = round(n * _DRAWINGS) if len(self._drawings) else 0
+        n_middles = round(n * _MIDDLES) if len(self._ambiguous) else 0
+        n_rows = round(n * _ROWS)
         everything = self.digits.frames
         drawings = _sample(self._drawings, n_drawings)
         rows = rows_of_digits(_sample(everything, n_rows))
@@ -60,4 +77,4 @@ class Batches:
 
 
 def _sample(items: Tensor, count: int) -> Tensor:
-    return items[torch.randint(len(items), (count,), device=items.device)]
+    return items[torch.randint(max(1, len(items)), (count,), device=items.device)]

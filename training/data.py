@@ -1,19 +1,19 @@
-"""torchvision data sets as tensors, and their stratified, seeded splits."""
+"""Training digits from any mix of sources, as tensors, and their stratified, seeded splits."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from config import PREFIX
-
 N_VALIDATION = 5_000
+# All trainings keep the same digits for validation, whatever their own seed: what an ensemble is chosen by, or what a
+# network distilled from it is calibrated on, no member has learned.
+_SPLIT_SEED = 0
 
 
 class DataError(Exception):
@@ -39,61 +39,33 @@ class Digits:
         return Digits(self.frames.to(device), self.labels.to(device))
 
 
-def load_mnist(root: Path, *, train: bool) -> Digits:
-    """The 60,000 training or 10,000 test digits of MNIST, downloaded into `root` where missing. Raises `DataError`."""
-    _declare_missing_operators()
-    from torchvision.datasets import MNIST
-
-    try:
-        dataset = MNIST(str(root), train=train, download=True)
-    except (RuntimeError, OSError) as error:
-        raise DataError(
-            f"MNIST is not in {root.resolve() / 'MNIST' / 'raw'} and cannot be downloaded ({_first_line(error)}). "
-            f"Put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-            f"t10k-labels-idx1-ubyte there, or set {PREFIX}DATA_DIR to the folder that holds MNIST/raw."
-        ) from error
-    except ValueError as error:
-        raise DataError(f"A file in {root.resolve() / 'MNIST' / 'raw'} is damaged: {_first_line(error)}.") from error
-    return Digits(dataset.data, dataset.targets)
+def join_digits(parts: Sequence[Digits]) -> Digits:
+    """All digits of all parts, one part after the other."""
+    return Digits(torch.cat([part.frames for part in parts]), torch.cat([part.labels for part in parts]))
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+def split_digits(digits: Digits) -> tuple[Digits, Digits]:
+    """Digits for training, and for validation: a tenth of them, 5,000 at most. Raises `DataError`."""
+    if len(digits) < 2:
+        raise DataError(f"{len(digits)} digits are too few to train on: some are kept for validation.")
+    n_validation = min(N_VALIDATION, max(1, len(digits) // 10))
+    training, validation = stratified_split(digits.labels, n_validation)
+    return digits.select(training), digits.select(validation)
 
 
-def _declare_missing_operators() -> None:
-    """Let torchvision import beside a CPU build of torch.
+def stratified_split(labels: Tensor, n_validation: int) -> tuple[Tensor, Tensor]:
+    """Indices for training and for validation, the latter with every digit in its share of the whole.
 
-    The Linux wheel of torchvision on the package index is built for CUDA. Beside a CPU-only torch its compiled
-    operators do not load, and `import torchvision` stops with "operator torchvision::nms does not exist"
-    (pytorch/vision issues 8985, 9077 and 9085). Nothing here calls them, so their names are all that is missing.
+    They are random where there are too few digits for shares.
     """
-    if "torchvision" in sys.modules or _compiled_operators_load():
-        return
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-
-def _compiled_operators_load() -> bool:
-    spec = importlib.util.find_spec("torchvision")
-    folders = (spec.submodule_search_locations if spec else None) or []
-    for library in (Path(folder) / "_C.so" for folder in folders):
-        try:
-            torch.ops.load_library(str(library))
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def stratified_split(labels: Tensor, n_validation: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices for training and for validation, the latter with every digit in its share of the whole."""
-    from sklearn.model_selection import train_test_split
-
-    indices = np.arange(len(labels))
+    counts = labels.bincount()
+    counts = counts[counts > 0]
+    has_shares = min(n_validation, len(labels) - n_validation) >= len(counts) and int(counts.min()) > 1
     train, validation = train_test_split(
-        indices, test_size=n_validation, random_state=seed, stratify=labels.numpy(), shuffle=True
+        np.arange(len(labels)),
+        test_size=n_validation,
+        random_state=_SPLIT_SEED,
+        stratify=labels.numpy() if has_shares else None,
+        shuffle=True,
     )
     return torch.from_numpy(np.sort(train)), torch.from_numpy(np.sort(validation))

@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition import InputError, Prediction, Recognizer
-from training.data import N_VALIDATION, DataError, Digits, load_mnist, stratified_split
+from training.data import DataError, Digits, split_digits
+from training.folders import PICTURE_SUFFIXES
+from training.published import load_mnist
+from training.sources import PUBLISHED
 
 NO_DIGIT = -1  # the label of an item that is no digit
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +152,14 @@ def open_material(spec: str, data_dir: Path, *, as_pictures: bool = False) -> Ma
     )
 
 
-def validation_of(data_dir: Path, seed: int) -> Digits:
-    """The MNIST digits that a training with `seed` kept for validation."""
-    digits = load_mnist(data_dir, train=True)
-    return digits.select(stratified_split(digits.labels, N_VALIDATION, seed)[1])
+def validation_of(data_dir: Path) -> Digits:
+    """The MNIST digits that every training keeps for validation."""
+    return split_digits(load_mnist(data_dir, train=True))[1]
 
 
 _DATA_SETS: Mapping[str, Callable[[Path], Digits]] = {
-    "mnist": lambda root: load_mnist(root, train=False),
-    "mnist-validation": lambda root: validation_of(root, seed=0),
+    **{name: partial(load, train=False) for name, load in PUBLISHED.items()},
+    "mnist-validation": validation_of,
 }
 
 
