@@ -20,14 +20,20 @@ export async function predict(url, input, signal) {
   const body = isFile ? new FormData() : JSON.stringify({ strokes: input });
   if (isFile) body.append("image", input, input.name || "picture");
   const headers = isFile ? {} : { "Content-Type": "application/json" };
-  const limit = AbortSignal.timeout(TIMEOUT);
+  const request = new AbortController();
+  const stop = () => request.abort();
+  const timer = setTimeout(stop, TIMEOUT);
+  signal.addEventListener("abort", stop);
   try {
-    const response = await fetch(url, { method: "POST", body, headers, signal: either(signal, limit) });
+    const response = await fetch(url, { method: "POST", body, headers, signal: request.signal });
     if (!response.ok) throw await refusal(response);
     return await response.json();
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw new Problem(limit.aborted ? "slow" : "offline");
+    throw new Problem(request.signal.aborted ? "slow" : "offline");
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
   }
 }
 
@@ -40,13 +46,6 @@ async function refusal(response) {
   // A proxy in front may have refused it, in its own words.
   const { title, detail } = await response.json().catch(() => ({}));
   return new Problem(title ? "refused" : "internal", { title, detail });
-}
-
-// AbortSignal.any, which Safari has only since 17.4.
-function either(...signals) {
-  const controller = new AbortController();
-  for (const signal of signals) signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
-  return controller.signal;
 }
 
 /**

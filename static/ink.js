@@ -24,8 +24,9 @@ export function trace(path, stroke) {
     const [nextX, nextY] = stroke[i + 1];
     path.quadraticCurveTo(x, y, (x + nextX) / 2, (y + nextY) / 2);
   }
-  // A tap is a line from a point to itself: with round caps, a dot.
-  path.lineTo(...stroke.at(-1));
+  // A tap is a dot. Canvas draws no line from a point to itself, so that line gets a length that nobody sees.
+  const [endX, endY] = stroke.at(-1);
+  path.lineTo(endX + (stroke.length === 1 ? 0.01 : 0), endY);
 }
 
 const round = (value) => Math.round(value * 10) / 10;

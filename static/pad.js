@@ -105,18 +105,20 @@ export class Pad extends EventTarget {
   }
 
   #watchSize() {
-    // Where the browser gives the size in device pixels, lines are sharp at every zoom; elsewhere it is computed.
-    const observer = new ResizeObserver(([entry]) => {
-      const exact = entry.devicePixelContentBoxSize?.[0].inlineSize;
-      this.#canvas.width = exact ?? Math.round(entry.contentRect.width * devicePixelRatio);
-      this.#canvas.height = this.#canvas.width;
-      this.#redraw();
-    });
-    try {
-      observer.observe(this.#canvas, { box: "device-pixel-content-box" });
-    } catch {
-      observer.observe(this.#canvas);
-    }
+    new ResizeObserver(() => this.#fit()).observe(this.#canvas);
+    const watchRatio = () => {
+      this.#fit();
+      // Moved to another screen, or zoomed: the canvas may keep its size and yet have other pixels.
+      matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", watchRatio, { once: true });
+    };
+    watchRatio();
+  }
+
+  /** One pixel of the canvas for each of the screen. */
+  #fit() {
+    const width = Math.round(this.#canvas.getBoundingClientRect().width * devicePixelRatio);
+    if (width !== this.#canvas.width) this.#canvas.width = this.#canvas.height = width;
+    this.#redraw();
   }
 
   #redrawSoon() {

@@ -123,7 +123,7 @@ def test_reads_mnist_as_pictures(client: FlaskClient) -> None:
     raw = Settings().data_dir / "MNIST" / "raw"
     if not (raw / "t10k-images-idx3-ubyte").is_file():
         pytest.skip(f"there is no MNIST in {raw}")
-    n = 500
+    n = 300
     pictures = np.frombuffer((raw / "t10k-images-idx3-ubyte").read_bytes(), np.uint8, offset=16).reshape(-1, 28, 28)
     labels = np.frombuffer((raw / "t10k-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
     right = 0

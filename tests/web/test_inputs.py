@@ -188,7 +188,7 @@ def test_any_bytes_are_json_or_malformed(data: bytes) -> None:
         strict_json(data)
 
 
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 @given(value=json_values)
 def test_no_json_is_an_internal_error(app: Flask, value: object) -> None:
     client = app.test_client()

@@ -1,0 +1,251 @@
+"""Drawing in a real browser: whatever draws, wherever the page stands, the answer follows the pen."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.hand import Fingers, draw, has_ink, place
+from tests.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
+
+pytestmark = pytest.mark.browser
+
+NONE = "\u2013"  # a dash stands where there is nothing to show
+LEFT = [[40, 40], [40, 60], [40, 100], [40, 140]]
+RIGHT = [[240, 40], [240, 60], [240, 100], [240, 140]]
+
+
+def expect_answer(page: Page, digit: int) -> None:
+    """The page says that it reads `digit`, and lists it first."""
+    expect(page.locator("[data-slot=numeral]")).to_have_text(str(digit), timeout=20_000)
+    expect(page.locator("[data-slot=top] .digit").first).to_have_text(str(digit))
+
+
+def expect_nothing_drawn(page: Page) -> None:
+    expect(page.locator("[data-slot=words]")).to_have_text("Nothing drawn yet")
+    expect(page.locator("[data-slot=numeral]")).to_have_text(NONE)
+    expect(page.locator("[data-slot=top] .digit").first).to_have_text(NONE)
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_digit_is_read_before_the_button_is_released(open_page: OpenPage, digit: int) -> None:
+    page = open_page()
+    draw(page, DIGITS[digit], release=False)
+    expect_answer(page, digit)
+    page.mouse.up()
+    expect_answer(page, digit)
+
+
+@pytest.mark.parametrize(("digit", "drawing"), [(1, EUROPEAN_1), (7, EUROPEAN_7)])
+def test_european_digit_is_read(open_page: OpenPage, digit: int, drawing: list) -> None:
+    page = open_page()
+    draw(page, drawing)
+    expect_answer(page, digit)
+
+
+def test_answer_is_complete(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[3])
+    expect(page.locator("[data-slot=words]")).to_have_text("This is a 3")
+    expect(page.locator("[data-slot=note]")).to_contain_text("% sure")
+    expect(page.locator("[data-slot=top] .percent")).to_contain_text(["%", "%", "%"])
+    expect(page.locator("[data-slot=all]")).to_be_hidden()
+    page.get_by_text("All ten digits").click()
+    expect(page.locator("[data-slot=all] .percent")).to_contain_text(["%"] * 10)
+    assert page.locator("[data-slot=frame]").evaluate("frame => [frame.naturalWidth, frame.naturalHeight]") == [28, 28]
+
+
+def test_answer_is_read_out_once_it_has_settled(open_page: OpenPage) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            window.spoken = [];
+            const region = document.querySelector('[role=status]');
+            new MutationObserver(() => spoken.push(region.textContent)).observe(region, { childList: true });
+        }"""
+    )
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    draw(page, DIGITS[3])
+    expect(page.locator("[data-slot=words]")).to_have_text("This is a 3")
+    assert page.evaluate("spoken") == []
+    page.clock.run_for(1000)
+    (spoken,) = page.evaluate("spoken")
+    assert spoken.startswith("This is a 3. ")
+
+
+def test_ink_lies_under_the_mouse_on_a_scrolled_page(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 700, "height": 560})
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("scrollY > 100")
+    draw(page, DIGITS[2])
+    assert has_ink(page, *DIGITS[2][0][10])
+    expect_answer(page, 2)
+
+
+@pytest.mark.parametrize("ratio", [1, 1.5, 2, 3])
+def test_ink_is_sharp_and_in_place_at_every_pixel_ratio(open_page: OpenPage, ratio: float) -> None:
+    page = open_page(device_scale_factor=ratio)
+    draw(page, DIGITS[5])
+    box = page.locator("#pad").bounding_box()
+    assert box
+    assert page.locator("#pad").evaluate("pad => pad.width") == pytest.approx(box["width"] * ratio, abs=1)
+    assert has_ink(page, *DIGITS[5][0][20])
+    expect_answer(page, 5)
+
+
+def test_ink_survives_a_resize(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[6])
+    before = page.locator("#pad").evaluate("pad => pad.width")
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.wait_for_function("before => document.getElementById('pad').width !== before", arg=before)
+    assert has_ink(page, *DIGITS[6][0][10])
+    expect_answer(page, 6)
+
+
+def test_place_and_size_make_no_difference(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, [[[x * 0.3 + 180, y * 0.3 + 10] for x, y in stroke] for stroke in DIGITS[4]])
+    expect_answer(page, 4)
+
+
+def test_finger_draws_and_the_page_stays_where_it_is(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True)
+    for stroke in DIGITS[7]:
+        Fingers(page).draw(stroke)
+    expect_answer(page, 7)
+    assert page.evaluate("scrollY") == 0
+
+
+def test_second_finger_draws_nothing(open_page: OpenPage) -> None:
+    page = open_page(has_touch=True)
+    fingers = Fingers(page)
+    fingers.put(1, *LEFT[0])
+    fingers.put(2, *RIGHT[0])
+    for left, right in zip(LEFT, RIGHT, strict=True):
+        fingers.put(1, *left)
+        fingers.put(2, *right)
+    fingers.lift(2)
+    fingers.lift(1)
+    assert has_ink(page, *LEFT[2])
+    assert not has_ink(page, *RIGHT[2])
+    fingers.draw(RIGHT, finger=3)
+    assert has_ink(page, *RIGHT[2])
+
+
+def test_touch_that_the_system_takes_away_leaves_no_mark(open_page: OpenPage) -> None:
+    page = open_page(has_touch=True)
+    fingers = Fingers(page)
+    for x, y in LEFT:
+        fingers.put(1, x, y)
+    assert has_ink(page, *LEFT[2])
+    fingers.cancel()
+    assert not has_ink(page, *LEFT[2])
+    expect_nothing_drawn(page)
+    fingers.draw(RIGHT)
+    assert has_ink(page, *RIGHT[2])
+
+
+def test_pen_takes_over_from_the_palm_that_landed_first(open_page: OpenPage) -> None:
+    page = open_page(has_touch=True)
+    Fingers(page).put(1, *LEFT[0])
+    session = page.context.new_cdp_session(page)
+
+    def pen(kind: str, point: list[int]) -> None:
+        x, y = place(page, *point)
+        event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "pointerType": "pen", "force": 0.5}
+        session.send("Input.dispatchMouseEvent", event)
+
+    pen("mousePressed", RIGHT[0])
+    for point in RIGHT:
+        pen("mouseMoved", point)
+    pen("mouseReleased", RIGHT[-1])
+    assert has_ink(page, *RIGHT[2])
+    assert not has_ink(page, *LEFT[0])
+
+
+def test_only_the_main_button_draws(open_page: OpenPage) -> None:
+    page = open_page()
+    page.mouse.move(*place(page, 100, 100))
+    page.mouse.down(button="right")
+    page.mouse.move(*place(page, 100, 150))
+    page.mouse.up(button="right")
+    expect_nothing_drawn(page)
+
+
+def test_stroke_goes_on_outside_the_pad(open_page: OpenPage) -> None:
+    page = open_page()
+    page.mouse.move(*place(page, 140, 200))
+    page.mouse.down()
+    page.mouse.move(*place(page, 140, 400))
+    page.mouse.up()
+    page.mouse.move(*place(page, 40, 100))
+    assert has_ink(page, 140, 270)
+    assert not has_ink(page, 90, 150)
+
+
+def test_undo_takes_back_the_last_stroke_and_its_answer(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    page.get_by_role("button", name="Undo").click()
+    assert not has_ink(page, *EUROPEAN_7[1][2])
+    assert has_ink(page, *EUROPEAN_7[0][12])
+    expect_answer(page, 7)
+    page.get_by_role("button", name="Undo").click()
+    expect_nothing_drawn(page)
+    page.get_by_role("button", name="Undo").click(force=True)  # Playwright would wait for it to be enabled
+    expect_nothing_drawn(page)
+
+
+def test_clear_empties_the_sheet(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[8])
+    expect_answer(page, 8)
+    page.get_by_role("button", name="Clear").click()
+    expect_nothing_drawn(page)
+    assert not has_ink(page, *DIGITS[8][0][3])
+    draw(page, DIGITS[9])
+    expect_answer(page, 9)
+
+
+def test_tap_is_ink(open_page: OpenPage) -> None:
+    page = open_page()
+    page.mouse.click(*place(page, 100, 100))
+    assert has_ink(page, 100, 100)
+    expect(page.locator("[data-slot=words]")).not_to_have_text("Nothing drawn yet")
+
+
+def test_without_live_only_predict_asks(open_page: OpenPage) -> None:
+    page = open_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
+    page.get_by_label("Live").uncheck()
+    draw(page, DIGITS[3])
+    expect(page.locator("[data-slot=words]")).to_have_text("Not read yet")
+    assert asked == []
+    page.get_by_role("button", name="Predict").click()
+    expect_answer(page, 3)
+    draw(page, [[[10, 10], [20, 10]]])
+    expect(page.locator("[data-slot=words]")).to_have_text("Not read yet")
+    page.get_by_label("Live").check()
+    expect(page.locator("[data-slot=words]")).not_to_have_text("Not read yet")
+
+
+def test_keyboard_reaches_every_control_and_shows_where_it_is(open_page: OpenPage) -> None:
+    page = open_page()
+    names = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    assert names == ["undo", "clear", "live", "predict", "SUMMARY", "file", "BUTTON", "A"]
+
+
+def test_keyboard_works_the_tools(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[8])
+    expect_answer(page, 8)
+    page.locator("#clear").focus()
+    page.keyboard.press("Enter")
+    expect_nothing_drawn(page)

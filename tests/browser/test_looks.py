@@ -1,0 +1,92 @@
+"""What can be tested of looks: contrast, room on small screens, and nothing that jumps."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.hand import colour, draw
+from tests.browser.test_drawing import expect_answer
+from tests.handwriting import DIGITS
+
+STYLE = (Path(__file__).parents[2] / "static" / "style.css").read_text()
+TEXT = product(["text", "muted", "faint", "accent"], ["page", "card"])
+
+
+def colours(scheme: str) -> dict[str, str]:
+    light, dark = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+    found = re.findall(r"--(\w[\w-]*): #([0-9a-f]{6});", light + (dark if scheme == "dark" else ""))
+    return dict(found)
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2)."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted([luminance(first), luminance(second)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("front", "back", "least"),
+    [
+        *((front, back, 4.5) for front, back in TEXT),
+        ("text", "soft", 4.5),
+        ("accent-text", "accent", 4.5),
+        ("edge", "card", 3),
+        ("edge", "page", 3),
+        ("accent", "soft", 3),
+        ("faint", "card", 3),
+    ],
+)
+def test_contrast_is_enough(scheme: str, front: str, back: str, least: float) -> None:
+    palette = colours(scheme)
+    assert contrast(palette[front], palette[back]) >= least
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 3840])
+def test_nothing_is_cut_off(open_page: OpenPage, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 800})
+    draw(page, DIGITS[3])
+    expect_answer(page, 3)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 1280])
+def test_nothing_jumps_when_answers_come_and_go(open_page: OpenPage, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, errors="Failed to load resource")
+    page.evaluate(
+        """() => {
+            window.shifts = [];
+            const name = ({ node }) => (node.parentNode ?? node).outerHTML;
+            new PerformanceObserver((list) => {
+                for (const { sources } of list.getEntries()) shifts.push(...sources.map(name));
+            }).observe({ type: "layout-shift", buffered: true });
+        }"""
+    )
+    draw(page, DIGITS[3])
+    expect_answer(page, 3)
+    page.route("**/api/v1/predict*", lambda route: route.abort())
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("[data-slot=words]")).to_have_text("The server cannot be reached")
+    page.get_by_role("button", name="Clear").click()
+    assert page.evaluate("shifts") == []
+
+
+@pytest.mark.browser
+def test_dark_scheme_has_light_ink_and_follows_a_change(open_page: OpenPage) -> None:
+    page = open_page(color_scheme="dark")
+    draw(page, DIGITS[1])
+    assert colour(page, *DIGITS[1][0][5])[0] > 200
+    page.emulate_media(color_scheme="light")
+    assert colour(page, *DIGITS[1][0][5])[0] < 60

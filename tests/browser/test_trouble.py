@@ -1,0 +1,189 @@
+"""When answers are late, wrong or missing: the ink stays, the page says what happened and mends itself."""
+
+import json
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenPage, Server
+from tests.browser.hand import draw, has_ink
+from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
+from tests.handwriting import DIGITS, EUROPEAN_7
+
+pytestmark = pytest.mark.browser
+
+PREDICT = "**/api/v1/predict*"
+
+
+class Gate:
+    """Holds the page's questions until the test lets them pass."""
+
+    def __init__(self, page: Page) -> None:
+        self.held: list[Route] = []
+        self._page = page
+        self._is_open = False
+        page.route(PREDICT, self._arrive)
+
+    def _arrive(self, route: Route) -> None:
+        if self._is_open:
+            route.continue_()
+        else:
+            self.held.append(route)
+
+    def wait(self) -> Route:
+        """The question that arrives next."""
+        while not self.held:
+            self._page.wait_for_timeout(10)
+        return self.held.pop()
+
+    def open(self) -> None:
+        self._is_open = True
+        while self.held:
+            self.held.pop().continue_()
+
+
+def expect_words(page: Page, words: str) -> None:
+    expect(page.locator("[data-slot=words]")).to_have_text(words, timeout=20_000)
+
+
+def n_points(route: Route) -> int:
+    return sum(map(len, json.loads(route.request.post_data or "")["strokes"]))
+
+
+def test_one_question_is_out_and_the_newest_waits(open_page: OpenPage) -> None:
+    page = open_page()
+    gate = Gate(page)
+    draw(page, DIGITS[5])
+    assert has_ink(page, *DIGITS[5][0][20])  # ink does not wait for answers
+    assert len(gate.held) == 1
+    first = gate.wait()
+    assert n_points(first) < 5
+    first.continue_()
+    second = gate.wait()
+    assert n_points(second) == len(DIGITS[5][0])
+    second.continue_()
+    expect_answer(page, 5)
+
+
+def test_answer_to_a_cleared_drawing_is_not_shown(open_page: OpenPage) -> None:
+    page = open_page()
+    gate = Gate(page)
+    draw(page, DIGITS[5])
+    page.get_by_role("button", name="Clear").click()
+    gate.open()
+    draw(page, DIGITS[1])
+    expect_answer(page, 1)
+    page.get_by_role("button", name="Clear").click()
+    expect_nothing_drawn(page)
+
+
+def test_answer_that_arrives_in_spite_of_its_cancellation_is_not_shown(open_page: OpenPage) -> None:
+    page = open_page()
+    # A browser whose requests cannot be aborted: the sequence number must do.
+    page.evaluate(
+        """() => {
+            const fetched = window.fetch;
+            window.fetch = async (url, { signal, ...options }) => {
+                const response = await fetched(url, options);
+                await new Promise((resolve) => { window.arrive = resolve; });
+                return response;
+            };
+        }"""
+    )
+    draw(page, EUROPEAN_7[:1])
+    page.wait_for_function("() => Boolean(window.arrive)")
+    page.get_by_role("button", name="Clear").click()
+    page.evaluate("async () => { window.arrive(); await new Promise((done) => setTimeout(done)); }")
+    expect_nothing_drawn(page)
+
+
+def test_server_that_goes_away_and_comes_back_is_met_without_a_reload(open_page: OpenPage, server: Server) -> None:
+    page = open_page(errors="Failed to load resource")
+    server.stop()
+    draw(page, DIGITS[6])
+    expect_words(page, "The server cannot be reached")
+    expect(page.locator("[data-slot=note]")).to_contain_text("Your drawing is kept")
+    assert has_ink(page, *DIGITS[6][0][10])
+    server.start()
+    expect_answer(page, 6)
+
+
+def test_slow_server_is_said_to_be_slow(open_page: OpenPage) -> None:
+    page = open_page()
+    page.clock.install()
+    gate = Gate(page)
+    draw(page, DIGITS[6])
+    page.clock.run_for(10_000)
+    expect_words(page, "The server is slow to answer")
+    gate.held.clear()
+    gate.open()
+    page.clock.run_for(5_000)
+    expect_answer(page, 6)
+
+
+def test_busy_server_is_asked_again(open_page: OpenPage) -> None:
+    page = open_page(errors="503")
+    page.clock.install()
+    page.route(PREDICT, lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}, body=""))
+    draw(page, DIGITS[6])
+    expect_words(page, "The server is busy")
+    page.unroute(PREDICT)
+    page.clock.run_for(2_000)
+    expect_answer(page, 6)
+
+
+def test_broken_server_is_said_to_be_broken(open_page: OpenPage) -> None:
+    page = open_page(errors="500")
+    page.route(PREDICT, lambda route: route.fulfill(status=500, body="<h1>Internal Server Error</h1>"))
+    draw(page, DIGITS[6])
+    expect_words(page, "Something went wrong on the server")
+    page.unroute(PREDICT)
+    page.get_by_role("button", name="Predict").click()
+    expect_answer(page, 6)
+
+
+def test_refusal_is_shown_in_the_servers_words(open_page: OpenPage) -> None:
+    page = open_page(errors="422")
+    problem = {"type": "invalid-strokes", "title": "Not a drawing", "detail": "Too many <b>points</b>."}
+    page.route(
+        PREDICT,
+        lambda route: route.fulfill(status=422, content_type="application/problem+json", body=json.dumps(problem)),
+    )
+    draw(page, DIGITS[6])
+    expect_words(page, "Not a drawing")
+    expect(page.locator("[data-slot=note]")).to_have_text("Too many <b>points</b>.")
+
+
+def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, object]:
+    second = {"digit": (digit + 1) % 10, "confidence": 1 - confidence}
+    probabilities = [0.0] * 10
+    probabilities[digit], probabilities[(digit + 1) % 10] = confidence, 1 - confidence
+    return {
+        "digit": digit,
+        "confidence": confidence,
+        "is_digit": is_digit,
+        "digit_score": 1.0,
+        "top": [{"digit": digit, "confidence": confidence}, second, {"digit": (digit + 2) % 10, "confidence": 0.0}],
+        "probabilities": probabilities,
+        "model": "0" * 12,
+        "elapsed_ms": 1.0,
+        "frame": "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "numeral", "words"),
+    [
+        (answer(7, 0.97), "7", "This is a 7"),
+        (answer(7, 0.6), "7", "Probably 7, or 8"),
+        (answer(7, 0.97, is_digit=False), "?", "This is not a digit"),
+    ],
+)
+def test_answer_is_worded_by_its_certainty(
+    open_page: OpenPage, given: dict[str, object], numeral: str, words: str
+) -> None:
+    page = open_page()
+    page.route(PREDICT, lambda route: route.fulfill(json=given))
+    draw(page, DIGITS[1])
+    expect_words(page, words)
+    expect(page.locator("[data-slot=numeral]")).to_have_text(numeral)
