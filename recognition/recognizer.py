@@ -90,13 +90,22 @@ class Recognizer:
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
-        return self._choose([self._candidates(data)])[0]
+        return self.predict_candidates([self._candidates(data)])[0]
 
     def predict_pictures(self, files: Sequence[bytes]) -> list[Prediction | InputError]:
         """Read many picture files in one pass of the network; a bad one gets its error, in its place."""
         seen = [self._candidates_or_error(data) for data in files]
-        predictions = iter(self._choose([item for item in seen if not isinstance(item, InputError)]))
+        predictions = iter(self.predict_candidates([item for item in seen if not isinstance(item, InputError)]))
         return [item if isinstance(item, InputError) else next(predictions) for item in seen]
+
+    def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
+        """For each picture, seen in one or more ways, the prediction of the one that looks most like a digit."""
+        frames = [candidate.frame for picture in pictures for candidate in picture]
+        predictions = iter(self.predict_frames(frames))
+        return [
+            max(((next(predictions), candidate.doubt) for candidate in picture), key=_score_less_doubt)[0]
+            for picture in pictures
+        ]
 
     def preview(self, data: bytes) -> bytes:
         """The picture of a picture file as a small grey PNG file, for a page to show. Raises `PictureError`."""
@@ -114,15 +123,6 @@ class Recognizer:
         return [
             Prediction(tuple(p), score, score >= self._threshold, frame)
             for p, score, frame in zip(probabilities, scores, frames, strict=True)
-        ]
-
-    def _choose(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
-        """For each picture, the prediction of the candidate that looks most like a digit."""
-        frames = [candidate.frame for picture in pictures for candidate in picture]
-        predictions = iter(self.predict_frames(frames))
-        return [
-            max(((next(predictions), candidate.doubt) for candidate in picture), key=_score_less_doubt)[0]
-            for picture in pictures
         ]
 
     def _candidates(self, data: bytes) -> list[Candidate]:
