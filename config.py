@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "DIGITS_"
@@ -48,6 +48,15 @@ class _Group(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_nothing(cls, value: object) -> object:
+        # An unset variable of a shell or compose file arrives as "". As a host it would mean every address of the
+        # machine, and as a path the working folder.
+        if value == "":
+            raise ValueError("it is empty")
+        return value
+
 
 class Limits(_Group):
     """What an input may weigh and measure; beyond these it is refused before it costs anything."""
@@ -56,7 +65,8 @@ class Limits(_Group):
     max_plain_body_bytes: int = Field(
         256 * 2**10, ge=1024, description="largest request body without a picture, in bytes"
     )
-    max_megapixels: float = Field(50.0, gt=0, le=500, description="largest picture, in millions of pixels")
+    # Pillow refuses more than 89 by itself, before it can be asked.
+    max_megapixels: float = Field(50.0, gt=0, le=89, description="largest picture, in millions of pixels")
     max_strokes: int = Field(500, ge=1, description="most strokes in a drawing")
     max_points: int = Field(10_000, ge=1, description="most points in a drawing, over all its strokes")
     max_coordinate: float = Field(
@@ -97,8 +107,15 @@ def setting_names() -> dict[str, str]:
 
 
 def _refuse_unknown_names() -> None:
-    given = {*os.environ, *dotenv_values(ENV_FILE)}
+    given = {*os.environ, *_names_in_file()}
     # pydantic-settings matches names without regard to case, so this check does too.
     unknown = sorted(n for n in given if n.upper().startswith(PREFIX) and n.upper() not in setting_names())
     if unknown:
         raise SettingsError(f"{unknown[0]} is not a setting; the settings are {', '.join(sorted(setting_names()))}")
+
+
+def _names_in_file() -> set[str]:
+    try:
+        return set(dotenv_values(ENV_FILE))
+    except (OSError, UnicodeDecodeError) as error:  # PowerShell's `echo` writes UTF-16
+        raise SettingsError(f"the file {ENV_FILE} cannot be read as UTF-8 text: {error}") from error
