@@ -82,6 +82,7 @@ def train(settings: Settings, options: argparse.Namespace, device: torch.device,
         if world.is_writer:
             finish(training, split, member, options.data, options.reports, plots=not options.no_plots)
             member.state.unlink(missing_ok=True)
+        world.wait()
 
 
 def load_teachers(paths: list[Path], recipe: Recipe, device: torch.device) -> Teachers | None:

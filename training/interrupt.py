@@ -14,21 +14,23 @@ class Interrupted(Exception):
 
 
 class StopSignal:
-    """True in `requested` once one of the signals came; a second one ends the process in the usual way."""
+    """True in `requested` once one of the signals came; a second one ends an impatient process in the usual way."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, impatient: bool = True) -> None:
         self.requested = False
+        self._impatient = impatient
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """The signal handler."""
         self.requested = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        if self._impatient:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @contextmanager
-def listening() -> Iterator[StopSignal]:
+def listening(*, impatient: bool = True) -> Iterator[StopSignal]:
     """Receive SIGINT and SIGTERM; afterwards they do what they did before."""
-    stop = StopSignal()
+    stop = StopSignal(impatient=impatient)
     if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread alone
         yield stop
         return

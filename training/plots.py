@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -74,6 +75,7 @@ def plot_history(history: Sequence[Epoch]) -> Figure:
     for axes in (loss, error, lr):
         axes.legend()
         axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -120,8 +122,8 @@ def plot_distribution(training: Tensor, validation: Tensor) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     digits = np.arange(N_DIGITS)
-    axes.bar(digits - 0.2, training.bincount(minlength=N_DIGITS), width=0.4, label="training")
-    axes.bar(digits + 0.2, validation.bincount(minlength=N_DIGITS), width=0.4, label="validation")
+    axes.bar(digits - 0.2, training.bincount(minlength=N_DIGITS).numpy(), width=0.4, label="training")
+    axes.bar(digits + 0.2, validation.bincount(minlength=N_DIGITS).numpy(), width=0.4, label="validation")
     axes.set(title="Class distribution", xlabel="digit", ylabel="number", xticks=digits)
     axes.legend()
     return figure
@@ -137,7 +139,7 @@ def plot_reliability(confidence: Tensor, right: Tensor) -> Figure:
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--")
-    axes.plot(mean_confidence, accuracy, marker="o")
+    axes.plot(mean_confidence.numpy(), accuracy.numpy(), marker="o")
     for x, y, n in zip(mean_confidence.tolist(), accuracy.tolist(), counts[filled].tolist(), strict=True):
         axes.annotate(str(n), (x, y), textcoords="offset points", xytext=(5, -10), fontsize=7)
     axes.set(title="Reliability, validation", xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))

@@ -58,6 +58,7 @@ def run(training: Training, identity: dict[str, Any], member: Member, watch: Wat
         state = training.state_dict()  # asks all processes
         if training.world.is_writer:
             save_state(state, identity, member.state)
+        training.world.wait()  # torchrun ends all processes as soon as one of them has gone
 
     def report(epoch: Epoch) -> None:
         if training.world.is_writer:
@@ -67,7 +68,8 @@ def run(training: Training, identity: dict[str, Any], member: Member, watch: Wat
             watch.show(epoch)
 
     try:
-        with listening() as stop:
+        # torchrun hands on the signals that its processes have already got from the terminal.
+        with listening(impatient=training.world.size == 1) as stop:
             fit(training, keep, report, stop)
     except DivergedError as error:
         raise DivergedError(f"{error}; {keep_last_good(training, member)}. A lower --lr may help.") from error
