@@ -88,7 +88,8 @@ def _smooth(stroke: Stroke) -> Stroke:
     Centripetal (Yuksel et al. 2011, doi:10.1016/j.cad.2010.08.008), because it makes no loops at corners.
     """
     steps = np.linalg.norm(np.diff(stroke, axis=0), axis=1)
-    stroke = stroke[np.concatenate([[True], steps > 1e-3])]
+    # Points in one place have no direction. The bound is so small that even 10,000 of them skip no visible curve.
+    stroke = stroke[np.concatenate([[True], steps > 1e-6])]
     if len(stroke) < 3:
         return stroke
     # A phantom point at each end continues the first and the last segment.

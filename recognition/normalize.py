@@ -27,9 +27,11 @@ _SMALL = 64  # a digit of fewer working pixels is looked at again from nearer, w
 _OVERSAMPLING = 4
 # Stroke widths, in frame pixels, that are left alone: from the 5th to the 95th percentile of MNIST's.
 _STROKE_RANGE = (1.8, 4.0)
-# By how much the digit score of a reading without its long border lines must exceed that of a reading with them: the
-# lines may be the roof of a 7. Chosen on the development sets, where anything from 0.5 to 1.5 does as well.
-_DOUBT_OF_LINES = 1.0
+# By how much the digit score of a bolder reading must exceed that of a plain one. Long border lines may be the roof of
+# a 7, above all on clean paper. Chosen on the development sets, where one more or less does as well.
+_DOUBT_OF_LINES = 2.0
+_DOUBT_OF_LINES_IF_CLEAN = 3.0
+_DOUBT_OF_PAPER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +50,21 @@ def normalize(picture: Picture) -> Frame:
 def candidates(picture: Picture) -> list[Candidate]:
     """The digit in a picture in each way to tell it from what surrounds it, the plainest first.
 
-    They are: the main piece with what lies near it; all ink; the main piece without long lines along the border.
-    Raises `BlankInput` where there is no ink.
+    They are: the main piece with what lies near it; all ink; the main piece without long lines along the border; the
+    main piece if the paper is not as it seems. Raises `BlankInput` where there is no ink.
     """
     ink = find_ink(_shrink(picture))
-    digit = keep_digit(ink)
+    digit = keep_digit(ink.amount)
     if (nearer := _zoom(picture, digit)) is not None:
         ink = find_ink(_shrink(nearer))
-        digit = keep_digit(ink)
+        digit = keep_digit(ink.amount)
     if not (digit > INK_LEVEL).any():
         raise BlankInput
-    readings = [(digit, 0.0), (ink, 0.0)]
-    if (unruled := remove_lines(ink)) is not ink:
-        readings.append((keep_digit(unruled), _DOUBT_OF_LINES))
+    readings = [(digit, 0.0), (ink.amount, 0.0)]
+    if (unruled := remove_lines(ink.amount)) is not ink.amount:
+        readings.append((keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES))
+    if ink.otherwise is not None:
+        readings.append((keep_digit(ink.otherwise), _DOUBT_OF_PAPER))
     distinct: list[tuple[Picture, float]] = []
     for reading, doubt in readings:
         if not any(np.array_equal(reading, other) for other, _ in distinct) and (reading > INK_LEVEL).any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +20,41 @@ _SAME = 2.5 / 255
 _CLEAN_SHARE = 0.5
 # Contrast below this share of the strokes' is paper, above the rest of it full ink; the rims lie between.
 _FAINT = 0.3
+# Where more of a clean picture than this is ink, it may be the paper.
+_HEAVY = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
 _PAPER_SIDE = 64
 _PAPER_WINDOW = 33
 
 
-def find_ink(picture: Picture) -> Picture:
-    """The ink on a picture `[H, W]`: 0 = paper, 1 = full ink. Raises `BlankInput` where nothing stands out."""
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The ink on a picture, each `[H, W]`, 0 = paper, 1 = full ink."""
+
+    amount: Picture
+    otherwise: Picture | None  # what is ink if the paper is not as it seems
+    is_clean: bool  # the paper was one even value
+
+
+def find_ink(picture: Picture) -> Ink:
+    """The ink on a picture `[H, W]`. Raises `BlankInput` where nothing stands out from the paper."""
     even = _even_paper(picture)
     contrast = picture - (_uneven_paper(picture) if even is None else even)
-    contrast = contrast if _is_dark_on_light(contrast) else -contrast
+    sign = 1 if _is_dark_on_light(contrast) else -1
+    if even is None:
+        return Ink(_threshold(sign * contrast), _ink_in_even_light(sign * picture), is_clean=False)
     # A clean picture keeps its greys: a threshold would only spoil them.
-    return _threshold(contrast) if even is None else _stretch(contrast)
+    amount = _stretch(sign * contrast)
+    is_heavy = float((amount > 0.5).mean()) > _HEAVY
+    return Ink(amount, 1 - amount if is_heavy else None, is_clean=True)
+
+
+def _ink_in_even_light(darkness: Picture) -> Picture | None:
+    """The ink if all that is dark were ink: a digit that fills its picture is too broad to estimate the paper by."""
+    try:
+        return _threshold(darkness - np.float32(np.median(darkness)))
+    except BlankInput:
+        return None
 
 
 def _even_paper(picture: Picture) -> float | None:
