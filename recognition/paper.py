@@ -90,7 +90,8 @@ def _stretch(contrast: Picture) -> Picture:
     strongest = float(contrast.max())
     if strongest < LEAST_CONTRAST:
         raise BlankInput
-    return np.maximum(contrast, 0) / np.float32(strongest)
+    ink: Picture = np.maximum(contrast, 0) / np.float32(strongest)
+    return ink
 
 
 def _threshold(contrast: Picture) -> Picture:
