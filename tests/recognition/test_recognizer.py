@@ -1,0 +1,213 @@
+"""The front door, with a network that is simple enough to foretell: the more ink, the more it is a digit."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from config import Limits
+from model import ARCHITECTURES, Checkpoint, CheckpointError, save_checkpoint
+from recognition import BlankInput, InputError, InvalidStrokes, Prediction, Recognizer, UnsupportedPicture
+from recognition.normalize import Candidate, Frame
+from tests.handwriting import DIGITS
+from tests.pictures import encode, picture_of
+
+LIMITS = Limits(_env_file=None)
+PICTURES = [picture_of(DIGITS[digit]) for digit in range(10)]
+BLANK = encode(Image.new("L", (50, 50), 255))
+
+
+def ink_counter(threshold: float = 0.0) -> Checkpoint:
+    """A network that takes a frame for a 3, and as much for a digit as it holds ink."""
+    weights = ARCHITECTURES["linear"](background=True).state_dict()
+    weights = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    weights["0.std"] = torch.tensor(1.0)
+    weights["2.weight"][10] = -1
+    weights["2.bias"][:10] = torch.tensor([0.0, 0, 2, 5, 1, 0, 0, 0, 0, 3])
+    return Checkpoint(
+        architecture="linear",
+        arguments={"background": True},
+        state_dict=weights,
+        rejection_threshold=threshold,
+        metrics={"test_accuracy": 0.1},
+        data=["mnist"],
+    )
+
+
+@pytest.fixture
+def recognizer() -> Recognizer:
+    return Recognizer(ink_counter(), LIMITS)
+
+
+def frame_of(ink: float) -> Frame:
+    return np.full((28, 28), ink / 784, np.float32)
+
+
+def assert_whole(prediction: Prediction) -> None:
+    """What holds for every prediction."""
+    assert len(prediction.probabilities) == 10
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-5)
+    assert prediction.confidence == max(prediction.probabilities) == prediction.probabilities[prediction.digit]
+    assert (prediction.frame.shape, prediction.frame.dtype) == ((28, 28), np.float32)
+    assert 0 <= prediction.frame.min() <= prediction.frame.max() <= 1
+
+
+# ---- what comes out ----
+
+
+def test_prediction_of_a_drawing_is_whole(recognizer: Recognizer) -> None:
+    prediction = recognizer.predict_strokes(DIGITS[5])
+    assert_whole(prediction)
+    assert prediction.digit == 3
+    assert prediction.top() == [(digit, prediction.probabilities[digit]) for digit in (3, 9, 2)]
+    assert [digit for digit, _ in prediction.top(10)][:4] == [3, 9, 2, 4]
+
+
+@pytest.mark.parametrize("data", PICTURES, ids=range(10))
+def test_prediction_of_a_picture_is_whole(data: bytes, recognizer: Recognizer) -> None:
+    assert_whole(recognizer.predict_picture(data))
+
+
+def test_what_reaches_the_threshold_is_a_digit() -> None:
+    few, many = frame_of(10), frame_of(20)
+    score = Recognizer(ink_counter(), LIMITS).predict_frames([few, many])[1].digit_score
+    on_the_edge = Recognizer(ink_counter(threshold=score), LIMITS)
+    assert [prediction.is_digit for prediction in on_the_edge.predict_frames([few, many])] == [False, True]
+
+
+def test_temperature_changes_the_confidence_and_not_the_digit() -> None:
+    cold, warm = (
+        Recognizer(Checkpoint(**{**vars(ink_counter()), "temperature": temperature}), LIMITS).predict_frames(
+            [frame_of(9)]
+        )[0]
+        for temperature in (0.5, 2.0)
+    )
+    assert cold.digit == warm.digit
+    assert cold.confidence > warm.confidence
+    assert cold.digit_score == warm.digit_score
+
+
+def test_no_frames_give_no_predictions(recognizer: Recognizer) -> None:
+    assert recognizer.predict_frames([]) == []
+    assert recognizer.predict_pictures([]) == []
+
+
+def test_reading_that_looks_most_like_a_digit_is_chosen(recognizer: Recognizer) -> None:
+    plain, rich = Candidate(frame_of(10), 0.0), Candidate(frame_of(20), 0.0)
+    for readings in ([plain, rich], [rich, plain], [rich]):
+        (prediction,) = recognizer.predict_candidates([readings])
+        assert prediction.frame is rich.frame
+
+
+@pytest.mark.parametrize(("doubt", "ink"), [(5.0, 20), (15.0, 10)])
+def test_doubtful_reading_must_be_better_by_its_doubt(doubt: float, ink: float, recognizer: Recognizer) -> None:
+    readings = [Candidate(frame_of(10), 0.0), Candidate(frame_of(20), doubt)]
+    (prediction,) = recognizer.predict_candidates([readings])
+    assert prediction.frame.sum() == pytest.approx(ink, rel=1e-4)
+
+
+def test_readings_of_many_pictures_stay_apart(recognizer: Recognizer) -> None:
+    pictures = [[Candidate(frame_of(ink), 0.0) for ink in inks] for inks in ([3], [9, 2, 5], [1, 4])]
+    predictions = recognizer.predict_candidates(pictures)
+    assert [round(float(prediction.frame.sum())) for prediction in predictions] == [3, 9, 4]
+
+
+def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
+    with_ink, without = recognizer.preview(PICTURES[7]), recognizer.preview(BLANK)
+    assert with_ink.startswith(b"\x89PNG")
+    assert with_ink != without
+
+
+def test_what_is_known_of_the_network_is_told(recognizer: Recognizer) -> None:
+    checkpoint, info = ink_counter(), recognizer.info
+    assert (info.id, info.architecture, info.parameters) == (checkpoint.id, "linear", 11 * 785)
+    assert (info.data, info.metrics) == (("mnist",), {"test_accuracy": 0.1})
+
+
+# ---- what goes wrong ----
+
+
+def test_bad_inputs_are_told_apart(recognizer: Recognizer) -> None:
+    for strokes, error in (([], BlankInput), ("7", InvalidStrokes), ([[[1, 2]] * 10_001], InvalidStrokes)):
+        with pytest.raises(error):
+            recognizer.predict_strokes(strokes)
+    for data, error in ((BLANK, BlankInput), (b"hello", UnsupportedPicture)):
+        with pytest.raises(error):
+            recognizer.predict_picture(data)
+
+
+def test_bad_picture_among_many_gets_its_error_in_its_place(recognizer: Recognizer) -> None:
+    results = recognizer.predict_pictures([PICTURES[1], b"hello", BLANK, PICTURES[8]])
+    assert isinstance(results[1], UnsupportedPicture)
+    assert isinstance(results[2], BlankInput)
+    for result, data in ((results[0], PICTURES[1]), (results[3], PICTURES[8])):
+        assert isinstance(result, Prediction)
+        alone = recognizer.predict_picture(data)
+        np.testing.assert_array_equal(result.frame, alone.frame)
+        assert result.digit_score == pytest.approx(alone.digit_score, rel=1e-5)
+
+
+def test_all_bad_pictures_are_only_errors(recognizer: Recognizer) -> None:
+    assert all(isinstance(result, InputError) for result in recognizer.predict_pictures([b"", b"x", BLANK]))
+
+
+def test_only_so_many_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = Recognizer(ink_counter(), Limits(_env_file=None, max_decodes=2))
+    together = threading.Barrier(2, timeout=60)
+    decoding, most = 0, 0
+    lock = threading.Lock()
+
+    def decode(_: bytes, __: Limits) -> None:
+        nonlocal decoding, most
+        with lock:
+            decoding += 1
+            most = max(most, decoding)
+        together.wait()  # until a second one is here too
+        with lock:
+            decoding -= 1
+        raise UnsupportedPicture("not read")
+
+    monkeypatch.setattr("recognition.recognizer.decode_picture", decode)
+    threads = [threading.Thread(target=recognizer.predict_pictures, args=([b""],)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    # All came through, though every picture failed: an error gives its place back.
+    assert not any(thread.is_alive() for thread in threads)
+    assert most == 2
+
+
+def test_threads_get_their_own_answers(recognizer: Recognizer) -> None:
+    expected = [recognizer.predict_strokes(DIGITS[digit]).digit_score for digit in range(10)]
+    answers: dict[int, list[float]] = {}
+
+    def read(digit: int) -> None:
+        answers[digit] = [recognizer.predict_strokes(DIGITS[digit]).digit_score for _ in range(20)]
+
+    threads = [threading.Thread(target=read, args=(digit,)) for digit in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    for digit in range(10):
+        assert answers[digit] == pytest.approx([expected[digit]] * 20, rel=1e-6)
+
+
+# ---- loading ----
+
+
+def test_recognizer_is_loaded_from_a_checkpoint_file(tmp_path: Path, recognizer: Recognizer) -> None:
+    path = tmp_path / "model.pth"
+    save_checkpoint(ink_counter(), path)
+    loaded = Recognizer.load(path, LIMITS)
+    assert loaded.info == recognizer.info
+    assert loaded.predict_strokes(DIGITS[4]).probabilities == recognizer.predict_strokes(DIGITS[4]).probabilities
+
+
+def test_missing_checkpoint_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no model file"):
+        Recognizer.load(tmp_path / "none.pth")
