@@ -8,10 +8,12 @@ Exit status 2, with one sentence on standard error, where a setting, the checkpo
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import socket
 import sys
+from collections.abc import Sequence
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -40,8 +42,12 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     return app
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the app until interrupted. 2 where it cannot start, with one sentence that says why."""
+    argparse.ArgumentParser(
+        description="Serve the page and the API, for development.",
+        epilog="Settings come from the environment, DIGITS_HOST and DIGITS_PORT among them: see README.md.",
+    ).parse_args(arguments)
     try:
         settings = Settings.load()
         server = _listen(create_app(settings), settings)

@@ -4,7 +4,7 @@ The sheet is 280 wide and high, y points down. Among them are a European 1 with 
 upstroke and a European 7 with its bar.
 """
 
-Point = list[int]
+Point = list[float]
 Stroke = list[Point]
 Drawing = list[Stroke]
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     """Start the app where it must refuse; its one line on standard error."""
-    assert flask_app.main() == 2
+    assert flask_app.main([]) == 2
     output = capsys.readouterr()
     assert output.out == ""
     (line,) = output.err.splitlines()

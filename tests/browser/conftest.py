@@ -1,69 +1,30 @@
 """A real Chromium, and a real server for it to talk to."""
 
 import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import BaseWSGIServer, make_server
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = [
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    # A name of this machine that browsers trust no more than any other host on plain http.
-    "--host-resolver-rules=MAP digits.test 127.0.0.1",
-]
+from tests.browser.chromium import MISSING, find_chromium, launch
+from tests.browser.server import Server
+
 OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = find_chromium()
     if path is None:
-        reason = f"no Chromium found: none of {', '.join(NAMES)} is on the PATH (on Debian: apt install chromium)"
         if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    # Chromium refuses its sandbox to root, who runs the tests in containers.
-    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS + as_root)
+        browser = launch(playwright, path)
         yield browser
         browser.close()
-
-
-class Server:
-    """The app behind a socket, which can go away and come back."""
-
-    def __init__(self, app: Flask) -> None:
-        self._app = app
-        self._server: BaseWSGIServer | None = None
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        self._server = make_server("127.0.0.1", self.port, self._app, threaded=True)
-        self.port = self._server.port
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def stop(self) -> None:
-        if self._server:
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-            self._server = None
 
 
 @pytest.fixture

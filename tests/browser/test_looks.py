@@ -62,7 +62,7 @@ def test_nothing_is_cut_off(open_page: OpenPage, width: int) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, 390, 1280])
 def test_nothing_jumps_when_answers_come_and_go(open_page: OpenPage, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 800}, errors="Failed to load resource")
     page.evaluate(

@@ -5,8 +5,9 @@ import json
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import OpenPage, Server
+from tests.browser.conftest import OpenPage
 from tests.browser.hand import draw, has_ink
+from tests.browser.server import Server
 from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
 from tests.handwriting import DIGITS, EUROPEAN_7
 
@@ -136,7 +137,7 @@ def test_broken_server_is_said_to_be_broken(open_page: OpenPage) -> None:
     page = open_page(errors="500")
     page.route(PREDICT, lambda route: route.fulfill(status=500, body="<h1>Internal Server Error</h1>"))
     draw(page, DIGITS[6])
-    expect_words(page, "Something went wrong on the server")
+    expect_words(page, "The server had a problem")
     page.unroute(PREDICT)
     page.get_by_role("button", name="Predict").click()
     expect_answer(page, 6)

@@ -1,0 +1,116 @@
+"""Takes the pictures of the page that the documentation shows, in Chromium, from the app as it is.
+
+    python docs/screenshots.py      # writes docs/page-*.png
+
+Draws with the tests' handwriting. Needs the development requirements and Debian's `chromium`, or another one.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+DOCS = Path(__file__).resolve().parent
+# Run as a file, Python would look for modules in docs/ alone.
+sys.path.insert(0, str(DOCS.parent))
+
+from flask_app import create_app  # noqa: E402
+from tests.browser.chromium import MISSING, find_chromium, launch  # noqa: E402
+from tests.browser.hand import draw  # noqa: E402
+from tests.browser.server import Server  # noqa: E402
+from tests.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing  # noqa: E402
+from tests.pictures import picture_of  # noqa: E402
+
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+SPIRAL: Drawing = [
+    [
+        [140 + round(r * x), 140 + round(r * y)]
+        for r, x, y in (
+            (4 * i, (1, 0.7, 0, -0.7, -1, -0.7, 0, 0.7)[i % 8], (0, 0.7, 1, 0.7, 0, -0.7, -1, -0.7)[i % 8])
+            for i in range(26)
+        )
+    ]
+]
+
+
+def main() -> int:
+    """Take every picture; 2 where there is no browser."""
+    path = find_chromium()
+    if path is None:
+        print(f"screenshots.py: {MISSING}", file=sys.stderr)
+        return 2
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = Server(create_app())
+    server.start()
+    try:
+        with sync_playwright() as playwright, launch(playwright, path) as browser:
+            take_all(browser, server.url)
+    finally:
+        server.stop()
+    return 0
+
+
+def take_all(browser: Browser, url: str) -> None:
+    """Every picture of the documentation."""
+
+    def take(name: str, act: Callable[[Page], None], **options: Any) -> None:
+        with browser.new_context(**options) as context:
+            page = context.new_page()
+            page.goto(url)
+            act(page)
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=DOCS / f"page-{name}.png", animations="disabled")
+            print(f"docs/page-{name}.png")
+
+    take("light", drawn(EUROPEAN_7, "7"), **DESKTOP)
+    take("dark", drawn(HANDWRITINGS[2][1], "2"), **DESKTOP, color_scheme="dark")
+    take("phone", drawn(DIGITS[5], "5"), **PHONE)
+    take("no-digit", drawn(SPIRAL, "?"), **DESKTOP)
+    take("picture", uploaded(picture_of(DIGITS[4])), **DESKTOP, java_script_enabled=False)
+    take("refused", uploaded(b"This is no picture."), **DESKTOP, java_script_enabled=False)
+    take("offline", drawn_offline(DIGITS[6]), **DESKTOP)
+
+
+def drawn(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
+    """Draw, and wait for the answer."""
+
+    def act(page: Page) -> None:
+        draw(page, drawing)
+        expect(page.locator("[data-slot=numeral]")).to_have_text(numeral)
+
+    return act
+
+
+def drawn_offline(drawing: Drawing) -> Callable[[Page], None]:
+    """Draw while the network is away."""
+
+    def act(page: Page) -> None:
+        page.context.set_offline(True)
+        draw(page, drawing)
+        expect(page.locator("[data-slot=words]")).to_contain_text("cannot be reached")
+
+    return act
+
+
+def uploaded(data: bytes) -> Callable[[Page], None]:
+    """Send a file with the form."""
+
+    def act(page: Page) -> None:
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            file.write(data)
+            file.flush()
+            page.get_by_label("Read a picture").set_input_files(file.name)
+            page.get_by_role("button", name="Read picture", exact=True).click()
+
+    return act
+
+
+if __name__ == "__main__":
+    sys.exit(main())
