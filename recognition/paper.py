@@ -90,8 +90,7 @@ def _stretch(contrast: Picture) -> Picture:
     strongest = float(contrast.max())
     if strongest < LEAST_CONTRAST:
         raise BlankInput
-    ink: Picture = np.maximum(contrast, 0) / np.float32(strongest)
-    return ink
+    return (np.maximum(contrast, 0) / strongest).astype(np.float32)
 
 
 def _threshold(contrast: Picture) -> Picture:
