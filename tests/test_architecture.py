@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Whatever stands in a row imports only from the rows below it.
 LAYERS = (
     {"flask_app", "train_model", "evaluate_model", "predict"},
-    {"web", "training"},
+    {"web", "training", "batch"},
     {"recognition"},
     {"model"},
     {"config", "storage"},

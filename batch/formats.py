@@ -1,0 +1,121 @@
+"""How rows are written, and read again: CSV, JSON lines and Parquet, each a batch of records at a time.
+
+Whatever is opened for writing is written to its end and stays open; memory holds one batch.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from batch.rows import BatchError, Columns, Record, Row
+
+_BATCH = 4096  # records
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to store rows in a file."""
+
+    record: Callable[[Columns, Row], Record]
+    write: Callable[[IO[bytes], Iterable[Sequence[Record]], Columns], None]
+    read: Callable[[IO[bytes]], Iterator[list[Record]]]
+
+
+def write_csv(file: IO[bytes], batches: Iterable[Sequence[Record]], columns: Columns) -> None:
+    """A header and a line a record; an empty field is a value that there is not."""
+    with _text(file) as text:
+        writer = csv.DictWriter(text, list(columns.flat(Row(""))), lineterminator="\n")
+        writer.writeheader()
+        for records in batches:
+            writer.writerows({name: csv_value(value) for name, value in record.items()} for record in records)
+            text.flush()
+
+
+def csv_value(value: object) -> object:
+    """`value` as CSV holds it: true and false as in JSON."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def read_csv(file: IO[bytes]) -> Iterator[list[Record]]:
+    """Records whose values are the texts in the file."""
+    with _text(file) as text:
+        yield from _batches(dict(line) for line in csv.DictReader(text))
+
+
+def write_jsonl(file: IO[bytes], batches: Iterable[Sequence[Record]], _columns: Columns) -> None:
+    """One JSON object a line."""
+    for records in batches:
+        file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
+
+
+def read_jsonl(file: IO[bytes]) -> Iterator[list[Record]]:
+    """Records as they were written."""
+    yield from _batches(json.loads(line) for line in file if line.strip())
+
+
+def write_parquet(file: IO[bytes], batches: Iterable[Sequence[Record]], columns: Columns) -> None:
+    """A row group for each batch."""
+    arrow, parquet = _arrow()
+    schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns.flat(Row(""))])
+    with parquet.ParquetWriter(file, schema) as writer:
+        for records in batches:
+            if records:
+                writer.write_table(arrow.Table.from_pylist(list(records), schema=schema))
+
+
+def read_parquet(file: IO[bytes]) -> Iterator[list[Record]]:
+    """Records as they were written."""
+    _, parquet = _arrow()
+    for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
+        yield batch.to_pylist()
+
+
+def _arrow_type(arrow: Any, name: str) -> Any:
+    if name in {"path", "error", "model"}:
+        return arrow.string()
+    if name == "is_digit":
+        return arrow.bool_()
+    return arrow.int8() if name.startswith("digit") and name != "digit_score" else arrow.float64()
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise BatchError("Parquet needs pyarrow: pip install pyarrow, or choose .csv or .jsonl") from error
+    return pyarrow, pyarrow.parquet
+
+
+def _batches(records: Iterable[Any]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    for record in records:
+        batch.append(record)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class _text(io.TextIOWrapper):  # noqa: N801 - reads as a function
+    """`file` as text, left open in the end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file, encoding="utf-8", newline="")
+
+    def __exit__(self, *_: object) -> None:
+        self.flush() if self.writable() else None
+        self.detach()
+
+
+FORMATS: Mapping[str, Format] = {
+    ".csv": Format(Columns.flat, write_csv, read_csv),
+    ".jsonl": Format(Columns.nested, write_jsonl, read_jsonl),
+    ".parquet": Format(Columns.flat, write_parquet, read_parquet),
+}

@@ -1,0 +1,173 @@
+"""The output of a batch: written in parts, each whole or absent, so that the same command goes on where it stopped.
+
+    results.csv.parts/part-000001.csv     while the batch runs; each of them final
+    results.csv                           all rows, once it has ended; then the parts are gone
+
+Whatever process is killed, and whenever, at most the rows of the part in progress are read again.
+"""
+
+from __future__ import annotations
+
+import io
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.formats import FORMATS
+from batch.rows import BatchError, Columns, Record, Row, printable
+from batch.sources import file_system
+from storage import replace_atomically
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+PART_ROWS = 5_000
+
+
+class KnownPaths:
+    """The paths that have a row already: 8 bytes for each, so that a million of them do not fill the memory."""
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        self._hashes: NDArray[np.uint64] = np.sort(np.array(array("Q", map(_hash, paths)), dtype=np.uint64))
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def missing(self, paths: Iterable[str]) -> Iterator[str]:
+        """Those of `paths` that are not known."""
+        return (path for path in paths if not self._has(_hash(path)))
+
+    def _has(self, value: int) -> bool:
+        place = int(np.searchsorted(self._hashes, np.uint64(value)))
+        return place < len(self._hashes) and int(self._hashes[place]) == value
+
+
+def _hash(path: str) -> int:
+    # 64 bits: among a million paths, two share one with a probability of 3 in 100 million.
+    return int.from_bytes(blake2b(printable(path).encode(), digest_size=8).digest(), "little")
+
+
+class Results:
+    """Rows on their way into the file `url`, a local path or one of fsspec's. Raises `BatchError` or `OSError`.
+
+    `n_errors` counts the rows of pictures that could not be read, those of earlier runs too.
+    """
+
+    def __init__(self, url: str, columns: Columns, part_rows: int = PART_ROWS) -> None:
+        suffix = PurePosixPath(url).suffix.lower()
+        if suffix not in FORMATS:
+            raise BatchError(f"{url} cannot be written: its name must end in {', '.join(FORMATS)}")
+        self._format = FORMATS[suffix]
+        self._columns = columns
+        self._part_rows = part_rows
+        self._files, self._path = file_system(url)
+        self._folder = f"{self._path}.parts"
+        self._suffix = suffix
+        self._rows: list[Row] = []
+        self._parts = self._find_parts()
+        self.n_errors = 0
+        self.known = KnownPaths(self._paths_of_earlier_runs())
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take rows; they are safe once the part that they belong to is full."""
+        self._rows += rows
+        self.n_errors += sum(row.error is not None for row in rows)
+        while len(self._rows) >= self._part_rows:
+            self._write_part(self._rows[: self._part_rows])
+            del self._rows[: self._part_rows]
+
+    def save(self) -> None:
+        """Make all rows taken so far safe, in a part however small."""
+        if self._rows:
+            self._write_part(self._rows)
+            self._rows = []
+
+    def finish(self) -> None:
+        """Join the parts behind the rows of earlier runs, and remove them."""
+        self.save()
+        if self._parts or not self._files.exists(self._path):
+            # Killed between the last two steps, an earlier run left parts behind whose rows stand in the file already.
+            finished = KnownPaths(self._paths_in(self._finished()))
+            parts = (_unless_known(records, finished) for part in self._parts for records in self._read(part))
+            with self._replace(self._path) as file:
+                self._format.write(file, chain(self._finished(), parts), self._columns)
+        if self._files.isdir(self._folder):
+            self._files.rm(self._folder, recursive=True)
+
+    def _find_parts(self) -> list[str]:
+        found = self._files.glob(f"{self._folder}/part-*{self._suffix}")
+        return sorted(str(name) for name in found)
+
+    def _write_part(self, rows: Sequence[Row]) -> None:
+        number = int(PurePosixPath(self._parts[-1]).stem.split("-")[1]) + 1 if self._parts else 1
+        name = f"{self._folder}/part-{number:06}{self._suffix}"
+        buffer = io.BytesIO()
+        self._format.write(buffer, [[self._format.record(self._columns, row) for row in rows]], self._columns)
+        self._files.makedirs(self._folder, exist_ok=True)
+        with self._replace(name) as file:
+            file.write(buffer.getvalue())
+        self._parts.append(name)
+
+    @contextmanager
+    def _replace(self, path: str) -> Iterator[IO[bytes]]:
+        if _is_local(self._files):
+            with replace_atomically(Path(path)) as file:
+                yield file
+        else:
+            # Beside it, because the old content is still read while the new is written.
+            with self._files.open(f"{path}.new", "wb") as file:
+                yield file
+            self._files.mv(f"{path}.new", path)
+
+    def _finished(self) -> Iterator[list[Record]]:
+        return self._read(self._path) if self._files.exists(self._path) else iter(())
+
+    def _read(self, path: str) -> Iterator[list[Record]]:
+        with self._files.open(path, "rb") as file:
+            yield from self._format.read(file)
+
+    def _paths_of_earlier_runs(self) -> Iterator[str]:
+        for records in chain(self._finished(), *map(self._read, self._parts)):
+            self._refuse_other(records)
+            self.n_errors += sum(bool(record.get("error")) for record in records)
+            yield from self._paths_in([records])
+
+    def _paths_in(self, batches: Iterable[Sequence[Record]]) -> Iterator[str]:
+        return (str(record["path"]) for records in batches for record in records)
+
+    def _refuse_other(self, records: Sequence[Record]) -> None:
+        """Rows of another model, or with other columns, must not be mixed with those of this run."""
+        expected = [_shape(self._format.record(self._columns, row)) for row in _SAMPLES]
+        for record in records:
+            if _shape(record) not in expected or record["model"] != self._columns.model:
+                raise BatchError(
+                    f"{self._path} or its parts were made by another model or with other columns; "
+                    "choose another name, or remove them"
+                )
+
+
+_SAMPLES = (Row("", (0.1,) * 10, True, 0.0), Row("", error="Unreadable."))
+
+
+def _shape(record: Record) -> tuple[set[str], int]:
+    """The names in a record, and how many digits its list of the likeliest holds."""
+    top = record.get("top")
+    return set(record), len(top) if isinstance(top, list) else 0
+
+
+def _unless_known(records: Sequence[Record], known: KnownPaths) -> list[Record]:
+    missing = set(known.missing(str(record["path"]) for record in records))
+    return [record for record in records if record["path"] in missing]
+
+
+def _is_local(files: AbstractFileSystem) -> bool:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(files, LocalFileSystem)

@@ -1,0 +1,122 @@
+"""Where pictures lie: files, folders, globs, standard input (`-`), and any path that fsspec knows (`s3://...`)."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batch.rows import BatchError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+# What predict.py writes beside the pictures of a folder is no input of the next run.
+FRAME_SUFFIX, PLOT_SUFFIX = ".frame.png", ".plot.png"
+STANDARD_INPUT = "-"
+# Twice what 50 megapixels take uncompressed; keeps a wrong path (a film, a disk image) out of memory.
+MAX_FILE_BYTES = 400 * 2**20
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` is a URL for fsspec, and not a name of the local file system."""
+    return "://" in path
+
+
+def file_system(url: str) -> tuple[AbstractFileSystem, str]:
+    """What reads and writes `url`, with the path of `url` in it. Raises `BatchError` for an unknown protocol."""
+    # Imported late: most runs read local files.
+    from fsspec.core import url_to_fs
+
+    try:
+        found: tuple[AbstractFileSystem, str] = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise BatchError(f"{url} cannot be opened: {error}") from error
+    return found
+
+
+def find_pictures(arguments: Iterable[str], *, in_order: bool = False) -> Iterator[str]:
+    """The pictures that `arguments` name, one at a time; those of a folder by name, if `in_order`, at a cost in memory.
+
+    Folders are searched to any depth, for files with a picture's suffix; hidden ones are passed over. What names
+    nothing stands for itself, so that reading it says what is wrong. Raises `BatchError`.
+    """
+    for argument in arguments:
+        empty = True
+        for path in _expand(argument, in_order):
+            empty = False
+            yield path
+        if empty:
+            yield argument
+
+
+def _expand(argument: str, in_order: bool) -> Iterator[str]:
+    if is_remote(argument):
+        yield from _expand_remote(argument)
+    elif Path(argument).is_dir():
+        yield from _walk(argument, in_order)
+    elif glob.has_magic(argument) and not Path(argument).exists():
+        for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207 - patterns may be absolute
+            yield from _walk(match, in_order) if Path(match).is_dir() else [match]
+    else:
+        yield argument
+
+
+def _walk(folder: str, in_order: bool) -> Iterator[str]:
+    # Unless asked to, neither sorted nor collected: a folder of a million files must not fill the memory.
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name) if in_order else entries:
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith("."):
+                    folders.append(entry.path)
+            elif is_picture_name(entry.name) and entry.is_file():
+                yield entry.path
+    for path in sorted(folders):
+        yield from _walk(path, in_order)
+
+
+def _expand_remote(url: str) -> Iterator[str]:
+    files, path = file_system(url)
+    if glob.has_magic(path):
+        names: Iterable[Any] = sorted(files.glob(path))
+    elif files.isdir(path):
+        names = (
+            f"{folder}/{name}" for folder, _, inside in files.walk(path) for name in inside if is_picture_name(name)
+        )
+    else:
+        names = [path]
+    yield from map(files.unstrip_protocol, names)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of a folder is taken for a picture."""
+    lower = name.lower()
+    return lower.endswith(SUFFIXES) and not lower.startswith(".") and not lower.endswith((FRAME_SUFFIX, PLOT_SUFFIX))
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a picture file. Raises `OSError`, or `BatchError` for an unknown protocol."""
+    if path == STANDARD_INPUT:
+        return sys.stdin.buffer.read(MAX_FILE_BYTES)
+    if is_remote(path):
+        files, name = file_system(path)
+        data: bytes = files.cat_file(name)
+        return data
+    file = Path(path)
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise OSError(0, "the file is too large to be a picture")
+    return file.read_bytes()
+
+
+def explain(error: OSError) -> str:
+    """A sentence for whoever named a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return "There is no such file."
+    if isinstance(error, IsADirectoryError):
+        return "The folder holds no pictures."
+    return f"The file cannot be read: {(error.strerror or str(error) or type(error).__name__).lower()}."

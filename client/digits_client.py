@@ -1,0 +1,255 @@
+"""Client of the digit reader's API: one file, for Python 3.11 or newer, that needs nothing but the standard library.
+
+    from digits_client import DigitsClient
+
+    client = DigitsClient("http://127.0.0.1:5000")
+    answer = client.predict_file("digit.png")
+    print(answer["digit"], answer["confidence"], answer["is_digit"])
+
+A refused request raises `ProblemError`, a server that cannot be reached `ConnectionFailed`; both are `DigitsError`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+MAX_BATCH_PICTURES = 64
+# Under the server's limit for one request, with room for what surrounds the pictures.
+MAX_BATCH_BYTES = 11 * 2**20
+# 429 and 503 say that the request was not worked on, so that it may be sent again, whatever it was.
+RETRIED = frozenset({429, 503})
+
+
+class Guess(TypedDict):
+    """A digit and how likely it is, 0 to 1."""
+
+    digit: int
+    confidence: float
+
+
+class Answer(TypedDict):
+    """What the network read in one digit; `is_digit` is false where it says that the input is none."""
+
+    digit: int
+    confidence: float
+    is_digit: bool
+    digit_score: float
+    top: list[Guess]
+    probabilities: list[float]
+    model: str
+    elapsed_ms: float
+    frame: NotRequired[str]  # a data URL, with `include_frame=True`
+
+
+class ModelCard(TypedDict):
+    """What is known of the model that answers."""
+
+    id: str
+    architecture: str
+    parameters: int
+    preprocessing_version: int
+    data: list[str]
+    metrics: dict[str, float]
+
+
+class DigitsError(Exception):
+    """Something went wrong between this client and the server."""
+
+
+class ConnectionFailed(DigitsError):
+    """The server cannot be reached, or what answers is not a digit reader."""
+
+
+class ProblemError(DigitsError):
+    """The server refused a request, or one picture of a batch; the attributes are those of RFC 9457."""
+
+    def __init__(self, problem: Mapping[str, Any], status: int) -> None:
+        self.status = status
+        self.type: str = str(problem.get("type", "about:blank"))
+        self.title: str = str(problem.get("title", ""))
+        self.detail: str = str(problem.get("detail") or f"The server answered with status {status}.")
+        self.errors: list[dict[str, str]] = list(problem.get("errors", []))
+        self.request_id: str | None = problem.get("request_id")
+        super().__init__(self.detail)
+
+
+class DigitsClient:
+    """Reads digits through a server. Safe to share between threads.
+
+    `timeout` is in seconds, for each attempt. A request that the server puts off (429 or 503) is sent again up to
+    `retries` times, after as long as its Retry-After says, but never longer than `max_wait` seconds at a time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 3,
+        max_wait: float = 30.0,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is not the URL of a server: it starts with neither http:// nor https://")
+        self.url = url.rstrip("/")
+        self._headers = {"Accept": "application/json, application/problem+json"}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._timeout = timeout
+        self._retries = retries
+        self._max_wait = max_wait
+        self._sleep = sleep
+
+    def predict_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, include_frame: bool = False) -> Answer:
+        """Read a drawing `[[[x, y], ...], ...]`, y down, in any unit. Raises `DigitsError`."""
+        return self._predict({"strokes": strokes}, include_frame)
+
+    def predict_picture(self, data: bytes, *, include_frame: bool = False) -> Answer:
+        """Read the bytes of a picture file. Raises `DigitsError`."""
+        content_type, body = _form("image", [data])
+        return cast(Answer, self._send(_path("predict", include_frame), body, content_type))
+
+    def predict_base64(self, text: str, *, include_frame: bool = False) -> Answer:
+        """Read a picture file in base64, bare or as a data URL. Raises `DigitsError`."""
+        return self._predict({"image_base64": text}, include_frame)
+
+    def predict_file(self, path: str | Path, *, include_frame: bool = False) -> Answer:
+        """Read a picture file. Raises `OSError` or `DigitsError`."""
+        return self.predict_picture(Path(path).read_bytes(), include_frame=include_frame)
+
+    def predict_batch(
+        self, pictures: Iterable[bytes], *, include_frame: bool = False
+    ) -> Iterator[Answer | ProblemError]:
+        """Read any number of picture files, in order; a bad one gives its problem in its place. Raises `DigitsError`.
+
+        They are sent in requests of as many as the server takes at once.
+        """
+        for chunk in _chunks(pictures):
+            content_type, body = _form("images", chunk)
+            answered = self._send(_path("predict/batch", include_frame), body, content_type)
+            for item in cast(dict[str, Any], answered)["results"]:
+                is_problem = "digit" not in item
+                yield ProblemError(item, item["status"]) if is_problem else cast(Answer, item)
+
+    def model(self) -> ModelCard:
+        """The model that answers. Raises `DigitsError`."""
+        return cast(ModelCard, self._send("model"))
+
+    def is_ready(self) -> bool:
+        """Whether the server can answer now; false also where it cannot be reached."""
+        try:
+            self._send_once("health/ready", None, None)
+        except DigitsError:
+            return False
+        return True
+
+    def _predict(self, body: Mapping[str, object], include_frame: bool) -> Answer:
+        data = json.dumps(body, allow_nan=False).encode()
+        return cast(Answer, self._send(_path("predict", include_frame), data, "application/json"))
+
+    def _send(self, path: str, body: bytes | None = None, content_type: str | None = None) -> object:
+        for _ in range(self._retries):
+            try:
+                return self._send_once(path, body, content_type)
+            except _PutOff as error:
+                if error.wait is not None and error.wait > self._max_wait:
+                    raise
+                self._sleep(1.0 if error.wait is None else error.wait)
+        return self._send_once(path, body, content_type)
+
+    def _send_once(self, path: str, body: bytes | None, content_type: str | None) -> object:
+        headers = self._headers | ({"Content-Type": content_type} if content_type else {})
+        request = Request(f"{self.url}/api/v1/{path}", body, headers)  # noqa: S310 - the scheme is checked above
+        try:
+            with urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return _json(response.read())
+        except HTTPError as error:
+            with error:
+                raise _problem(error) from None
+        except URLError as error:
+            raise ConnectionFailed(f"{self.url} cannot be reached: {error.reason}") from error
+        except (OSError, HTTPException) as error:
+            raise ConnectionFailed(f"{self.url} broke the connection off: {error}") from error
+
+
+class _PutOff(ProblemError):
+    """The server asks to try again later; `wait` is in seconds, None where it does not say when."""
+
+    wait: float | None = None
+
+
+def _problem(error: HTTPError) -> ProblemError:
+    try:
+        problem = json.loads(error.read())
+    except (ValueError, OSError):
+        problem = None
+    fields = problem if isinstance(problem, dict) else {}
+    if error.code not in RETRIED:
+        return ProblemError(fields, error.code)
+    put_off = _PutOff(fields, error.code)
+    put_off.wait = _seconds(error.headers.get("Retry-After"))
+    return put_off
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header: a number, or a date (RFC 9110, 10.2.3)."""
+    if retry_after is None:
+        return None
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise ConnectionFailed("the server's answer is not JSON: is this the address of a digit reader?") from error
+
+
+def _path(name: str, include_frame: bool) -> str:
+    return f"{name}?include=frame" if include_frame else name
+
+
+def _form(field: str, pictures: Sequence[bytes]) -> tuple[str, bytes]:
+    """Content type and body of a form with files (RFC 7578)."""
+    boundary = uuid.uuid4().hex
+    parts = []
+    for number, data in enumerate(pictures):
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{number}"\r\n'
+        parts.append(head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + data + b"\r\n")
+    return f"multipart/form-data; boundary={boundary}", b"".join(parts) + f"--{boundary}--\r\n".encode()
+
+
+def _chunks(pictures: Iterable[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for data in pictures:
+        if chunk and (len(chunk) == MAX_BATCH_PICTURES or size + len(data) > MAX_BATCH_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(data)
+        size += len(data)
+    if chunk:
+        yield chunk
+
+
+def frame_bytes(answer: Answer) -> bytes:
+    """What the network saw, as a PNG file, from an answer that includes it. Raises `KeyError` where it does not."""
+    return base64.b64decode(answer["frame"].partition(",")[2])

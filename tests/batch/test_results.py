@@ -1,0 +1,144 @@
+"""The output of a batch: whole or in parts, and never a row twice."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from batch.results import KnownPaths, Results
+from batch.rows import BatchError, Columns, Row
+
+COLUMNS = Columns(top=2, probabilities=True, model="abc")
+SUFFIXES = [".csv", ".jsonl", ".parquet"]
+
+
+def row(number: int) -> Row:
+    """A row for the picture of this number; each seventh could not be read."""
+    if number % 7 == 6:
+        return Row(f"{number}.png", error="The picture is damaged, and cannot be opened.")
+    return Row(f"{number}.png", tuple((i + number) % 10 / 45 for i in range(10)), number % 2 == 0, 1.5)
+
+
+def read(path: Path | str, suffix: str) -> list[dict[str, Any]]:
+    with fsspec.open(str(path), "rb") as file:
+        data = file.read()
+    if suffix == ".csv":
+        return list(csv.DictReader(data.decode().splitlines()))
+    if suffix == ".jsonl":
+        return [json.loads(line) for line in data.splitlines()]
+    import io
+
+    import pyarrow.parquet
+
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
+    return rows
+
+
+@pytest.fixture(params=SUFFIXES)
+def suffix(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["local", "remote"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A place for output on this machine, and one on another of fsspec's file systems."""
+    if request.param == "local":
+        yield str(tmp_path)
+        return
+    fsspec.filesystem("memory").makedirs("/out", exist_ok=True)
+    yield "memory://out"
+    fsspec.filesystem("memory").rm("/out", recursive=True)
+
+
+def test_rows_are_written_in_order_and_parts_removed(folder: str, suffix: str) -> None:
+    results = Results(f"{folder}/r{suffix}", COLUMNS, part_rows=4)
+    results.add([row(i) for i in range(10)])
+    results.add([row(i) for i in range(10, 13)])
+    results.finish()
+    written = read(f"{folder}/r{suffix}", suffix)
+    assert [record["path"] for record in written] == [f"{i}.png" for i in range(13)]
+    assert {record["model"] for record in written} == {"abc"}
+    assert results.n_errors == 1
+    files, path = fsspec.core.url_to_fs(folder)
+    assert [name.rsplit("/", 1)[1] for name in files.ls(path, detail=False)] == [f"r{suffix}"]
+
+
+def test_values_are_those_of_the_rows(tmp_path: Path, suffix: str) -> None:
+    results = Results(str(tmp_path / f"r{suffix}"), COLUMNS)
+    results.add([row(3), row(6)])
+    results.finish()
+    good, bad = read(tmp_path / f"r{suffix}", suffix)
+    assert int(good["digit"]) == 6
+    assert float(good["confidence"]) == pytest.approx(9 / 45, abs=1e-6)
+    assert good["is_digit"] in (False, "false")
+    assert bad["error"] == row(6).error
+    assert not bad.get("digit")
+
+
+def test_next_run_goes_on_behind_the_last_whole_part(tmp_path: Path, suffix: str) -> None:
+    url = str(tmp_path / f"r{suffix}")
+    Results(url, COLUMNS, part_rows=4).add([row(i) for i in range(11)])  # and the process dies here
+    assert not Path(url).exists()
+
+    again = Results(url, COLUMNS, part_rows=4)
+    missing = list(again.known.missing(f"{i}.png" for i in range(12)))
+    assert missing == ["8.png", "9.png", "10.png", "11.png"]
+    assert again.n_errors == 1
+    again.add([row(i) for i in range(8, 12)])
+    again.finish()
+    assert [record["path"] for record in read(url, suffix)] == [f"{i}.png" for i in range(12)]
+
+
+def test_finished_output_is_continued_when_files_are_added(tmp_path: Path, suffix: str) -> None:
+    url = str(tmp_path / f"r{suffix}")
+    for start in (0, 5):
+        results = Results(url, COLUMNS, part_rows=2)
+        assert list(results.known.missing(f"{i}.png" for i in range(start + 5))) == [
+            f"{i}.png" for i in range(start, start + 5)
+        ]
+        results.add([row(i) for i in range(start, start + 5)])
+        results.finish()
+    assert [record["path"] for record in read(url, suffix)] == [f"{i}.png" for i in range(10)]
+
+
+def test_killed_between_joining_and_cleaning_up_gives_no_row_twice(tmp_path: Path, suffix: str) -> None:
+    url = str(tmp_path / f"r{suffix}")
+    results = Results(url, COLUMNS, part_rows=2)
+    results.add([row(i) for i in range(6)])
+    results.finish()
+    leftover = Path(f"{url}.parts")
+    leftover.mkdir()
+    (leftover / f"part-000003{suffix}").write_bytes(Path(url).read_bytes())
+
+    Results(url, COLUMNS).finish()
+    assert [record["path"] for record in read(url, suffix)] == [f"{i}.png" for i in range(6)]
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize("other", [Columns(2, True, "xyz"), Columns(3, True, "abc"), Columns(2, False, "abc")])
+def test_rows_of_another_model_or_shape_are_not_mixed(tmp_path: Path, suffix: str, other: Columns) -> None:
+    results = Results(str(tmp_path / f"r{suffix}"), COLUMNS)
+    results.add([row(1)])
+    results.finish()
+    with pytest.raises(BatchError, match="another model"):
+        Results(str(tmp_path / f"r{suffix}"), other)
+
+
+def test_no_pictures_give_an_empty_output(tmp_path: Path, suffix: str) -> None:
+    Results(str(tmp_path / f"r{suffix}"), COLUMNS).finish()
+    assert read(tmp_path / f"r{suffix}", suffix) == []
+
+
+def test_foreign_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BatchError, match=r"must end in \.csv, \.jsonl, \.parquet"):
+        Results(str(tmp_path / "r.xlsx"), COLUMNS)
+
+
+def test_names_that_are_no_text_are_known_again() -> None:
+    known = KnownPaths(["a\\udcff.png", "\\udcff"])
+    assert list(known.missing(["b", "\udcff"])) == ["b"]
+    assert len(known) == 2

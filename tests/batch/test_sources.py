@@ -1,0 +1,79 @@
+import os
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from batch.rows import BatchError
+from batch.sources import explain, find_pictures, read_file
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names(arguments: list[str], folder: Path) -> list[str]:
+    return [os.path.relpath(path, folder) for path in find_pictures(arguments, in_order=True)]
+
+
+def test_folder_gives_its_pictures_at_any_depth(tmp_path: Path) -> None:
+    touch(tmp_path / "b.JPG", tmp_path / "a.png", tmp_path / "notes.txt", tmp_path / "deep" / "er" / "c.webp")
+    assert names([str(tmp_path)], tmp_path) == ["a.png", "b.JPG", "deep/er/c.webp"]
+    assert sorted(find_pictures([str(tmp_path)])) == sorted(find_pictures([str(tmp_path)], in_order=True))
+
+
+def test_hidden_files_and_our_own_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path / ".a.png", tmp_path / ".trash" / "b.png", tmp_path / "c.png.frame.png", tmp_path / "c.png.plot.png")
+    assert names([str(tmp_path / ".")], tmp_path) == ["."]
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert names([str(tmp_path)], tmp_path) == ["a.png"]
+
+
+def test_file_that_is_named_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+    touch(tmp_path / "scan.dat")
+    assert names([str(tmp_path / "scan.dat")], tmp_path) == ["scan.dat"]
+
+
+def test_globs_are_expanded_in_order(tmp_path: Path) -> None:
+    touch(tmp_path / "2.png", tmp_path / "1.png", tmp_path / "sub" / "3.png", tmp_path / "4.txt")
+    assert names([str(tmp_path / "*.png")], tmp_path) == ["1.png", "2.png"]
+    assert names([str(tmp_path / "**" / "*.png")], tmp_path) == ["1.png", "2.png", "sub/3.png"]
+
+
+def test_name_with_brackets_is_a_name_where_it_exists(tmp_path: Path) -> None:
+    touch(tmp_path / "scan[1].png")
+    assert names([str(tmp_path / "scan[1].png")], tmp_path) == ["scan[1].png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("none.png", "no such file"), ("none*.png", "no such file"), ("empty", "holds no pictures")],
+)
+def test_what_names_no_picture_is_explained(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (path,) = find_pictures([str(tmp_path / name)])
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - which one differs by system
+        read_file(path)
+    assert sentence in explain(caught.value)
+
+
+def test_any_file_system_of_fsspec_is_searched_and_read() -> None:
+    files = fsspec.filesystem("memory")
+    files.pipe({"/scans/1.png": b"one", "/scans/deep/2.png": b"two", "/scans/notes.txt": b"no"})
+    try:
+        assert sorted(find_pictures(["memory://scans"])) == ["memory:///scans/1.png", "memory:///scans/deep/2.png"]
+        assert list(find_pictures(["memory://scans/*.png"])) == ["memory:///scans/1.png"]
+        assert read_file("memory:///scans/deep/2.png") == b"two"
+    finally:
+        files.rm("/scans", recursive=True)
+
+
+def test_unknown_protocol_is_refused() -> None:
+    with pytest.raises(BatchError, match="nosuch://"):
+        list(find_pictures(["nosuch://scans"]))

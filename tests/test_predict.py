@@ -1,0 +1,235 @@
+"""The command line, most of it in this process, and as a real one where that matters."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import predict
+from tests.handwriting import DIGITS
+from tests.pictures import encode, picture_of
+
+ROOT = Path(__file__).parents[1]
+SCRIBBLE = [[[40 + 7 * (i * i % 29), 30 + 9 * (i * 13 % 23)] for i in range(60)]]
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Pictures of the digits 0 to 9, named by them."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for digit, drawing in DIGITS.items():
+        (folder / f"{digit}.png").write_bytes(picture_of(drawing))
+    return folder
+
+
+def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "predict.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options
+    )
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error."""
+    status = predict.main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def test_help_is_answered_without_torch() -> None:
+    program = "import sys, predict\ntry: predict.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "PATH" in process.stdout
+    assert not {"torch", "cv2", "numpy", "pydantic"} & set(process.stdout.splitlines()[-1].split())
+
+
+def test_folder_is_read_as_csv(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, scans)
+    assert (status, err) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [Path(row["path"]).stem for row in rows] == [row["digit"] for row in rows] == list("0123456789")
+    assert all(float(row["confidence"]) > 0.5 and row["is_digit"] == "true" for row in rows)
+
+
+def test_table_shows_path_digit_and_confidence(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--format", "table", scans / "3.png", scans / "7.png")
+    head, three, seven = (line.split() for line in out.splitlines())
+    assert head == ["path", "digit", "confidence"]
+    assert three[:2] == [str(scans / "3.png"), "3"]
+    assert seven[:2] == [str(scans / "7.png"), "7"]
+
+
+def test_json_holds_what_was_asked_for(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--format", "json", "--top", 3, "--probabilities", scans / "4.png")
+    (answer,) = json.loads(out)
+    assert set(answer) == {"path", "digit", "confidence", "is_digit", "digit_score", "top", "probabilities"}
+    assert answer["top"][0] == {"digit": 4, "confidence": answer["confidence"]}
+    assert len(answer["top"]) == 3
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_json_lines_hold_a_picture_each(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--format", "jsonl", f"{scans}/[12].png")
+    assert [json.loads(line)["digit"] for line in out.splitlines()] == [1, 2]
+
+
+def test_csv_has_a_column_for_each_value(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--top", 2, "--probabilities", scans / "5.png")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["digit"] == "5"
+    assert float(row["p5"]) == float(row["confidence"]) > float(row["confidence_2"])
+    assert [name for name in row if name.startswith("p")] == ["path", *(f"p{digit}" for digit in range(10))]
+
+
+def test_no_digit_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Noise from edge to edge: whatever network answers, it is no digit.
+    noise = np.random.default_rng(0).integers(0, 256, (120, 120), np.uint8)
+    (tmp_path / "noise.png").write_bytes(encode(Image.fromarray(noise)))
+    (tmp_path / "scribble.png").write_bytes(picture_of(SCRIBBLE))
+    _, out, _ = run(capsys, "--format", "table", tmp_path)
+    _, values, _ = run(capsys, tmp_path)
+    lines = out.splitlines()[1:]
+    foreign = [row["is_digit"] == "false" for row in csv.DictReader(io.StringIO(values))]
+    assert [line.endswith("not a digit") for line in lines] == foreign
+    assert any(foreign)
+
+
+def test_unreadable_pictures_are_named_and_the_rest_is_printed(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "5.png").write_bytes(b"hello")
+    (scans / "6.png").write_bytes(encode(Image.new("L", (50, 50), 255)))
+    status, out, err = run(capsys, "--format", "jsonl", scans, scans / "none.png")
+    assert status == 1
+    assert len(out.splitlines()) == 8
+    assert [line.split(": ")[1] for line in err.splitlines()] == [
+        str(scans / n) for n in ("5.png", "6.png", "none.png")
+    ]
+
+
+def test_standard_input_is_read_as_a_process(scans: Path) -> None:
+    with (scans / "2.png").open("rb") as picture:
+        process = command("--format", "json", "-", stdin=picture)
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)[0]["digit"] == 2
+
+
+def test_frame_and_plot_are_saved_beside_the_picture(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "--frame", "--save-plot", scans / "8.png")
+    assert (status, err) == (0, "")
+    with Image.open(scans / "8.png.frame.png") as frame, Image.open(scans / "8.png.plot.png") as plot:
+        assert frame.size == (28, 28)
+        assert (frame.format, plot.format) == ("PNG", "PNG")
+        assert min(plot.size) > 200
+    assert len(run(capsys, scans)[1].splitlines()) == 11
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--top", "11", "x"],
+        ["--output", "r.csv", "--frame", "x"],
+        ["--workers", "2", "x"],
+        ["--engine", "ray", "x"],
+    ],
+)
+def test_wrong_usage_exits_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        predict.main(arguments)
+    assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "value"), [("DIGITS_MODEL_PATH", "none.pth"), ("DIGITS_PROT", "1")])
+def test_wrong_setup_exits_with_status_2_and_a_sentence(
+    scans: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    status, out, err = run(capsys, scans)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert value in err or name in err
+
+
+def test_batch_writes_what_printing_prints(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, printed, _ = run(capsys, "--top", 3, scans)
+    status, out, _ = run(capsys, "--top", 3, scans, "--output", tmp_path / "r.csv", "--workers", 1)
+    assert (status, out) == (0, "")
+    written = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text())))
+    expected = list(csv.DictReader(io.StringIO(printed)))
+    for row in written:
+        row.pop("error"), row.pop("model")
+    assert sorted(written, key=lambda row: row["path"]) == expected
+
+
+def test_unreadable_pictures_have_rows_in_a_batch_too(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (scans / "5.png").write_bytes(b"hello")
+    arguments = (scans, "--output", tmp_path / "r.jsonl", "--workers", 1)
+    status, _, err = run(capsys, *arguments)
+    assert status == 1
+    assert "5.png: The file is not a picture" in err
+    rows = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert len(rows) == 10
+    assert [Path(row["path"]).name for row in rows if "error" in row] == ["5.png"]
+    # All is done: nothing is read again, and the status is the same.
+    assert run(capsys, *arguments)[:2] == (1, "")
+
+
+def wait_until(condition: object, seconds: float = 60.0) -> None:
+    """Look again and again until `condition()` holds; fail after long."""
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def has_reader(pipe: Path) -> bool:
+    """Whether a process waits for what somebody writes into `pipe`."""
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_killed_batch_loses_only_the_part_in_progress(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for copy in range(7):
+        for digit in range(10):
+            os.link(scans / f"{digit}.png", scans / f"{digit}-{copy}.png")
+    # A picture that never comes holds the batch up after its first chunk of 64.
+    endless = tmp_path / "endless.png"
+    os.mkfifo(endless)
+    output, parts = tmp_path / "r.jsonl", tmp_path / "r.jsonl.parts"
+    arguments = [str(scans), str(endless), "--output", str(output), "--part-rows", "10", "--workers", "1"]
+    process = subprocess.Popen([sys.executable, "predict.py", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: (parts / "part-000006.jsonl").exists())
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not output.exists()
+    saved = [json.loads(line)["path"] for part in sorted(parts.iterdir()) for line in part.read_text().splitlines()]
+    assert len(saved) == 60
+    # Its workers end with it, though nobody told them.
+    wait_until(lambda: not has_reader(endless))
+
+    endless.unlink()
+    endless.write_bytes(picture_of(DIGITS[1]))
+    assert run(capsys, *arguments)[0] == 0
+    finished = [json.loads(line)["path"] for line in output.read_text().splitlines()]
+    assert finished[:60] == saved
+    assert sorted(finished) == sorted({*map(str, scans.iterdir()), str(endless)})
+    assert not parts.exists()
