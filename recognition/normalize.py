@@ -8,6 +8,8 @@ Where it is not certain which ink is the digit, there are several candidates, an
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
-from recognition.paper import Picture, find_ink
+from recognition.paper import Ink, Picture, find_ink, trim_bars
 from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
 
 Frame = NDArray[np.float32]
@@ -51,7 +53,7 @@ def candidates(picture: Picture) -> list[Candidate]:
     """The digit in a picture in each way to tell it from what surrounds it, the plainest first.
 
     They are: the main piece with what lies near it; all ink; the main piece without long lines along the border; the
-    main piece if the paper is not as it seems. Raises `BlankInput` where there is no ink.
+    main piece if the paper is not as it seems; the main piece between bars. Raises `BlankInput` where there is no ink.
     """
     ink = find_ink(_shrink(picture))
     digit = keep_digit(ink.amount)
@@ -60,16 +62,26 @@ def candidates(picture: Picture) -> list[Candidate]:
         digit = keep_digit(ink.amount)
     if not (digit > INK_LEVEL).any():
         raise BlankInput
-    readings = [(digit, 0.0), (ink.amount, 0.0)]
-    if (unruled := remove_lines(ink.amount)) is not ink.amount:
-        readings.append((keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES))
-    if ink.otherwise is not None:
-        readings.append((keep_digit(ink.otherwise), _DOUBT_OF_PAPER))
     distinct: list[tuple[Picture, float]] = []
-    for reading, doubt in readings:
+    for reading, doubt in [(digit, 0.0), (ink.amount, 0.0), *_bolder_readings(ink), *_between_bars(picture)]:
         if not any(np.array_equal(reading, other) for other, _ in distinct) and (reading > INK_LEVEL).any():
             distinct.append((reading, doubt))
     return [Candidate(frame_ink(reading), doubt) for reading, doubt in distinct]
+
+
+def _bolder_readings(ink: Ink) -> Iterator[tuple[Picture, float]]:
+    """Readings that rest on a guess about the picture, with their doubt."""
+    if (unruled := remove_lines(ink.amount)) is not ink.amount:
+        yield keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES
+    if ink.otherwise is not None:
+        yield keep_digit(ink.otherwise), _DOUBT_OF_PAPER
+
+
+def _between_bars(picture: Picture) -> Iterator[tuple[Picture, float]]:
+    """The reading without bars along the sides, with its doubt, where there are any and something is between them."""
+    if (within := trim_bars(picture)) is not None:
+        with contextlib.suppress(BlankInput):
+            yield keep_digit(find_ink(_shrink(within)).amount), _DOUBT_OF_LINES_IF_CLEAN
 
 
 def _zoom(picture: Picture, digit: Picture) -> Picture | None:

@@ -22,6 +22,8 @@ _CLEAN_SHARE = 0.5
 _FAINT = 0.3
 # Where more of a clean picture than this is ink, it may be the paper.
 _HEAVY = 0.3
+# A bar differs from the paper beside it by at least this, of a range of 1.
+_BAR_CONTRAST = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
 _PAPER_SIDE = 64
 _PAPER_WINDOW = 33
@@ -114,3 +116,22 @@ def _otsu(values: Picture) -> float:
     scaled = np.clip(values / top * 255, 0, 255).astype(np.uint8)
     level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return float(level) / 255 * top
+
+
+def trim_bars(picture: Picture) -> Picture | None:
+    """The picture without bars of another colour along its sides, as scanners and films leave; None if it has none."""
+    rows = slice(_bar(picture), picture.shape[0] - _bar(picture[::-1]))
+    columns = slice(_bar(picture.T), picture.shape[1] - _bar(picture.T[::-1]))
+    within = picture[rows, columns]
+    is_trimmed = within.shape != picture.shape and min(within.shape) >= 3
+    return within if is_trimmed and float(np.ptp(within)) >= LEAST_CONTRAST else None
+
+
+def _bar(picture: Picture) -> int:
+    """How many of the upper rows are of one colour, if the rows below them are of another."""
+    is_even = np.abs(picture - picture[0, 0]).max(axis=1) <= LEAST_CONTRAST
+    height = len(picture) if is_even.all() else int(is_even.argmin())
+    if not 0 < height < len(picture) // 2:
+        return 0
+    below = float(np.median(picture[height : height + 2]))
+    return height if abs(below - float(picture[0, 0])) > _BAR_CONTRAST else 0
