@@ -1,5 +1,5 @@
 // The writing pad: turns pointers into strokes and shows them. Strokes are the truth, the canvas only a view of them.
-// Events: "ink" whenever the strokes have changed, "lift" when the pen leaves the paper.
+// It speaks in events: "ink" whenever the strokes have changed.
 
 import { PEN_WIDTH, SIDE, addPoint, trace } from "./ink.js";
 
@@ -31,10 +31,6 @@ export class Pad extends EventTarget {
     return this.strokes.length === 0;
   }
 
-  get isDrawing() {
-    return this.#pointer !== null;
-  }
-
   /** Take back the last stroke; one that is still being drawn included. */
   undo() {
     this.#pointer = null;
@@ -43,7 +39,6 @@ export class Pad extends EventTarget {
 
   clear() {
     this.#pointer = null;
-    if (this.isEmpty) return;
     this.strokes = [];
     this.#changed();
   }
@@ -71,14 +66,11 @@ export class Pad extends EventTarget {
     if (!this.#draws(event)) return;
     this.#add(event);
     this.#pointer = null;
-    this.dispatchEvent(new Event("lift"));
   }
 
   /** The system took the pointer away: it was a palm or a gesture, so its mark goes. */
   #cancel(event) {
-    if (!this.#draws(event)) return;
-    this.undo();
-    this.dispatchEvent(new Event("lift"));
+    if (this.#draws(event)) this.undo();
   }
 
   #draws(event) {

@@ -32,6 +32,7 @@ function inkChanged() {
 }
 
 function undo() {
+  if (pad.isEmpty) return;
   // The answer to the longer drawing, if it is still out, is stale now.
   conversation.cancel();
   pad.undo();
@@ -39,8 +40,9 @@ function undo() {
 
 function clear() {
   takePictureAway();
+  // Without this, choosing the same file again would be no change.
+  element("upload").reset();
   pad.clear();
-  inkChanged();
 }
 
 function predictNow() {
@@ -50,12 +52,12 @@ function predictNow() {
 }
 
 function readPicture(picture) {
-  pad.clear();
   conversation.cancel();
   if (picture.size > Number(maxBytes)) {
     view.showState("heavy", { megabytes: Math.floor(maxBytes / 1e6) });
     return;
   }
+  pad.clear();
   layPicture(picture);
   conversation.put(() => picture);
   element("answer").scrollIntoView({ block: "nearest" });

@@ -9,13 +9,14 @@ from tests.handwriting import Drawing
 
 def draw_picture(drawing: Drawing, size: tuple[int, int] = (280, 280), pen: int = 18) -> Image.Image:
     """Dark ink on white paper."""
-    picture = Image.new("L", size, 255)
+    # Pillow draws jagged lines: drawn larger and made smaller, they are smooth.
+    picture = Image.new("L", (4 * size[0], 4 * size[1]), 255)
     pencil = ImageDraw.Draw(picture)
     for stroke in drawing:
-        pencil.line([(x, y) for x, y in stroke], fill=30, width=pen, joint="curve")
+        pencil.line([(4 * x, 4 * y) for x, y in stroke], fill=30, width=4 * pen, joint="curve")
         for x, y in (stroke[0], stroke[-1]):
-            pencil.circle((x, y), pen / 2, fill=30)
-    return picture
+            pencil.circle((4 * x, 4 * y), 2 * pen, fill=30)
+    return picture.reduce(4)
 
 
 def encode(picture: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
