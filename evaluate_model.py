@@ -5,9 +5,10 @@ python evaluate_model.py a.pth b.pth --data mnist-validation        # an ensembl
 python evaluate_model.py --data photos/ pens.jsonl letters.npz --mistakes reports
 python evaluate_model.py --robustness                               # every set under DIGITS_DATA_DIR/dev, to reports/
 
-Data are: a data set's name; a folder with a sub-folder of pictures per digit, where any other sub-folder holds
-non-digits; .npz with x uint8 [N, H, W] and y [N], -1 for non-digits; .jsonl with label and strokes; a folder with
-labels.jsonl of file, text and boxes. Each goes through the same door as in the app.
+Data are: a data set's name (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist); a folder with a
+sub-folder of pictures per digit, where any other sub-folder holds non-digits; .npz with x uint8 [N, H, W] and y [N], -1
+for non-digits; .jsonl with label and strokes; a folder with labels.jsonl of file, text and boxes. Each goes through
+the same door as in the app.
 """
 
 from __future__ import annotations
@@ -20,22 +21,35 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 from tqdm import tqdm
 
+from benchmarks.corruptions import CORRUPTIONS
 from config import Settings, SettingsError
 from model import N_DIGITS, CheckpointError, load_checkpoint
 from recognition import Recognizer
 from storage import write_atomically
-from training.data import DataError
+from training.data import DataError, Digits
 from training.evaluation import Answers, Committee, Figures, collect, measure, worst
-from training.material import NO_DIGIT, Item, Material, RawFrame, open_material, read_items, validation_of
+from training.material import (
+    NO_DIGIT,
+    Item,
+    Material,
+    RawFrame,
+    items_of_digits,
+    load_digits,
+    open_material,
+    read_items,
+)
 from training.sheets import contact_sheet
 
 _N_MISTAKES = 96  # on a contact sheet
 _PERCENT = ("accuracy", "ece", "refused", "auroc", "fpr_at_95", "fpr_at_99", "accepted")
-_ROBUSTNESS = ("mnist", "mnist-validation")
+_ROBUSTNESS = ("mnist", "mnist-validation", "corrupted-mnist-validation")
+# Data sets that are corrupted here, by the names of what comes of them.
+_CORRUPTED = {"corrupted-mnist": "mnist", "corrupted-mnist-validation": "mnist-validation"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +71,11 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
     parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="several are averaged")
     parser.add_argument("--data", nargs="+", action="extend", metavar="DATA", help="what to measure on")
     parser.add_argument("--robustness", action="store_true", help="measure on every set there is; write a report")
-    parser.add_argument("--as-pictures", action="store_true", help="read data sets of frames as picture files, too")
+    parser.add_argument(
+        "--through",
+        choices=("frames", "pictures"),
+        help="the door for data sets of 28x28 digits; else the corrupted ones are pictures, the others frames",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="measure on N items of each set, evenly chosen")
     parser.add_argument("--json", action="store_true", help="print JSON, with unrounded figures")
     parser.add_argument("--require-accuracy", type=float, metavar="X", help="exit with 1 below X (0 to 1) on any set")
@@ -85,7 +103,7 @@ def evaluate(settings: Settings, options: argparse.Namespace) -> list[Figures]:
     checkpoints = [load_checkpoint(path) for path in options.checkpoints]
     members = [Recognizer(checkpoint, settings.limits) for checkpoint in checkpoints]
     recognizer = members[0] if len(members) == 1 else Committee(members)
-    sets = [open_material(spec, settings.data_dir, as_pictures=options.as_pictures) for spec in options.data]
+    sets = [material for spec in options.data for material in open_sets(spec, settings.data_dir, options.through)]
     has_non_digits = any(item.label == NO_DIGIT for material in sets for item in material.items)
     reference = _reference_scores(recognizer, settings.data_dir) if has_non_digits else None
     rows = []
@@ -96,16 +114,49 @@ def evaluate(settings: Settings, options: argparse.Namespace) -> list[Figures]:
         if options.mistakes:
             sheet = contact_sheet(recognizer, answers, worst(answers, _N_MISTAKES))
             _write(options.mistakes / f"{material.name}.png", sheet)
+    rows = average_corruptions(rows)
     if options.robustness:
         _write(options.reports / "robustness.csv", pd.DataFrame(rows).to_csv(index=False).encode())
         _write(options.reports / "robustness.md", to_markdown(rows).encode())
     return rows
 
 
+def open_sets(spec: str, data_dir: Path, through: str | None) -> list[Material]:
+    """The material named by `spec`; corrupted digits are one set for each corruption. Raises `DataError`."""
+    name, _, only = spec.partition(":")
+    if name not in _CORRUPTED:
+        return [open_material(spec, data_dir, as_pictures=through == "pictures")]
+    if only and only not in CORRUPTIONS:
+        raise DataError(f"{only!r} is no corruption; there are {', '.join(CORRUPTIONS)}.")
+    digits = load_digits(_CORRUPTED[name], data_dir)
+    frames = digits.frames.numpy().astype(np.float32) / np.float32(255)
+    sets = []
+    for corruption in [only] if only else CORRUPTIONS:
+        corrupted = CORRUPTIONS[corruption](frames, np.random.default_rng(0)) * 255
+        spoilt = Digits(torch.from_numpy(corrupted.round().astype(np.uint8)), digits.labels)
+        # They no longer have the frame's geometry, so the front end is to see them.
+        items = items_of_digits(corruption, spoilt, as_pictures=through != "frames")
+        sets.append(Material(f"{name}:{corruption}", list(items)))
+    return sets
+
+
+def average_corruptions(rows: Sequence[Figures]) -> list[Figures]:
+    """The rows, and one more for each kind of digits that was corrupted in several ways: the mean of those rows."""
+    means = []
+    for name in _CORRUPTED:
+        table = pd.DataFrame([row for row in rows if str(row["set"]).startswith(f"{name}:")])
+        if len(table) > 1:
+            mean: Figures = dict.fromkeys(table.columns)
+            mean |= {str(column): float(value) for column, value in table.mean(numeric_only=True).items()}
+            mean |= {column: int(table[column].sum()) for column in ("n", "errors", "unreadable", "n_non_digits")}
+            means.append(mean | {"set": f"{name} (mean)"})
+    return [*rows, *means]
+
+
 def _reference_scores(recognizer: Recognizer, data_dir: Path) -> NDArray[np.float64] | None:
     """Digit scores of the MNIST validation digits; None, and a sentence, where MNIST is missing."""
     try:
-        digits = validation_of(data_dir)
+        digits = load_digits("mnist-validation", data_dir)
     except DataError as error:
         print(f"evaluate_model: no AUROC: it compares with MNIST's validation digits. {error}", file=sys.stderr)
         return None

@@ -139,8 +139,7 @@ def open_material(spec: str, data_dir: Path, *, as_pictures: bool = False) -> Ma
     `as_pictures` sends data sets whose digits are frames already through the door for pictures. Raises `DataError`.
     """
     if spec in _DATA_SETS:
-        digits = _DATA_SETS[spec](data_dir)
-        return Material(spec, list(_items_of_digits(spec, digits, as_pictures=as_pictures)))
+        return Material(spec, list(items_of_digits(spec, load_digits(spec, data_dir), as_pictures=as_pictures)))
     path = Path(spec.removeprefix("folder:"))
     if path.is_dir():
         opener = _open_amounts if (path / "labels.jsonl").is_file() else _open_folder
@@ -152,18 +151,24 @@ def open_material(spec: str, data_dir: Path, *, as_pictures: bool = False) -> Ma
     )
 
 
-def validation_of(data_dir: Path) -> Digits:
+def load_digits(name: str, data_dir: Path) -> Digits:
+    """The test digits of a published data set, or MNIST's validation digits. Raises `DataError`."""
+    return _DATA_SETS[name](data_dir)
+
+
+def _validation_of(data_dir: Path) -> Digits:
     """The MNIST digits that every training keeps for validation."""
     return split_digits(load_mnist(data_dir, train=True))[1]
 
 
 _DATA_SETS: Mapping[str, Callable[[Path], Digits]] = {
     **{name: partial(load, train=False) for name, load in PUBLISHED.items()},
-    "mnist-validation": validation_of,
+    "mnist-validation": _validation_of,
 }
 
 
-def _items_of_digits(name: str, digits: Digits, *, as_pictures: bool) -> Iterator[Item]:
+def items_of_digits(name: str, digits: Digits, *, as_pictures: bool) -> Iterator[Item]:
+    """The digits as items, read as frames or as picture files."""
     kind = PictureArray if as_pictures else RawFrame
     for index, (frame, label) in enumerate(zip(digits.frames.numpy(), digits.labels.tolist(), strict=True)):
         yield Item(f"{name} {index}", label, kind(frame))
