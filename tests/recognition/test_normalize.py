@@ -1,0 +1,255 @@
+"""Pictures to the frame: whatever the pen, the paper, the light and the place, one digit looks alike."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from model import FRAME_SIZE
+from recognition.errors import BlankInput
+from recognition.ink import draw
+from recognition.normalize import INK_SIZE, Frame, candidates, centre_of_mass, normalize, stroke_width
+from recognition.paper import Picture
+from tests.handwriting import DIGITS, HANDWRITINGS
+from tests.pictures import draw_picture
+
+each_digit = pytest.mark.parametrize("digit", range(10))
+
+
+def picture_of(digit: int, pen: int = 18) -> Picture:
+    """`[280, 280]`, clean: ink 0.88 on paper 0."""
+    picture: Picture = 1 - np.asarray(draw_picture(DIGITS[digit], pen=pen), np.float32) / np.float32(255)
+    return picture
+
+
+def frames_of(picture: Picture) -> list[Frame]:
+    """The frames of all readings of a picture, each of which holds what is promised of every frame."""
+    untouched = picture.copy()
+    frames = [candidate.frame for candidate in candidates(picture)]
+    for frame in frames:
+        assert (frame.shape, frame.dtype) == ((FRAME_SIZE, FRAME_SIZE), np.float32)
+        assert np.isfinite(frame).all()
+        assert 0 <= frame.min() <= frame.max() <= 1
+    assert frames
+    np.testing.assert_array_equal(picture, untouched)
+    return frames
+
+
+def likeness(frame: Frame, other: Frame) -> float:
+    """Correlation of two frames: 1 = the same."""
+    return float(np.corrcoef(frame.ravel(), other.ravel())[0, 1])
+
+
+def best_likeness(picture: Picture, digit: int) -> float:
+    """How much the best reading of a picture, which the network would choose, is like that of the clean digit."""
+    clean = normalize(picture_of(digit))
+    return max(likeness(frame, clean) for frame in frames_of(np.clip(picture, 0, 1).astype(np.float32)))
+
+
+# ---- what makes no difference ----
+
+
+@each_digit
+def test_polarity_does_not_matter(digit: int) -> None:
+    picture = picture_of(digit)
+    assert likeness(normalize(1 - picture), normalize(picture)) > 0.99
+
+
+@each_digit
+@pytest.mark.parametrize("place", [(0, 0), (400, 30), (30, 400), (400, 400)], ids=str)
+def test_place_does_not_matter(digit: int, place: tuple[int, int]) -> None:
+    sheet = np.zeros((680, 680), np.float32)
+    sheet[place[0] : place[0] + 280, place[1] : place[1] + 280] = picture_of(digit)
+    assert best_likeness(sheet, digit) > 0.95
+
+
+@each_digit
+@pytest.mark.parametrize("side", [24, 60, 140, 900])
+def test_size_does_not_matter(digit: int, side: int) -> None:
+    how = cv2.INTER_AREA if side < 280 else cv2.INTER_CUBIC
+    assert best_likeness(cv2.resize(picture_of(digit), (side, side), interpolation=how), digit) > 0.85
+
+
+@each_digit
+def test_paper_around_the_digit_does_not_matter(digit: int) -> None:
+    picture = picture_of(digit)
+    left, top, width, height = cv2.boundingRect((picture > 0.5).astype(np.uint8))
+    assert best_likeness(picture[top : top + height, left : left + width], digit) > 0.95
+
+
+@each_digit
+@pytest.mark.parametrize(("paper", "ink"), [(0.0, 0.3), (0.2, 0.5), (0.6, 0.3), (0.05, 0.12)], ids=str)
+def test_shades_of_paper_and_ink_do_not_matter(digit: int, paper: float, ink: float) -> None:
+    assert best_likeness(paper + ink * picture_of(digit), digit) > 0.95
+
+
+ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 280), np.linspace(0, 1, 280))
+DISTANCE = np.hypot(ACROSS - 0.5, DOWN - 0.5)
+LIGHTS = {
+    "brighter to the left": 0.1 + 0.4 * ACROSS,
+    "brighter at the bottom": 0.45 - 0.35 * DOWN,
+    "dark corners": 0.1 + 0.4 * DISTANCE**2,
+    "a lamp in the corner": 0.1 + 0.3 * np.hypot(ACROSS, DOWN),
+}
+
+
+@each_digit
+@pytest.mark.parametrize("light", LIGHTS.values(), ids=LIGHTS)
+def test_uneven_light_does_not_matter(digit: int, light: Picture) -> None:
+    assert best_likeness(light + 0.4 * picture_of(digit), digit) > 0.9
+
+
+@each_digit
+@pytest.mark.parametrize("light", LIGHTS.values(), ids=LIGHTS)
+def test_light_ink_in_uneven_light_is_seen(digit: int, light: Picture) -> None:
+    assert best_likeness(0.9 - light - 0.4 * picture_of(digit), digit) > 0.9
+
+
+def with_line(picture: Picture, *sides: str) -> Picture:
+    """The picture with a printed line along some of its sides."""
+    ruled = picture.copy()
+    places = {"top": np.s_[:3], "bottom": np.s_[-3:], "left": np.s_[:, :3], "right": np.s_[:, -3:]}
+    for side in sides:
+        ruled[places[side]] = 0.8
+    return ruled
+
+
+SIDES = [("top",), ("bottom",), ("left",), ("right",), ("top", "bottom"), ("top", "bottom", "left", "right")]
+
+
+@each_digit
+@pytest.mark.parametrize("sides", SIDES, ids=" ".join)
+def test_line_along_the_border_is_not_read(digit: int, sides: tuple[str, ...]) -> None:
+    assert best_likeness(with_line(picture_of(digit), *sides), digit) > 0.9
+
+
+@each_digit
+def test_grain_and_specks_are_not_read(digit: int) -> None:
+    chance = np.random.default_rng(digit)
+    grain = 0.2 + 0.5 * picture_of(digit) + chance.normal(0, 0.03, (280, 280))
+    assert best_likeness(grain, digit) > 0.9
+    specks = np.maximum(picture_of(digit), chance.random((280, 280)) < 0.001)
+    assert best_likeness(specks, digit) > 0.9
+
+
+@each_digit
+@pytest.mark.parametrize("pen", [4, 10, 30])
+def test_pen_does_not_matter(digit: int, pen: int) -> None:
+    frame = normalize(picture_of(digit, pen))
+    assert likeness(frame, normalize(picture_of(digit))) > 0.75
+    assert 1.5 <= stroke_width(frame) <= 5
+
+
+@each_digit
+def test_picture_of_strokes_looks_as_the_strokes_do(digit: int) -> None:
+    drawn = draw([np.array(stroke, np.float64) for stroke in DIGITS[digit]])
+    assert likeness(normalize(picture_of(digit)), drawn) > 0.9
+
+
+# ---- the frame ----
+
+
+@each_digit
+def test_ink_fits_and_lies_in_the_middle(digit: int) -> None:
+    frame = normalize(picture_of(digit))
+    rows, columns = np.nonzero(frame > 0.35)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(INK_SIZE, abs=2)
+    assert centre_of_mass(frame) == pytest.approx([FRAME_SIZE / 2, FRAME_SIZE / 2], abs=0.6)
+    assert frame.max() > 0.9
+
+
+def is_moved(frame: Frame, original: Frame) -> bool:
+    """Whether two frames are the same but for a move by a whole pixel or none."""
+    moves = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return any(np.abs(np.roll(frame, move, (0, 1)) - original).max() < 1e-3 for move in moves)
+
+
+def test_frame_of_mnist_geometry_is_not_drawn_anew() -> None:
+    frames = [
+        draw([np.array(stroke, np.float64) for stroke in hand]) for hands in HANDWRITINGS.values() for hand in hands
+    ]
+    fitting = [frame for frame in frames if max(map(np.ptp, np.nonzero(frame > 0.35))) + 1 == INK_SIZE]
+    assert len(fitting) >= 5
+    for frame in fitting:
+        assert is_moved(normalize(frame), frame)
+        assert is_moved(normalize(1 - frame), frame)
+
+
+# ---- nothing to read ----
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (200, 1), (2, 2), (28, 28), (300, 200), (1536, 1000)], ids=str)
+@pytest.mark.parametrize("value", [0.0, 0.4999, 1.0])
+def test_one_colour_is_blank(size: tuple[int, int], value: float) -> None:
+    with pytest.raises(BlankInput):
+        candidates(np.full(size, value, np.float32))
+
+
+@pytest.mark.parametrize("invert", [False, True], ids=["dark on light", "light on dark"])
+@pytest.mark.parametrize("sides", SIDES, ids=" ".join)
+def test_empty_cell_is_blank(sides: tuple[str, ...], invert: bool) -> None:
+    cell = with_line(np.zeros((100, 120), np.float32), *sides)
+    with pytest.raises(BlankInput):
+        candidates(1 - cell if invert else cell)
+
+
+# ---- any picture ----
+
+
+def scribble(chance: np.random.Generator, picture: Picture) -> None:
+    height, width = picture.shape
+    for _ in range(chance.integers(0, 5)):
+        ends = [tuple(int(v) for v in chance.integers(-5, (width + 5, height + 5))) for _ in range(2)]
+        cv2.line(picture, *ends, float(chance.random()), int(chance.integers(1, min(height, width) // 3 + 2)))
+
+
+GROUNDS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Picture]] = {
+    "even": lambda chance, size: np.full(size, chance.random()),
+    "slope": lambda chance, size: np.linspace(chance.random(), chance.random(), size[1]) * np.ones((size[0], 1)),
+    "noise": lambda chance, size: chance.random(size),
+    "grain": lambda chance, size: chance.normal(0.5, 0.02, size),
+    "two values": lambda chance, size: (chance.random(size) < chance.random()) * chance.random(),
+    "faint": lambda chance, size: chance.random(size) * 0.07,
+}
+
+
+@hypothesis_settings(max_examples=100)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(1, 200), st.integers(1, 200)),
+    ground=st.sampled_from(sorted(GROUNDS)),
+    invert=st.booleans(),
+)
+def test_any_picture_gives_frames_or_is_blank(seed: int, size: tuple[int, int], ground: str, invert: bool) -> None:
+    chance = np.random.default_rng(seed)
+    picture = np.ascontiguousarray(GROUNDS[ground](chance, size), np.float32)
+    scribble(chance, picture)
+    picture = np.clip(1 - picture if invert else picture, 0, 1)
+    try:
+        frames = frames_of(picture)
+    except BlankInput:
+        return
+    assert all(frame.any() for frame in frames)
+
+
+@hypothesis_settings(max_examples=80)
+@given(
+    st.integers(1, 12).flatmap(
+        lambda width: st.lists(
+            st.lists(st.sampled_from([0.0, 0.03, 0.5, 0.97, 1.0]), min_size=width, max_size=width),
+            min_size=1,
+            max_size=12,
+        )
+    )
+)
+def test_any_tiny_picture_gives_frames_or_is_blank(rows: list[list[float]]) -> None:
+    picture = np.array(rows, np.float32)
+    try:
+        frames_of(picture)
+    except BlankInput:
+        return
+    assert np.ptp(picture) > 0

@@ -1,0 +1,95 @@
+"""Which ink is the digit's."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from recognition.paper import Picture
+from recognition.pieces import keep_digit, remove_lines
+from tests.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing
+
+
+def ink_of(drawing: Drawing) -> Picture:
+    """A drawing as ink `[140, 140]`, anti-aliased."""
+    ink = np.zeros((280, 280), np.uint8)
+    lines = [np.array(stroke, np.int32) for stroke in drawing]
+    cv2.polylines(ink, lines, False, 255, 18, cv2.LINE_AA)
+    small: Picture = cv2.resize(ink, (140, 140), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return small
+
+
+INKS = {
+    f"{digit}, hand {hand + 1}": ink_of(drawing)
+    for digit, drawings in HANDWRITINGS.items()
+    for hand, drawing in enumerate(drawings)
+}
+each_ink = pytest.mark.parametrize("ink", INKS.values(), ids=INKS)
+
+
+@each_ink
+def test_digit_alone_is_kept_whole(ink: Picture) -> None:
+    np.testing.assert_array_equal(keep_digit(ink), ink)
+
+
+@each_ink
+def test_specks_are_dropped(ink: Picture) -> None:
+    specked = ink.copy()
+    for row, column in ((4, 20), (70, 135), (136, 100), (8, 130)):
+        specked[row : row + 2, column : column + 2] = 1
+    np.testing.assert_array_equal(keep_digit(specked), ink)
+
+
+@each_ink
+def test_neighbour_that_looks_in_at_the_border_is_dropped(ink: Picture) -> None:
+    crowded = ink.copy()
+    crowded[60:90, :4] = 1
+    kept = keep_digit(crowded)
+    assert not kept[60:90, :4].any()
+    np.testing.assert_array_equal(kept[:, 8:], ink[:, 8:])
+
+
+@pytest.mark.parametrize("drawing", [HANDWRITINGS[5][1], EUROPEAN_7], ids=["the roof of a 5", "the bar of a 7"])
+def test_stroke_that_stands_off_the_others_is_kept(drawing: Drawing) -> None:
+    apart = [[[x, y - 12 * index] for x, y in stroke] for index, stroke in enumerate(drawing)]
+    ink = ink_of(apart)
+    np.testing.assert_array_equal(keep_digit(ink), ink)
+
+
+def test_printed_frame_is_no_digit() -> None:
+    frame = np.zeros((100, 100), np.float32)
+    frame[:3] = frame[-3:] = 1
+    frame[:, :3] = frame[:, -3:] = 1
+    assert not keep_digit(frame).any()
+
+
+@each_ink
+def test_digit_without_printed_lines_loses_nothing(ink: Picture) -> None:
+    np.testing.assert_array_equal(remove_lines(ink), ink)
+
+
+@pytest.mark.parametrize("turn", range(4), ids=["top", "left", "bottom", "right"])
+def test_printed_line_along_the_border_is_removed(turn: int) -> None:
+    ink = ink_of(DIGITS[3])
+    ruled = np.rot90(ink, -turn).copy()
+    ruled[5:8] = 1
+    ruled = np.rot90(ruled, turn)
+    unruled = remove_lines(np.ascontiguousarray(ruled))
+    np.testing.assert_array_equal(unruled[20:-20, 20:-20], ink[20:-20, 20:-20])
+    assert unruled.sum() < 1.02 * ink.sum()
+
+
+@hypothesis_settings(max_examples=80)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    share=st.floats(0, 1),
+)
+def test_no_ink_is_ever_added(seed: int, size: tuple[int, int], share: float) -> None:
+    chance = np.random.default_rng(seed)
+    ink = (chance.random(size) * (chance.random(size) < share)).astype(np.float32)
+    for chosen in (keep_digit(ink), remove_lines(ink)):
+        assert (chosen.shape, chosen.dtype) == (ink.shape, np.float32)
+        assert ((chosen == ink) | (chosen == 0)).all()
