@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from config import Environment, Limits, Settings
 from flask_app import create_app
 
 # How long an example takes says more about the machine than about the code.
-hypothesis_settings.register_profile("no deadline", deadline=None)
+hypothesis_settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("no deadline")
 
 

@@ -147,9 +147,3 @@ def test_every_setting_is_described() -> None:
     assert {"DIGITS_PORT", "DIGITS_MAX_POINTS"} <= names.keys()
     assert "DIGITS_LIMITS" not in names
     assert all(names.values())
-
-
-def test_every_name_listed_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {**Settings.load().model_dump(), **Limits().model_dump()}
-    set_environment(monkeypatch, {name: str(before[name.removeprefix(PREFIX).lower()]) for name in setting_names()})
-    assert Settings.load() == Settings(**{**before, "limits": Limits()})

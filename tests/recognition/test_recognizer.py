@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from config import Limits
+from config import ROOT, Limits
 from model import ARCHITECTURES, Checkpoint, CheckpointError, save_checkpoint
 from recognition import BlankInput, InputError, InvalidStrokes, Prediction, Recognizer, UnsupportedPicture
 from recognition.normalize import Candidate, Frame
-from tests.handwriting import DIGITS
+from tests.handwriting import DIGITS, HANDWRITINGS, Drawing
 from tests.pictures import encode, picture_of
 
 LIMITS = Limits(_env_file=None)
@@ -211,3 +211,28 @@ def test_recognizer_is_loaded_from_a_checkpoint_file(tmp_path: Path, recognizer:
 def test_missing_checkpoint_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no model file"):
         Recognizer.load(tmp_path / "none.pth")
+
+
+# ---- with the weights of the repository ----
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Recognizer:
+    return Recognizer.load(ROOT / "mnist_model.pth", LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("digit", "drawing"),
+    [(digit, drawing) for digit, drawings in HANDWRITINGS.items() for drawing in drawings],
+    ids=[f"{digit}, hand {hand + 1}" for digit, drawings in HANDWRITINGS.items() for hand in range(len(drawings))],
+)
+def test_strokes_and_a_picture_of_them_are_read_alike(digit: int, drawing: Drawing, shipped: Recognizer) -> None:
+    for prediction in (shipped.predict_strokes(drawing), shipped.predict_picture(picture_of(drawing))):
+        assert_whole(prediction)
+        assert prediction.digit == digit
+        assert prediction.is_digit
+        assert prediction.confidence > 0.5
+
+
+def test_shipped_network_is_small(shipped: Recognizer) -> None:
+    assert shipped.info.parameters <= 500_000
