@@ -112,10 +112,11 @@ def _key(folder: Path, paths: Sequence[Path]) -> str:
 
 def _read_cache(path: Path) -> _Processed | None:
     try:
-        with np.load(path) as arrays:
+        # np.load leaves a damaged file open that it has opened itself.
+        with path.open("rb") as file, np.load(file) as arrays:
             digits = Digits(torch.from_numpy(arrays["frames"]), torch.from_numpy(arrays["labels"]))
             return _Processed(digits, tuple(arrays["skipped"].tolist()))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         return None  # there is none, or it is damaged: it is made again
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -234,9 +235,9 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 def _open_arrays(path: Path) -> list[Item]:
     """Pictures `x` uint8 `[N, H, W]` and labels `y` `[N]`, -1 for what is no digit."""
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             x, y = arrays["x"], arrays["y"]
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged, or has no arrays x and y.") from error
     if x.dtype != np.uint8 or x.ndim != 3 or y.shape != x.shape[:1]:
         raise DataError(f"{path} needs x as uint8 [N, H, W] and y as [N]; it has {x.dtype} {x.shape} and {y.shape}.")

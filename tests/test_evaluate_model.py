@@ -1,0 +1,243 @@
+"""Measuring checkpoints from the command line, on every form of data."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import evaluate_model
+import train_model
+from benchmarks.corruptions import CORRUPTIONS
+from model import load_checkpoint
+from recognition import Recognizer
+from tests.handwriting import DIGITS, HANDWRITINGS
+from tests.pictures import draw_picture, picture_of
+from tests.tiny_mnist import make_digits, tiny_mnist, write_mnist  # noqa: F401
+from training import material
+from training.data import DataError
+from training.evaluation import Committee, collect, measure, worst
+from training.material import NO_DIGIT, Drawing, Item, RawFrame, read_items
+
+SCRIBBLE = [[[i * 37 % 100, i * 53 % 100] for i in range(40)]]
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small network, `m-0.pth`, and another, `m-1.pth`."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIGITS_DATA_DIR", str(write_mnist(folder / "data", 600, 50)))
+        arguments = ["--model", "dense", "--epochs", "12", "--batch-size", "40", "--members", "2", "--no-plots"]
+        outputs = ["--output", str(folder / "m.pth"), "--reports", str(folder / "reports"), "--device", "cpu"]
+        assert train_model.main([*arguments, *outputs]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, tiny_mnist: Path, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("DIGITS_DATA_DIR", str(tiny_mnist))
+    monkeypatch.setenv("DIGITS_MODEL_PATH", str(checkpoints / "m-0.pth"))
+    monkeypatch.chdir(tmp_path)
+
+
+def rows_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert evaluate_model.main([*arguments, "--json"]) == 0
+    return {row["set"]: row for row in json.loads(capsys.readouterr().out)}
+
+
+# ---- material ----
+
+
+def test_test_digits_get_the_figures_that_training_wrote(
+    checkpoints: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITS_DATA_DIR", str(checkpoints / "data"))
+    row = rows_of(capsys, str(checkpoints / "m-0.pth"))["mnist"]
+    metrics = load_checkpoint(checkpoints / "m-0.pth").metrics
+    assert row["n"] == 50
+    assert row["errors"] == metrics["test_errors"]
+    assert row["accuracy"] == pytest.approx(metrics["test_accuracy"])
+    assert row["nll"] == pytest.approx(metrics["test_loss"], abs=1e-5)
+    assert row["ece"] == pytest.approx(metrics["test_ece"], abs=1e-5)
+
+
+def test_folder_of_pictures_is_read_as_the_app_reads_it(checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for digit, drawings in HANDWRITINGS.items():
+        Path(f"photos/{digit}").mkdir(parents=True)
+        for index, drawing in enumerate(drawings):
+            Path(f"photos/{digit}/{index}.png").write_bytes(picture_of(drawing))
+    Path("photos/not_a_digit").mkdir()
+    Path("photos/not_a_digit/a.png").write_bytes(picture_of(SCRIBBLE))
+    Path("photos/3/broken.png").write_bytes(b"\x89PNG")
+    row = rows_of(capsys, "--data", "photos")["photos"]
+    recognizer = Recognizer.load(checkpoints / "m-0.pth")
+    answers = [
+        (digit, recognizer.predict_picture(picture_of(drawing)))
+        for digit, drawings in HANDWRITINGS.items()
+        for drawing in drawings
+    ]
+    assert row["n"] == len(answers)
+    assert row["errors"] == sum(answer.digit != digit for digit, answer in answers)
+    assert row["refused"] == pytest.approx(sum(not answer.is_digit for _, answer in answers) / len(answers))
+    assert (row["n_non_digits"], row["unreadable"]) == (1, 1)
+    assert 0 <= row["auroc"] <= 1
+
+
+def test_arrays_drawings_and_amounts_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    frames, labels = make_digits(12, seed=5)
+    np.savez("arrays.npz", x=frames, y=np.where(labels == 1, -1, labels.astype(int)))
+    lines = [{"label": digit, "strokes": drawing} for digit, drawing in DIGITS.items()]
+    lines += [{"label": "?", "strokes": SCRIBBLE}, {"label": 3, "strokes": []}]
+    Path("pens.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    Path("amounts").mkdir()
+    page = Image.new("L", (560, 280), 255)
+    page.paste(draw_picture(DIGITS[4]), (0, 0))
+    page.paste(draw_picture(DIGITS[2]), (280, 0))
+    page.save("amounts/a.png")
+    boxes = {"file": "a.png", "text": "42", "boxes": [[0, 0, 280, 280], [280, 0, 280, 280]]}
+    Path("amounts/labels.jsonl").write_text(json.dumps(boxes) + "\n")
+    rows = rows_of(capsys, "--data", "arrays.npz", "pens.jsonl", "amounts")
+    assert (rows["arrays"]["n"], rows["arrays"]["n_non_digits"]) == (10, 2)
+    assert (rows["pens"]["n"], rows["pens"]["n_non_digits"]) == (11, 1)
+    assert rows["pens"]["refused"] >= 1 / 11  # the blank one
+    assert rows["amounts"]["n"] == 2
+
+
+def test_corruptions_have_a_row_each_and_a_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = rows_of(capsys, "--data", "corrupted-mnist", "--limit", "10")
+    assert len(rows) == len(CORRUPTIONS) + 1 == 16
+    mean = rows["corrupted-mnist (mean)"]
+    each = [row["accuracy"] for name, row in rows.items() if ":" in name]
+    assert mean["accuracy"] == pytest.approx(np.mean(each))
+    assert list(rows_of(capsys, "--data", "corrupted-mnist:fog", "--limit", "5")) == ["corrupted-mnist:fog"]
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_corruption_changes_frames_within_their_range(name: str) -> None:
+    frames = make_digits(10, seed=0)[0].astype(np.float32) / 255
+    before = frames.copy()
+    corrupted = CORRUPTIONS[name](frames, np.random.default_rng(0))
+    assert np.array_equal(frames, before)
+    assert corrupted.shape == frames.shape
+    assert corrupted.dtype == np.float32
+    assert corrupted.min() >= 0
+    assert corrupted.max() <= 1
+    assert not np.array_equal(corrupted, frames)
+
+
+@pytest.mark.parametrize("through", ["frames", "pictures"])
+def test_digits_go_through_either_door(through: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows_of(capsys, "--data", "mnist", "--through", through)["mnist"]["accuracy"] > 0.6
+
+
+# ---- figures ----
+
+
+def test_committee_averages_its_members(checkpoints: Path) -> None:
+    members = [Recognizer.load(checkpoints / f"m-{index}.pth") for index in range(2)]
+    frame = make_digits(8, seed=1)[0][7].astype(np.float32) / 255
+    together = Committee(members).predict_frames([frame])[0]
+    apart = [member.predict_frames([frame])[0] for member in members]
+    assert together.probabilities == pytest.approx(np.mean([answer.probabilities for answer in apart], axis=0))
+    assert together.digit_score == pytest.approx(np.mean([answer.digit_score for answer in apart]))
+    assert Committee(members).predict_strokes(DIGITS[7]).probabilities
+
+
+def test_figures_of_a_perfect_and_of_a_blind_network(checkpoints: Path) -> None:
+    recognizer = Recognizer.load(checkpoints / "m-0.pth")
+    items = [Item("", digit, Drawing(drawing)) for digit, drawing in DIGITS.items()]
+    items += [Item("", NO_DIGIT, Drawing([])), Item("", NO_DIGIT, RawFrame(np.zeros((28, 28), np.uint8)))]
+    answers = collect(items, read_items(recognizer, items))
+    answers.probabilities[:10] = np.eye(10)
+    answers.scores[:] = [5.0] * 10 + [-np.inf, 4.0]
+    row = measure("set", answers, np.array([1.0] + [4.5] * 99))
+    assert (row["accuracy"], row["errors"], row["nll"], row["brier"], row["ece"]) == (1.0, 0, 0.0, 0.0, 0.0)
+    assert row["auroc"] == pytest.approx((100 + 99) / 200)
+    assert (row["fpr_at_95"], row["fpr_at_99"]) == (0.0, 0.0)
+    answers.probabilities[:10] = 0.1
+    row = measure("set", answers, None)
+    assert row["nll"] == pytest.approx(np.log(10))
+    assert row["brier"] == pytest.approx(0.9)
+    assert row["auroc"] is None
+    assert 0 not in worst(answers, 99)
+
+
+# ---- command line ----
+
+
+def test_table_details_and_mistakes(checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(checkpoints / "m-0.pth"), str(checkpoints / "m-1.pth"), "--confusion", "--report"]
+    assert evaluate_model.main([*arguments, "--mistakes", "sheets"]) == 0
+    said = capsys.readouterr().out
+    assert "true digits down" in said
+    assert "f1-score" in said
+    assert "accuracy %" in said
+    with Image.open("sheets/mnist.png") as sheet:
+        assert sheet.width > 100
+
+
+def test_robustness_writes_a_table_and_sheets_of_all_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mnist(tmp_path / "data", 120, 20)
+    (tmp_path / "data" / "dev").mkdir()
+    np.savez(tmp_path / "data" / "dev" / "letters.npz", x=make_digits(5, seed=3)[0], y=np.full(5, -1))
+    monkeypatch.setenv("DIGITS_DATA_DIR", str(tmp_path / "data"))
+    assert evaluate_model.main(["--robustness", "--reports", "out", "--limit", "5"]) == 0
+    names = [row["set"] for row in csv.DictReader(Path("out/robustness.csv").read_text().splitlines())]
+    assert {"mnist", "mnist-validation", "letters", "corrupted-mnist-validation (mean)"} <= set(names)
+    assert Path("out/robustness.md").read_text().count("\n") == len(names) + 2
+    assert Path("out/robustness/letters.png").exists()
+    assert "letters" in capsys.readouterr().out
+
+
+def test_required_accuracy_decides_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate_model.main(["--require-accuracy", "0.1"]) == 0
+    assert evaluate_model.main(["--require-accuracy", "1.01"]) == 1
+    assert "mnist is below the required accuracy of 1.01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["missing.pth"], "there is no model file missing.pth"),
+        (["--data", "nowhere"], "neither a data set (mnist"),
+        (["--data", "empty"], "it is empty"),
+        (["--data", "broken.npz"], "broken.npz is damaged"),
+        (["--data", "flat.npz"], "needs x as uint8 [N, H, W]"),
+        (["--data", "broken.jsonl"], "line 2 is no JSON"),
+        (["--data", "keys.jsonl"], "line 1 needs label and strokes"),
+        (["--data", "corrupted-mnist:rain"], "zigzag"),
+    ],
+)
+def test_bad_input_exits_with_2_and_a_sentence(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+    Path("broken.npz").write_bytes(b"PK\x03\x04 cut off")
+    np.savez("flat.npz", x=np.zeros((3, 784), np.uint8), y=np.zeros(3))
+    Path("broken.jsonl").write_text('{"label": 1, "strokes": [[[0, 0]]]}\n{"label":\n')
+    Path("keys.jsonl").write_text('{"digit": 1}\n')
+    assert evaluate_model.main(arguments) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_without_reference_digits_there_is_no_auroc_but_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def refuse(*_: object, **__: object) -> None:
+        raise DataError("MNIST is not there.")
+
+    monkeypatch.setitem(material._DATA_SETS, "mnist-validation", refuse)
+    np.savez("letters.npz", x=make_digits(5, seed=3)[0], y=np.full(5, -1))
+    assert evaluate_model.main(["--data", "letters.npz", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)[0]["auroc"] is None
+    assert json.loads(captured.out)[0]["accepted"] is not None
+    assert "no AUROC" in captured.err
