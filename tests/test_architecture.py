@@ -39,6 +39,22 @@ def test_top_level_module_imports_only_from_layers_below(module: str) -> None:
     assert not imports_of(module) & FOREIGN[module]
 
 
+def reads_environment(source: str) -> bool:
+    """Whether a module names one of the ways to the environment variables."""
+    nodes = list(ast.walk(ast.parse(source)))
+    ways = {"environ", "environb", "getenv", "getenvb"}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os"}
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return bool(ways & (attributes | imported))
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    packages = (path.parent for path in ROOT.glob("*/__init__.py"))
+    sources = [*ROOT.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))]
+    readers = {path.name for path in sources if reads_environment(path.read_text(encoding="utf-8"))}
+    assert readers == {"config.py"}
+
+
 def modules_after(statement: str) -> set[str]:
     """The names of all modules that a fresh interpreter holds after `statement`."""
     command = [sys.executable, "-c", f"{statement}; import sys; print(*sys.modules)"]
