@@ -1,0 +1,239 @@
+"""How fast this trainer is, beside the usual ways to train on MNIST; writes `benchmarks/results/training.md`.
+
+    python -m benchmarks.training                 # some minutes on two cores
+    python -m benchmarks.training --quick         # does it run? The figures mean nothing.
+
+Samples per second: the same network, optimizer and kind of distortions, fed by this trainer's batches and by a
+DataLoader with torchvision's transforms. Time to 99 % on validation: the recipe `fast`, and the set-up of
+pytorch/examples, written anew. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from config import Settings
+from storage import write_atomically
+from training.data import Digits
+from training.device import choose_device
+from training.distributed import World
+from training.interrupt import StopSignal
+from training.loop import Epoch, Training, fit, train_one_batch
+from training.recipes import RECIPES, Recipe, change
+from training.run import prepare
+from training.sources import Split, load_split
+
+RESULTS = Path(__file__).parent / "results" / "training.md"
+WANTED = 0.99
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Digits one at a time through a torchvision transform, as tutorials have it."""
+
+    def __init__(self, digits: Digits, transform: Callable[[Any], Tensor]) -> None:
+        self.digits, self.transform = digits, transform
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.digits.frames[index].numpy())), int(self.digits.labels[index])
+
+
+def usual_distortions() -> Callable[[Any], Tensor]:
+    """torchvision's counterparts of affine, elastic, thickness, gaps, blur, contrast and noise."""
+    from torchvision import transforms
+
+    return transforms.Compose(  # type: ignore[no-any-return]
+        [
+            transforms.RandomAffine(15, translate=(0.05, 0.05), scale=(0.9, 1.1), shear=10),
+            transforms.ElasticTransform(alpha=20.0, sigma=4.0),
+            transforms.RandomApply([transforms.GaussianBlur(3, (0.3, 1.2))], 0.4),
+            transforms.RandomApply([transforms.RandomAdjustSharpness(2.0, 1.0)], 0.4),
+            transforms.RandomApply([transforms.ColorJitter(brightness=0.3, contrast=0.5)], 0.4),
+            transforms.ToTensor(),
+            transforms.RandomErasing(0.2, (0.01, 0.03)),
+            transforms.Lambda(lambda frame: (frame + 0.05 * torch.randn_like(frame)).clamp(0, 1).squeeze(0)),
+        ]
+    )
+
+
+def samples_per_second(batches: Iterator[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], object]) -> float:
+    """Over all batches but the first five, which warm up."""
+    for frames, labels in islice(batches, 5):
+        step(frames, labels)
+    start, count = time.perf_counter(), 0
+    for frames, labels in batches:
+        step(frames, labels)
+        count += len(labels)
+    synchronize()
+    return count / (time.perf_counter() - start)
+
+
+def synchronize() -> None:
+    """Wait for what a GPU still has to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def measure_throughput(recipe: Recipe, split: Split, device: torch.device, n_batches: int) -> list[tuple[str, float]]:
+    """Samples per second of both pipelines, of this trainer's data path alone, and of its steps alone."""
+    training = prepare(recipe, split, device, 0, World(), None)
+    training.network.train()
+
+    def step(frames: Tensor, labels: Tensor) -> object:
+        return train_one_batch(training, frames.to(device), labels.to(device))
+
+    ours = samples_per_second(islice(training.batches.epoch(1), n_batches), step)
+    data = samples_per_second(islice(training.batches.epoch(2), n_batches), lambda _frames, _labels: None)
+    frames, labels = next(training.batches.epoch(3))
+    steps = samples_per_second(iter([(frames, labels)] * n_batches), step)
+    loader = DataLoader(
+        Pictures(split.training, usual_distortions()),
+        batch_size=recipe.batch_size,
+        shuffle=True,
+        num_workers=os.cpu_count() or 1,
+        drop_last=True,
+        persistent_workers=False,
+    )
+    usual = samples_per_second(islice(iter(loader), n_batches), step)
+    return [
+        ("this trainer", ours),
+        ("DataLoader + torchvision.transforms", usual),
+        ("this trainer's data alone", data),
+        ("this trainer's steps alone", steps),
+    ]
+
+
+class StockNetwork(nn.Module):
+    """The network of pytorch/examples/mnist: two convolutions, two linear layers, 1.2 million parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 32, 3),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(9216, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(128, 10),
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        logits: Tensor = self.layers(frames)
+        return logits
+
+
+def time_stock(split: Split, device: torch.device, most_epochs: int) -> tuple[float, float]:
+    """Seconds and accuracy of the stock set-up once it reaches 99 % on validation, or after `most_epochs`."""
+    from torchvision import transforms
+
+    start = time.perf_counter()
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    loader = DataLoader(Pictures(split.training, transform), batch_size=64, shuffle=True)
+    check = DataLoader(Pictures(split.validation, transform), batch_size=1000)
+    network = StockNetwork().to(device)
+    optimizer = torch.optim.Adadelta(network.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
+    accuracy = 0.0
+    for _ in range(most_epochs):
+        network.train()
+        for frames, labels in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(network(frames.to(device)), labels.to(device)).backward()
+            optimizer.step()
+        schedule.step()
+        network.eval()
+        with torch.no_grad():
+            right = sum(int((network(f.to(device)).argmax(1) == y.to(device)).sum()) for f, y in check)
+        accuracy = right / len(split.validation)
+        if accuracy >= WANTED:
+            break
+    return time.perf_counter() - start, accuracy
+
+
+def time_fast(split: Split, device: torch.device, epochs: int | None) -> tuple[float, float]:
+    """Seconds and validation accuracy of the recipe `fast`, to its end."""
+    recipe = RECIPES["fast"] if epochs is None else change(RECIPES["fast"], {"epochs": epochs})
+    start = time.perf_counter()
+    training: Training = prepare(recipe, split, device, 0, World(), None)
+    history: list[Epoch] = []
+    fit(training, lambda: None, history.append, StopSignal())
+    return time.perf_counter() - start, history[-1].validation.accuracy
+
+
+def main() -> None:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few batches of a few digits; writes no results")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    split = load_split(["mnist"], Settings.load().data_dir)
+    if options.quick:
+        few = torch.arange(2000)
+        split = Split(split.training.select(few), split.validation.select(few[:500]), {})
+    n_batches = 8 if options.quick else 60
+    text = report(split, device, n_batches, quick=options.quick)
+    print(text)
+    if not options.quick:
+        RESULTS.parent.mkdir(exist_ok=True)
+        write_atomically(RESULTS, text.encode())
+
+
+def report(split: Split, device: torch.device, n_batches: int, *, quick: bool) -> str:
+    """The table as Markdown, with what it was measured on."""
+    lines = [
+        "# Speed of training",
+        "",
+        f"`python -m benchmarks.training`, {date.today()}: torch {torch.__version__}, ",
+        f"torchvision {version('torchvision')}, Python {platform.python_version()}, {platform.machine()}, ",
+        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {device}. One run each.",
+        "",
+        "| network | feeding | samples/s |",
+        "| --- | --- | ---: |",
+    ]
+    for name in ("fast", "default"):
+        # Both pipelines train digits alone: the usual one makes no non-digits.
+        distortions = RECIPES["default"].distortions
+        arguments = RECIPES[name].arguments
+        # A plateau schedule has no last step.
+        recipe = Recipe(arguments=arguments, nondigit_share=0, schedule="plateau", distortions=distortions)
+        figures = measure_throughput(recipe, split, device, n_batches)
+        lines += [f"| {name} | {feeding} | {figure:,.0f} |" for feeding, figure in figures]
+        by_name = dict(figures)
+        share = 1 - by_name["this trainer"] / by_name["this trainer's steps alone"]
+        faster = by_name["this trainer"] / by_name["DataLoader + torchvision.transforms"]
+        lines += [f"| {name} | data path's share of a step: {100 * share:.0f} %; {faster:.1f}x the usual pipeline | |"]
+    lines += ["", "| set-up | seconds | validation accuracy |", "| --- | ---: | ---: |"]
+    for setup, (seconds, accuracy) in {
+        "recipe `fast`, to its end": time_fast(split, device, 1 if quick else None),
+        "pytorch/examples, until 99 %": time_stock(split, device, 1 if quick else 14),
+    }.items():
+        lines += [f"| {setup} | {seconds:.0f} | {100 * accuracy:.2f} % |"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
