@@ -20,8 +20,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import operations, problems, security
+from web import access, compression, operations, problems, security
 from web.api import api
+from web.docs import docs
 from web.pages import pages
 
 
@@ -32,11 +33,12 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
-    for room in (operations, problems):
+    for room in (compression, operations, problems):
         room.init_app(app)
     security.init_app(app, settings)
-    app.register_blueprint(pages)
-    app.register_blueprint(api)
+    access.init_app(app, settings)
+    for blueprint in (pages, api, docs):
+        app.register_blueprint(blueprint)
     if load_model:
         operations.load_model(app)
     return app
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CheckpointError as error:
         return _stop(f"{error}; train a new one with: python train_model.py")
     except OSError as error:
-        return _stop(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+        # Python adds the address in brackets.
+        cause = str(error.strerror).partition(" (")[0]
+        return _stop(f"cannot listen on {settings.host}:{settings.port}: {cause}")
     logging.getLogger("werkzeug").setLevel(settings.log_level.upper())
     print(f"Digits on {_url(server)} (development server, stop it with Ctrl+C)", flush=True)
     try:
