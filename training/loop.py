@@ -21,7 +21,7 @@ from training.device import has_fast_bfloat16
 from training.distill import Teachers, loss_of
 from training.distributed import World
 from training.interrupt import Interrupted, StopSignal
-from training.metrics import Scores, predict_logits, score
+from training.metrics import Scores, fit_temperature, predict_logits, score
 from training.recipes import Recipe
 from training.schedules import Schedule
 from training.state import random_state, restore_random_state
@@ -210,7 +210,10 @@ def _end_epoch(training: Training) -> Epoch:
     progress, world = training.progress, training.world
     scores = None
     if world.is_writer:
-        scores = score(predict_logits(training.averaged, training.validation), training.validation.labels)
+        logits, labels = predict_logits(training.averaged, training.validation), training.validation.labels.cpu()
+        # As it will be served: label smoothing leaves logits too flat, the more so the better the network gets, and
+        # the plain loss would call an early epoch the best.
+        scores = score(logits, labels, fit_temperature(logits, labels))
     # Processes differ in their batch-norm statistics, so the writer's figures hold for all.
     scores = world.agree(scores)
     training.schedule.end_epoch(scores.loss)
