@@ -195,3 +195,16 @@ def test_threshold_refuses_one_digit_in_a_hundred() -> None:
     threshold = rejection_threshold(logits)
     refused = (torch.logsumexp(logits[:, :10], 1) - logits[:, 10]) < threshold
     assert int(refused.sum()) == 10
+
+
+def test_calibrated_loss_does_not_mind_flatter_logits() -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(200) % 10
+    logits = torch.randn(200, 10) + 2 * torch.nn.functional.one_hot(labels, 10)
+    losses = [score(z, labels, fit_temperature(z, labels)).loss for z in (logits, 0.3 * logits)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_temperature_of_faultless_logits_is_bounded() -> None:
+    labels = torch.arange(20) % 10
+    assert fit_temperature(20.0 * torch.nn.functional.one_hot(labels, 10), labels) >= 0.05

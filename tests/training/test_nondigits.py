@@ -1,0 +1,45 @@
+"""Things that are no digit: frames like all others, and no digits among them."""
+
+import numpy as np
+import pytest
+import torch
+
+from recognition.ink import draw
+from tests.tiny_mnist import make_digits
+from training.nondigits import glyph, look_like, make_drawings, marks, rows_of_digits, scribble, shape, sign, textures
+
+
+@pytest.fixture(scope="module")
+def digits() -> torch.Tensor:
+    return torch.from_numpy(make_digits(400, seed=5)[0])
+
+
+@pytest.mark.parametrize("kind", [scribble, glyph, sign, shape, marks])
+def test_each_kind_can_be_drawn(kind) -> None:
+    random = np.random.default_rng(2)
+    for _ in range(60):
+        frame = draw(kind(random))
+        assert np.isfinite(frame).all()
+        assert frame.max() > 0.1
+
+
+def test_the_same_seed_draws_the_same(digits: torch.Tensor) -> None:
+    assert torch.equal(make_drawings(30, digits, 7), make_drawings(30, digits, 7))
+
+
+def test_drawings_that_are_digits_are_left_out(digits: torch.Tensor) -> None:
+    upright = draw([np.array([[0.0, 0.0], [0.0, 10.0]])])
+    square = draw([np.array([[0.0, 0], [5, 0], [10, 0], [10, 5], [10, 10], [5, 10], [0, 10], [0, 5], [0, 0]])])
+    drawings = torch.from_numpy(np.round(np.stack([upright, square]) * 255).astype(np.uint8))
+    stems = drawings[:1].repeat(len(digits), 1, 1)
+    known = torch.stack([digits, stems], dim=1).flatten(0, 1)
+    assert look_like(drawings, known).tolist() == [True, False]
+
+
+def test_rows_of_digits_and_textures_are_frames(digits: torch.Tensor) -> None:
+    rows = rows_of_digits(digits[:30])
+    assert rows.shape == (30, 28, 28)
+    made = textures(25, torch.device("cpu"))
+    assert made.shape == (25, 28, 28)
+    assert made.min() >= 0
+    assert made.max() <= 1
