@@ -1,6 +1,6 @@
 """What each distortion of the training brings: train without it, and measure on everything there is.
 
-    DIGITS_DATA_DIR=data python benchmarks/ablation.py        # about 25 minutes on two cores; resumes where it stopped
+    DIGITS_DATA_DIR=data python -m benchmarks.ablation        # about 25 minutes on two cores; resumes where it stopped
 
 Every row is a small network (width 16, 4 epochs) trained by `train_model.py --without NAME` and measured by
 `evaluate_model.py` on MNIST validation and on every set under DIGITS_DATA_DIR/dev, from one seed: differences of a few
@@ -72,7 +72,7 @@ def to_markdown(rows: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# What each distortion brings",
         "",
-        f"`python benchmarks/ablation.py`: width 16, {PARAMETERS['epochs']} epochs, one seed, up to {LIMIT} items",
+        f"`python -m benchmarks.ablation`: width 16, {PARAMETERS['epochs']} epochs, one seed, up to {LIMIT} items",
         f"a set; torch {torch.__version__}, {platform.machine()}, {torch.get_num_threads()} threads.",
         "Accuracy in percent; for sets of non-digits the AUROC of the digit score against MNIST validation, in",
         "percent. One seed: differences of a few tenths are noise.",

@@ -1,6 +1,6 @@
 """Which score tells a digit from what is none: four of them, on sets that no training has seen.
 
-    DIGITS_DATA_DIR=data python benchmarks/rejection.py [CHECKPOINT]
+    DIGITS_DATA_DIR=data python -m benchmarks.rejection [CHECKPOINT]
 
 AUROC against the MNIST validation digits, and the share of non-digits that pass where 1 % of those digits are refused.
 Each input goes through the serving path; the scores are of the frame that it chose. Writes
@@ -68,7 +68,7 @@ def to_markdown(model: str, reference: Tensor, others: dict[str, Tensor]) -> str
     lines = [
         "# Which score tells a digit from what is none",
         "",
-        f"`python benchmarks/rejection.py`, model {model}: AUROC in percent against the MNIST validation digits, and",
+        f"`python -m benchmarks.rejection`, model {model}: AUROC in percent against the MNIST validation digits, and",
         "in brackets the percentage of non-digits that pass where 1 % of those digits are refused. No training has",
         "seen these sets. Blank pictures, which are refused before any score, do not count.",
         "",
