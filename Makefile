@@ -44,6 +44,15 @@ robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DI
 test: $(VENV)/dev.stamp ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: fuzz-api
+fuzz-api: $(VENV)/dev.stamp ## try the API with a great many requests made from its own document
+	$(BIN)/python -m pytest tests/web/test_docs.py -k departs --fuzz $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: $(VENV)/dev.stamp ## run a batch on two Ray nodes on this machine; installs Ray
+	$(PIP_INSTALL) 'ray[data]'
+	$(BIN)/python -m pytest tests/batch/test_cluster.py --cluster $(ARGS)
+
 .PHONY: check
 check: $(VENV)/dev.stamp ## lint, formatting, types, import contracts
 	$(BIN)/ruff check
@@ -88,9 +97,9 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(if $(TORCH_INDEX),PIP_EXTRA_INDE
 
 .PHONY: lock
 lock: $(VENV)/dev.stamp ## renew requirements*.txt from pyproject.toml, to the newest versions that fit
-	$(COMPILE) --upgrade --extra train --extra dev -o requirements-dev.txt
+	$(COMPILE) --upgrade --extra train --extra batch --extra dev -o requirements-dev.txt
 	cp requirements-dev.txt requirements.txt
-	$(COMPILE) --extra train -o requirements.txt
+	$(COMPILE) --extra train --extra batch -o requirements.txt
 	cp requirements.txt requirements-serve.txt
 	$(COMPILE) -o requirements-serve.txt
 	sed -i.orig -E 's/^(torch==[0-9.]+)\+.*/\1/' requirements*.txt && rm requirements*.txt.orig

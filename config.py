@@ -9,16 +9,19 @@ one sentence that names it. No other module reads the environment.
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "DIGITS_"
 ENV_FILE = ".env"
+# An empty value is refused, so what is not wanted is switched off by a word.
+OFF = "off"
 ROOT = Path(__file__).resolve().parent
 
 
@@ -86,7 +89,41 @@ class Settings(_Group):
     model_path: Path = Field(ROOT / "mnist_model.pth", description="checkpoint file to serve, or to write in training")
     data_dir: Path = Field(ROOT / "data", description="torchvision root that holds, or receives, the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
+    api_keys: str = Field(
+        OFF, description="SHA-256 of each API key, as hex digits, separated by commas; `off` asks nobody for a key"
+    )
+    api_key: SecretStr | None = Field(None, description="API key that `predict.py --url` sends")
+    cors_origins: str = Field(
+        OFF, description="origins, separated by commas, whose pages may use the API; `*` allows all, `off` none"
+    )
+    rate_limit: str = Field(
+        OFF, description="predictions that each key or address may ask for, such as `60/minute`; `off` sets no limit"
+    )
+    rate_limit_storage: str = Field(
+        "memory://", description="where they are counted: `memory://` in each process, `redis://host:6379` for all"
+    )
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("api_keys")
+    @classmethod
+    def _only_digests(cls, value: str) -> str:
+        if any(not re.fullmatch(r"[0-9a-fA-F]{64}", item) for item in split_list(value)):
+            raise ValueError("each key is given by its SHA-256, 64 hex digits")
+        return value.lower()
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _only_origins(cls, value: str) -> str:
+        if any(not re.fullmatch(r"\*|https?://[^/?#\s]+", item) for item in split_list(value)):
+            raise ValueError("each origin is written as in https://example.org")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _only_rate(cls, value: str) -> str:
+        if value != OFF and not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", value):
+            raise ValueError("a rate is written as in 60/minute")
+        return value
 
     @classmethod
     def load(cls) -> Self:
@@ -98,6 +135,11 @@ class Settings(_Group):
             first = error.errors()[0]
             name = PREFIX + str(first["loc"][0]).upper()
             raise SettingsError(f"setting {name}={first['input']!r} does not fit: {first['msg'].lower()}") from error
+
+
+def split_list(value: str) -> list[str]:
+    """The items of a setting that lists several, separated by commas; none where it is off."""
+    return [] if value == OFF else [item.strip() for item in value.split(",")]
 
 
 def setting_names() -> dict[str, str]:

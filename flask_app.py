@@ -20,8 +20,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import operations, problems, security
+from web import access, compression, operations, problems, security
 from web.api import api
+from web.docs import docs
 from web.pages import pages
 
 
@@ -32,11 +33,12 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
-    for room in (operations, problems):
+    for room in (compression, operations, problems):
         room.init_app(app)
     security.init_app(app, settings)
-    app.register_blueprint(pages)
-    app.register_blueprint(api)
+    access.init_app(app, settings)
+    for blueprint in (pages, api, docs):
+        app.register_blueprint(blueprint)
     if load_model:
         operations.load_model(app)
     return app

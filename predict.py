@@ -99,7 +99,7 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
     from batch.sources import find_pictures
 
     paths = list(find_pictures(options.paths, in_order=True))
-    read = read_by_server(options, paths) if options.url else read_here(settings, options, paths)
+    read = read_by_server(settings, options, paths) if options.url else read_here(settings, options, paths)
     columns = Columns(options.top, options.probabilities)
     kind = options.format or ("table" if sys.stdout.isatty() else "csv")
     status = 0
@@ -126,11 +126,11 @@ def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[s
     return read_serially(paths, recognizer, with_frames=options.frame)
 
 
-def read_by_server(options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
+def read_by_server(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
     """Rows by the server at `--url`. Raises `BatchError`."""
     from batch.remote import connect, read_remotely
 
-    return read_remotely(paths, connect(options.url), with_frames=options.frame)
+    return read_remotely(paths, connect(options.url, settings), with_frames=options.frame)
 
 
 def load_recognizer(settings: Settings) -> Recognizer:
@@ -196,7 +196,7 @@ def open_engine(settings: Settings, options: argparse.Namespace) -> tuple[Engine
     if options.url:
         from batch.remote import connect, model_id, read_remotely
 
-        client = connect(options.url)
+        client = connect(options.url, settings)
         return lambda paths: read_remotely(paths, client), model_id(client)
     recognizer = load_recognizer(settings)
     if options.engine == "ray":

@@ -8,14 +8,16 @@ from batch.chunks import chunks
 from batch.rows import BatchError, Row
 from batch.sources import explain, read_file
 from client.digits_client import Answer, ConnectionFailed, DigitsClient, DigitsError, ProblemError, frame_bytes
+from config import Settings
 
 _CHUNK = 16  # pictures in memory at a time: they may be photographs
 
 
-def connect(url: str) -> DigitsClient:
+def connect(url: str, settings: Settings) -> DigitsClient:
     """A client of the server at `url`. Raises `BatchError`."""
+    key = settings.api_key.get_secret_value() if settings.api_key else None
     try:
-        return DigitsClient(url)
+        return DigitsClient(url, api_key=key)
     except ValueError as error:
         raise BatchError(str(error)) from error
 

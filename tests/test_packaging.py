@@ -16,8 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 NEEDS = {
     "requirements-serve.txt": PROJECT["dependencies"],
-    "requirements.txt": PROJECT["dependencies"] + EXTRAS["train"],
-    "requirements-dev.txt": PROJECT["dependencies"] + EXTRAS["train"] + EXTRAS["dev"],
+    "requirements.txt": PROJECT["dependencies"] + EXTRAS["train"] + EXTRAS["batch"],
+    "requirements-dev.txt": PROJECT["dependencies"] + EXTRAS["train"] + EXTRAS["batch"] + EXTRAS["dev"],
 }
 
 

@@ -4,73 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Literal
 
 from flask import Blueprint, Response, request, url_for
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from recognition import Prediction, Recognizer
+from recognition import InputError, Prediction, Recognizer
 from recognition.preview import frame_png, png_data_url
-from web.inputs import predict_request
+from web.inputs import predict_request, refuse_other_answers, uploaded_pictures
 from web.operations import current_recognizer
-from web.problems import InvalidRequest
-
-VERSION = "1.0.0"
+from web.problems import InvalidRequest, describe, to_body
+from web.schemas import Answer, BatchAnswer, Guess, Health, Index, ModelCard, Problem
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
-
-
-class Guess(BaseModel):
-    """A digit and how likely it is."""
-
-    digit: int = Field(ge=0, le=9)
-    confidence: float = Field(ge=0, le=1, description="calibrated probability, given that the input is a digit")
-
-
-class Answer(Guess):
-    """What the network reads in one digit."""
-
-    is_digit: bool = Field(description="false where the input is no digit; `digit` then still holds the best guess")
-    digit_score: float = Field(description="higher = more like a digit")
-    top: list[Guess] = Field(description="the three likeliest digits, likeliest first")
-    probabilities: list[float] = Field(description="of the digits 0 to 9")
-    model: str = Field(description="id of the model that answered")
-    elapsed_ms: float = Field(description="time that recognition took, in milliseconds")
-    frame: str | None = Field(None, description="the 28x28 values that the network saw, as a PNG data URL")
-
-
-class ModelCard(BaseModel):
-    """What is known of the model that answers."""
-
-    id: str
-    architecture: str
-    parameters: int = Field(description="number of trained values")
-    preprocessing_version: int
-    data: list[str] = Field(description="data sets it was trained on")
-    metrics: dict[str, float] = Field(description="what the trainer measured")
-
-
-class Index(BaseModel):
-    """Where to find what."""
-
-    name: Literal["handwritten-digits"] = "handwritten-digits"
-    version: str = VERSION
-    status: Literal["ok"] = "ok"
-    links: dict[str, str]
-
-
-class Health(BaseModel):
-    """The process runs (`live`), or answers (`ready`)."""
-
-    status: Literal["live", "ready"]
-    model: str | None = Field(None, description="id of the model that answers")
+api.before_request(refuse_other_answers)
 
 
 @api.get("/")
 def index() -> Response:
     """Name, version and links."""
-    names = ("predict", "model", "live", "ready")
-    return _json(Index(links={name: url_for(f"api.{name}") for name in names}))
+    names = {name: f"api.{name}" for name in ("predict", "predict_batch", "model", "live", "ready")}
+    names |= {"openapi": "docs.openapi", "docs": "docs.page"}
+    return _json(Index(links={name: url_for(endpoint) for name, endpoint in names.items()}))
 
 
 @api.get("/health/live")
@@ -89,7 +43,7 @@ def ready() -> Response:
 def model() -> Response:
     """The model that answers."""
     info = current_recognizer().info
-    return _json(
+    answer = _json(
         ModelCard(
             id=info.id,
             architecture=info.architecture,
@@ -99,6 +53,7 @@ def model() -> Response:
             metrics=dict(info.metrics),
         )
     )
+    return revalidated(answer)
 
 
 @api.post("/predict")
@@ -110,6 +65,27 @@ def predict() -> Response:
     prediction = predict_request(recognizer)
     elapsed_ms = 1000 * (time.perf_counter() - started)
     return _json(_to_answer(prediction, recognizer, elapsed_ms, with_frame))
+
+
+@api.post("/predict/batch")
+def predict_batch() -> Response:
+    """Read up to 64 pictures in one pass of the network; a bad one gets its problem, in its place."""
+    with_frame = _wants_frame(request.args)
+    recognizer = current_recognizer()
+    files = uploaded_pictures()
+    started = time.perf_counter()
+    seen = recognizer.predict_pictures(files)
+    elapsed_ms = 1000 * (time.perf_counter() - started)
+    results = [_to_result(item, recognizer, elapsed_ms, with_frame) for item in seen]
+    return _json(BatchAnswer(results=results, model=recognizer.info.id, elapsed_ms=round(elapsed_ms, 3)))
+
+
+def _to_result(
+    seen: Prediction | InputError, recognizer: Recognizer, elapsed_ms: float, with_frame: bool
+) -> Answer | Problem:
+    if isinstance(seen, InputError):
+        return Problem.model_validate(to_body(describe(seen)))
+    return _to_answer(seen, recognizer, elapsed_ms, with_frame)
 
 
 def _to_answer(prediction: Prediction, recognizer: Recognizer, elapsed_ms: float, with_frame: bool) -> Answer:
@@ -132,6 +108,14 @@ def _wants_frame(arguments: Mapping[str, str]) -> bool:
     if included not in {None, "frame"}:
         raise InvalidRequest("The parameter include takes the value frame.")
     return included == "frame"
+
+
+def revalidated(answer: Response) -> Response:
+    """`answer` for caches that ask whether it has changed; 304 where it has not."""
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.add_etag()
+    answer.make_conditional(request)
+    return answer
 
 
 def _json(body: BaseModel) -> Response:

@@ -5,34 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from pydantic import ValidationError
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import BadRequest, LengthRequired, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from recognition import Prediction, Recognizer, UnsupportedPicture
 from web.operations import current_settings
 from web.problems import InvalidRequest, MalformedJson, MissingPicture
+from web.schemas import MAX_BATCH_PICTURES, Drawing
 
 MAX_JSON_DEPTH = 8
 _DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>[^,]*),")
-
-
-class Drawing(BaseModel):
-    """The JSON body of a prediction: a drawing, or a picture as text."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    # Checked in detail by recognition, which knows the limits.
-    strokes: Any = Field(None, description="list of strokes, each a list of points [x, y], y down, in any unit")
-    image_base64: str | None = Field(None, description="a picture file in base64, bare or as a data URL")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Drawing:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("Send exactly one of strokes and image_base64.")
-        return self
 
 
 def predict_request(recognizer: Recognizer) -> Prediction:
@@ -41,20 +27,52 @@ def predict_request(recognizer: Recognizer) -> Prediction:
     if request.mimetype == "multipart/form-data":
         return recognizer.predict_picture(uploaded_picture())
     drawing = _drawing()
-    if drawing.image_base64 is not None:
+    if "image_base64" in drawing.model_fields_set:
         return recognizer.predict_picture(_decode_base64(drawing.image_base64))
     return recognizer.predict_strokes(drawing.strokes)
+
+
+def refuse_other_answers() -> None:
+    """Refuse a request whose Accept leaves no room for JSON, or whose body has no length that makes sense."""
+    if request.accept_mimetypes and not request.accept_mimetypes.accept_json and request.method != "OPTIONS":
+        raise NotAcceptable
+    length = request.environ.get("CONTENT_LENGTH") or ""
+    if length and not (length.isascii() and length.isdigit()):
+        raise BadRequest("Content-Length is not a number.")
+    is_chunked = request.environ.get("wsgi.input_terminated") or "chunked" in request.headers.get(
+        "Transfer-Encoding", ""
+    )
+    if request.method == "POST" and not length and not is_chunked:
+        raise LengthRequired
 
 
 def uploaded_picture() -> bytes:
     """The bytes of the form's file `image`. Raises `MissingPicture` where none was sent."""
     request.max_content_length = current_settings().limits.max_body_bytes
     file = request.files.get("image")
-    # A form sent with no file chosen has a part without a name.
-    if file is None or not (file.filename or file.content_length):
+    if file is None or not _is_sent(file):
         raise MissingPicture
     data: bytes = file.read()
     return data
+
+
+def uploaded_pictures() -> list[bytes]:
+    """The bytes of the form's files `images`, in order. Raises `MissingPicture` or `InvalidRequest`."""
+    request.max_content_length = current_settings().limits.max_body_bytes
+    if request.mimetype != "multipart/form-data":
+        raise UnsupportedMediaType("Send multipart/form-data with files named images.")
+    files = [file for file in request.files.getlist("images") if _is_sent(file)]
+    if not files:
+        raise MissingPicture("images")
+    if len(files) > MAX_BATCH_PICTURES:
+        sentence = f"Send at most {MAX_BATCH_PICTURES} pictures at a time; these are {len(files)}."
+        raise InvalidRequest(sentence, [("/images", sentence)])
+    return [file.read() for file in files]
+
+
+def _is_sent(file: FileStorage) -> bool:
+    # A form sent with no file chosen has a part without a name.
+    return bool(file.filename or file.content_length)
 
 
 def strict_json(body: bytes) -> object:

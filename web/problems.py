@@ -16,10 +16,14 @@ from werkzeug.exceptions import (
     Forbidden,
     HTTPException,
     InternalServerError,
+    LengthRequired,
     MethodNotAllowed,
+    NotAcceptable,
     NotFound,
     RequestEntityTooLarge,
     ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
     UnprocessableEntity,
     UnsupportedMediaType,
 )
@@ -49,14 +53,21 @@ class InvalidRequest(UnprocessableEntity):
 class MissingPicture(InvalidRequest):
     """The form was sent without a file."""
 
-    def __init__(self) -> None:
-        super().__init__("No picture was sent. Choose one first.", [("/image", "A picture file is missing.")])
+    def __init__(self, field: str = "image") -> None:
+        super().__init__("No picture was sent. Choose one first.", [(f"/{field}", "A picture file is missing.")])
 
 
 class CrossSiteRequest(Forbidden):
     """Another site's page made the browser send this request."""
 
     description = "Requests from pages of other sites are refused."
+
+
+class MissingKey(Unauthorized):
+    """The request has no API key that this server knows."""
+
+    description = "This server asks for an API key: send it as Authorization: Bearer KEY."
+    challenge = "Bearer"
 
 
 class NotReady(ServiceUnavailable):
@@ -90,6 +101,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     InvalidRequest: Kind(422, "invalid-request", "Invalid request"),
     MissingPicture: Kind(422, "missing-picture", "No picture"),
     CrossSiteRequest: Kind(403, "cross-site", "Cross-site request"),
+    MissingKey: Kind(401, "missing-key", "API key needed"),
     NotReady: Kind(503, "not-ready", "Not ready"),
     NotFound: Kind(404, "not-found", "Not found", "There is nothing at this address."),
     MethodNotAllowed: Kind(
@@ -98,6 +110,12 @@ KINDS: Mapping[type[Exception], Kind] = {
         "Method not allowed",
         "This address does not take that method; Allow names those it does.",
     ),
+    NotAcceptable: Kind(
+        406, "not-acceptable", "Not acceptable", "The answer is application/json, which Accept leaves out."
+    ),
+    LengthRequired: Kind(
+        411, "length-required", "Length required", "Say in Content-Length how many bytes the body has."
+    ),
     RequestEntityTooLarge: Kind(
         413,
         "body-too-large",
@@ -105,6 +123,10 @@ KINDS: Mapping[type[Exception], Kind] = {
         "The request is larger than this server takes. Send a smaller picture or drawing.",
     ),
     UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
+    TooManyRequests: Kind(
+        429, "too-many-requests", "Too many requests", "Too many requests came in. Wait as long as Retry-After says."
+    ),
+    BadRequest: Kind(400, "bad-request", "Bad request"),
     InternalServerError: Kind(
         500, "internal", "Internal error", "Something went wrong on the server. It has been logged; please try again."
     ),
@@ -153,6 +175,8 @@ def _answer(error: Exception) -> Response:
     _drain()
     problem = describe(error)
     answer = _as_json(problem) if request.path.startswith("/api/") else _as_page(problem)
+    if isinstance(error, MissingKey):
+        answer.headers["WWW-Authenticate"] = error.challenge
     if isinstance(error, HTTPException):  # Allow, Retry-After
         answer.headers.update((name, value) for name, value in error.get_headers() if name != "Content-Type")
     return answer
@@ -166,7 +190,8 @@ def _drain() -> None:
             pass
 
 
-def _as_json(problem: Problem) -> Response:
+def to_body(problem: Problem) -> dict[str, object]:
+    """`problem` as RFC 9457 has it, with the name of the current request."""
     body: dict[str, object] = {
         "type": problem.type,
         "title": problem.title,
@@ -176,7 +201,11 @@ def _as_json(problem: Problem) -> Response:
     }
     if problem.errors:
         body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in problem.errors]
-    return Response(json.dumps(body), status=problem.status, content_type="application/problem+json")
+    return body
+
+
+def _as_json(problem: Problem) -> Response:
+    return Response(json.dumps(to_body(problem)), status=problem.status, content_type="application/problem+json")
 
 
 def _as_page(problem: Problem) -> Response:

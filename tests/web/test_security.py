@@ -27,7 +27,7 @@ ANSWERS = [
     ("GET", "/api/v1/health/ready", 200),
     ("GET", "/api/v1/nothing", 404),
     ("GET", "/api/v1/predict", 405),
-    ("POST", "/api/v1/predict", 415),
+    ("POST", "/api/v1/predict", 411),
     ("OPTIONS", "/api/v1/predict", 200),
 ]
 

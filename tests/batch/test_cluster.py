@@ -1,0 +1,47 @@
+"""Batches on a Ray cluster of two nodes on this machine; `make test-cluster` runs this, because it takes a minute."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import predict
+
+
+@pytest.fixture(scope="module")
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    if not request.config.getoption("--cluster"):
+        pytest.skip("run it with make test-cluster")
+    from ray.cluster_utils import Cluster
+
+    memory = 100 * 2**20
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": memory, "include_dashboard": False},
+    )
+    cluster.add_node(num_cpus=1, object_store_memory=memory)
+    yield cluster.address
+    cluster.shutdown()
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    return sorted(found, key=lambda row: str(row["path"]))
+
+
+@pytest.mark.filterwarnings("default")  # Ray's own
+def test_cluster_writes_the_rows_of_the_local_engine(address: str, scans: Path, tmp_path: Path) -> None:
+    (scans / "bad.png").write_bytes(b"hello")
+    shared = [f"file://{scans}", "--top", "2", "--probabilities"]
+    assert predict.main([*shared, "--output", str(tmp_path / "local.jsonl"), "--workers", "1"]) == 1
+    ray = ["--engine", "ray", "--ray-address", address]
+    assert predict.main([*shared, "--output", f"file://{tmp_path}/ray.jsonl", *ray]) == 1
+    local, distributed = rows(tmp_path / "local.jsonl"), rows(tmp_path / "ray.jsonl")
+    assert len(local) == 11
+    assert [row["path"] for row in distributed] == [row["path"] for row in local]
+    for ours, theirs in zip(local, distributed, strict=True):
+        assert theirs.keys() == ours.keys()
+        assert theirs.get("digit") == ours.get("digit")
+        assert theirs.get("error") == ours.get("error")
+        assert theirs.get("probabilities", []) == pytest.approx(ours.get("probabilities", []), abs=1e-5)

@@ -1,0 +1,192 @@
+"""The Python client, against the real server as a process and, for what that never says, against a made-up one."""
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import predict
+from client.digits_client import ConnectionFailed, DigitsClient, ProblemError, frame_bytes
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
+from tests.web.shapes import ANSWER_FIELDS
+
+
+@pytest.fixture(scope="module")
+def digits(server_url: str) -> DigitsClient:
+    return DigitsClient(server_url)
+
+
+def test_every_form_of_input_is_read(digits: DigitsClient, tmp_path: Path) -> None:
+    picture = picture_of(DIGITS[3])
+    (tmp_path / "three.png").write_bytes(picture)
+    answers = [
+        digits.predict_strokes(DIGITS[3]),
+        digits.predict_picture(picture),
+        digits.predict_file(tmp_path / "three.png"),
+        digits.predict_base64(base64.b64encode(picture).decode()),
+    ]
+    assert [answer["digit"] for answer in answers] == [3, 3, 3, 3]
+    assert set(answers[0]) == ANSWER_FIELDS
+
+
+def test_frame_comes_where_it_is_asked_for(digits: DigitsClient) -> None:
+    answer = digits.predict_strokes(DIGITS[3], include_frame=True)
+    with Image.open(io.BytesIO(frame_bytes(answer))) as frame:
+        assert frame.size == (28, 28)
+
+
+def test_batch_of_any_size_is_read_in_order(digits: DigitsClient) -> None:
+    pictures = [picture_of(DIGITS[number % 10]) for number in range(70)]
+    pictures[66] = b"hello"
+    results = list(digits.predict_batch(iter(pictures)))
+    bad = results.pop(66)
+    assert isinstance(bad, ProblemError)
+    assert (bad.status, bad.type) == (415, "unsupported-picture")
+    assert [answer["digit"] for answer in results if not isinstance(answer, ProblemError)] == [
+        number % 10 for number in range(70) if number != 66
+    ]
+
+
+def test_refusal_says_what_the_server_said(digits: DigitsClient) -> None:
+    with pytest.raises(ProblemError) as caught:
+        digits.predict_strokes([[[1, 2, 3]]])
+    problem = caught.value
+    assert (problem.status, problem.type) == (422, "invalid-strokes")
+    assert problem.errors[0]["pointer"] == "/strokes/0/0"
+    assert problem.request_id
+    assert str(problem) == problem.detail
+
+
+def test_model_and_readiness_are_told(digits: DigitsClient) -> None:
+    assert digits.model()["id"] == digits.predict_strokes(DIGITS[1])["model"]
+    assert digits.is_ready()
+    assert not DigitsClient("http://127.0.0.1:9", timeout=5).is_ready()
+
+
+def test_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConnectionFailed, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+        DigitsClient("http://127.0.0.1:9", timeout=5).model()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5000", "file:///etc/passwd", ""])
+def test_address_that_is_no_server_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="not the URL of a server"):
+        DigitsClient(url)
+
+
+# ---- the command line, with --url ----
+
+
+def test_command_line_asks_the_server(server_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for digit in (2, 7):
+        (tmp_path / f"{digit}.png").write_bytes(picture_of(DIGITS[digit]))
+    (tmp_path / "bad.png").write_bytes(b"hello")
+    status = predict.main([str(tmp_path), "--url", server_url, "--format", "jsonl", "--frame"])
+    output = capsys.readouterr()
+    assert status == 1
+    assert [json.loads(line)["digit"] for line in output.out.splitlines()] == [2, 7]
+    assert "bad.png: The file is not a picture" in output.err
+    assert (tmp_path / "2.png.frame.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_batch_through_a_server_is_written(server_url: str, tmp_path: Path) -> None:
+    (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
+    output = tmp_path / "r.jsonl"
+    assert predict.main([str(tmp_path / "7.png"), "--url", server_url, "--output", str(output)]) == 0
+    assert json.loads(output.read_text())["digit"] == 7
+
+
+def test_command_line_says_that_the_server_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
+    assert predict.main([str(tmp_path), "--url", "http://127.0.0.1:9"]) == 2
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+# ---- a server that puts requests off ----
+
+
+@contextmanager
+def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[str | None]]]:
+    """A server that gives `answers`, one a request; its address, and the Authorization of each request."""
+    waiting, seen = list(answers), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            status, headers, body = waiting.pop(0)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+CARD = (200, {}, b'{"id": "abc"}')
+
+
+def busy(retry_after: str | None = None, status: int = 503) -> tuple[int, dict[str, str], bytes]:
+    return (
+        status,
+        {} if retry_after is None else {"Retry-After": retry_after},
+        b'{"type": "not-ready", "detail": "Wait."}',
+    )
+
+
+def test_request_that_is_put_off_is_sent_again_when_told() -> None:
+    waits: list[float] = []
+    with scripted(busy("2"), busy("7", 429), busy(), CARD) as (url, _):
+        assert DigitsClient(url, sleep=waits.append).model()["id"] == "abc"
+    assert waits == [2, 7, 1]
+
+
+def test_date_in_retry_after_is_understood() -> None:
+    waits: list[float] = []
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    with scripted(busy(until), CARD) as (url, _):
+        DigitsClient(url, sleep=waits.append).model()
+    assert 0 < waits[0] <= 20
+
+
+def test_patience_ends_after_some_retries() -> None:
+    with scripted(*[busy("0")] * 3) as (url, _), pytest.raises(ProblemError) as caught:
+        DigitsClient(url, retries=2, sleep=lambda _: None).model()
+    assert (caught.value.status, caught.value.type) == (503, "not-ready")
+
+
+def test_nobody_waits_for_an_hour() -> None:
+    with scripted(busy("3600")) as (url, _), pytest.raises(ProblemError):
+        DigitsClient(url, sleep=lambda _: pytest.fail("it waited")).model()
+
+
+def test_key_is_sent() -> None:
+    with scripted(CARD) as (url, seen):
+        DigitsClient(url, api_key="k-1").model()
+    assert seen == ["Bearer k-1"]
+
+
+@pytest.mark.parametrize("answer", [(200, {}, b"<html>"), (500, {}, b"<html>"), (404, {}, b"[]")])
+def test_answer_of_another_kind_of_server_is_an_error(answer: tuple[int, dict[str, str], bytes]) -> None:
+    with scripted(answer) as (url, _), pytest.raises((ConnectionFailed, ProblemError)):
+        DigitsClient(url).model()

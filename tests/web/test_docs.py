@@ -1,0 +1,183 @@
+"""The API's document: complete, true of the code, and every example in it works."""
+
+import gzip
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from flask_app import create_app
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
+from tests.web.shapes import assert_problem
+from tests.web.test_batch import form
+from web.openapi import build_document
+from web.problems import KINDS
+
+DOCUMENT = build_document()
+
+
+def fields() -> list[Any]:
+    schemas = DOCUMENT["components"]["schemas"]
+    return [
+        pytest.param(name, field, id=f"{schema}.{name}")
+        for schema, content in schemas.items()
+        for name, field in content.get("properties", {}).items()
+    ]
+
+
+def test_document_is_openapi_3_1(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    assert document["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_document_names_every_route_of_the_api(app: Flask) -> None:
+    routes = {
+        (re.sub(r"<(\w+:)?(\w+)>", r"{\2}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    documented = {(path, method) for path, item in DOCUMENT["paths"].items() for method in item}
+    assert documented == routes
+
+
+def test_document_names_every_type_of_problem() -> None:
+    types = {kind.type for kind in KINDS.values()}
+    assert set(DOCUMENT["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]) == types
+    listed = [
+        example
+        for response in DOCUMENT["components"]["responses"].values()
+        for example in response["content"]["application/problem+json"]["examples"]
+    ]
+    assert sorted(listed) == sorted(types)
+
+
+@pytest.mark.parametrize(("name", "field"), fields())
+def test_every_field_has_a_description_and_an_example(name: str, field: dict[str, Any]) -> None:
+    assert field.get("description"), name
+    assert "examples" in field or "const" in field or "$ref" in field or "$ref" in field.get("items", {}), name
+
+
+def test_examples_of_requests_are_answered(client: FlaskClient) -> None:
+    content = DOCUMENT["paths"]["/api/v1/predict"]["post"]["requestBody"]["content"]
+    for example in content["application/json"]["examples"].values():
+        response = client.post("/api/v1/predict", json=example["value"])
+        assert response.status_code == 200
+        assert response.get_json()["digit"] == 1
+
+
+def test_what_has_not_changed_is_not_sent_again(client: FlaskClient) -> None:
+    for path in ("/openapi.json", "/api/v1/model"):
+        first = client.get(path)
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
+        assert again.headers["ETag"] == first.headers["ETag"]
+        assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_large_answers_are_compressed_for_those_who_take_it(client: FlaskClient) -> None:
+    plain = client.get("/openapi.json")
+    packed = client.get("/openapi.json", headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 3
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    again = client.get("/openapi.json", headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("accepted", ["gzip;q=0", "identity", "br"])
+def test_nobody_gets_what_they_cannot_unpack(client: FlaskClient, accepted: str) -> None:
+    assert "Content-Encoding" not in client.get("/openapi.json", headers={"Accept-Encoding": accepted}).headers
+
+
+def test_small_answers_and_pictures_stay_as_they_are(client: FlaskClient) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    assert "Content-Encoding" not in client.get("/api/v1/health/live", headers=headers).headers
+
+
+def test_docs_load_from_this_server_alone(client: FlaskClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(assets) >= 4
+    for asset in assets:
+        assert asset.startswith("/")
+        assert client.get(asset, buffered=True).status_code == 200
+    assert client.get("/docs/assets/index.css").status_code == 404
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png", "application/xml, text/*"])
+def test_answer_that_is_not_accepted_is_not_made(client: FlaskClient, accept: str) -> None:
+    assert_problem(client.get("/api/v1/model", headers={"Accept": accept}), 406, "not-acceptable")
+    response = client.post("/api/v1/predict", json={"strokes": DIGITS[1]}, headers={"Accept": accept})
+    assert_problem(response, 406, "not-acceptable")
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/*", "application/json;q=0.1, text/html"])
+def test_answer_that_is_accepted_is_made(client: FlaskClient, accept: str) -> None:
+    assert client.get("/api/v1/model", headers={"Accept": accept}).status_code == 200
+
+
+@pytest.mark.parametrize("length", ["five", "-1", "+5", "1e3"])
+def test_length_that_is_no_number_is_refused(client: FlaskClient, length: str) -> None:
+    response = client.post("/api/v1/predict", data=b"{}", environ_overrides={"CONTENT_LENGTH": length})
+    assert_problem(response, 400, "bad-request")
+
+
+def test_body_shorter_than_its_length_is_refused(client: FlaskClient) -> None:
+    response = client.post(
+        "/api/v1/predict",
+        data=b'{"strokes": []}',
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": "100"},
+    )
+    assert_problem(response, 400, "bad-request")
+
+
+# ---- the contract, tried with whatever schemathesis makes of it ----
+
+schema = schemathesis.openapi.from_wsgi("/openapi.json", create_app())
+CHECKS = [
+    schemathesis.checks.CHECKS.get_one(name)
+    for name in (
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "unsupported_method",
+    )
+]
+
+
+EXAMPLES = 2000 if "--fuzz" in sys.argv else 15
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # files of forms that were refused half read
+@schema.parametrize()
+@hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+def test_no_answer_departs_from_the_document(case: schemathesis.Case) -> None:
+    # schemathesis does not unpack what it gets from a WSGI app.
+    case.call_and_validate(checks=CHECKS, headers={"Accept-Encoding": "identity"})
+
+
+def test_batch_answers_as_documented() -> None:
+    response = create_app().test_client().post("/api/v1/predict/batch", **form([picture_of(DIGITS[1]), b"x"]))
+    operation = schema["/api/v1/predict/batch"]["POST"]
+    assert json.loads(response.data)["results"][1]["type"] == "unsupported-picture"
+    assert operation.is_valid_response(response)
