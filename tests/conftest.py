@@ -1,6 +1,11 @@
 """The app as tests use it, made by the same factory that serves it."""
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -11,9 +16,32 @@ from hypothesis import settings as hypothesis_settings
 from config import Environment, Limits, Settings
 from flask_app import create_app
 
+ROOT = Path(__file__).parents[1]
+
 # How long an example takes says more about the machine than about the code.
 hypothesis_settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("no deadline")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", action="store_true", help="try the API with a great many requests: make fuzz-api")
+    parser.addoption("--cluster", action="store_true", help="start a Ray cluster on this machine: make test-cluster")
+
+
+@pytest.fixture(scope="session")
+def server_url(settings: Settings) -> Iterator[str]:
+    """Address of the real server, as a process of its own."""
+    environment = {**os.environ, "DIGITS_PORT": "0", "DIGITS_MODEL_PATH": str(settings.model_path)}
+    command = [sys.executable, "flask_app.py"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield re.findall(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")
