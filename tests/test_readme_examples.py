@@ -1,0 +1,66 @@
+"""The README's examples, each run as it stands there."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import predict
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+ADDRESS = "http://127.0.0.1:5000"
+CURL = re.findall(r"^    (curl (?:.*\\\n)*.*)$", TEXT, flags=re.MULTILINE)
+PREDICT = re.findall(r"^    python (predict\.py .*)$", TEXT, flags=re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the files that the examples name."""
+    for name, digit in {"digit.png": 7, "other.png": 2}.items():
+        (tmp_path / name).write_bytes(picture_of(DIGITS[digit]))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_route_has_a_line() -> None:
+    paths = {match for line in CURL for match in re.findall(rf"{ADDRESS}(/[a-z0-9/.]*)", line)}
+    assert paths == {
+        "/api/v1/",
+        "/api/v1/health/live",
+        "/api/v1/health/ready",
+        "/api/v1/model",
+        "/api/v1/predict",
+        "/api/v1/predict/batch",
+        "/openapi.json",
+    }
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.parametrize("line", CURL)
+def test_curl_lines_are_answered(line: str, server_url: str) -> None:
+    command = line.replace(ADDRESS, server_url).replace("curl ", "curl --silent --show-error --fail ", 1)
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith("{")
+
+
+def test_python_lines_run(server_url: str) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    command = [sys.executable, "-c", program.replace(ADDRESS, server_url)]
+    process = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert lines[0] == "7"
+    assert len(lines) == 101
+
+
+@pytest.mark.parametrize("line", PREDICT)
+def test_command_lines_are_understood(line: str) -> None:
+    arguments = shlex.split(line, comments=True)[1:]
+    assert predict.parse_arguments(arguments).paths
