@@ -189,8 +189,9 @@ def test_temperature_undoes_overconfidence() -> None:
     assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.1)
 
 
-def test_temperature_of_digits_that_are_all_read_rightly_is_above_nought() -> None:
-    assert 0.01 < fit_temperature(torch.eye(10) * 30, torch.arange(10)) < 1
+@pytest.mark.parametrize("certainty", [0.1, 1, 5, 30])
+def test_temperature_of_digits_that_are_all_read_rightly_is_above_nought(certainty: float) -> None:
+    assert 0.05 <= fit_temperature(torch.eye(10) * certainty, torch.arange(10)) <= 1
 
 
 def test_threshold_refuses_one_digit_in_a_hundred() -> None:
