@@ -19,6 +19,7 @@ from torch import Tensor
 
 from model import FRAME_SIZE
 from recognition.normalize import INK_SIZE
+from training.chance import chosen, uniform
 from training.variants import rewrite
 
 _MIDDLE = (FRAME_SIZE - 1) / 2  # of the frame, in pixel indices
@@ -78,16 +79,6 @@ class Distorter:
         if self.on.noise:
             frames = add_noise(frames)
         return frames
-
-
-def uniform(frames: Tensor, low: float, high: float) -> Tensor:
-    """One random value per sample, `[N]`."""
-    return torch.empty(len(frames), device=frames.device).uniform_(low, high)
-
-
-def chosen(frames: Tensor, share: float) -> Tensor:
-    """True for about `share` of the samples, bool `[N]`."""
-    return torch.rand(len(frames), device=frames.device) < share
 
 
 def mix(frames: Tensor, other: Tensor, weight: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from model import FRAME_SIZE
+from training.chance import chosen, uniform
 
 _INKED = 0.3  # a row or column with less ink than this, in any pixel, is empty
 
@@ -26,46 +27,43 @@ def rewrite(frames: Tensor, labels: Tensor) -> Tensor:
 
 def _add_flag_and_foot(frames: Tensor) -> Tensor:
     """Half of the 1s get a flag down to the left from their top, some a foot across their bottom."""
-    n = len(frames)
     top, bottom = _first_row(frames), FRAME_SIZE - 1 - _first_row(frames.flip(1))
     top_x, bottom_x = _row_centre(frames, top), _row_centre(frames, bottom)
     height = (bottom - top).clamp(min=1)
     # The flag may be a tick or, as in Switzerland, almost as long as the stem.
-    length = height * _uniform(n, 0.15, 0.95)
-    slope = torch.deg2rad(_uniform(n, 25, 70))
+    length = height * uniform(frames, 0.15, 0.95)
+    slope = torch.deg2rad(uniform(frames, 25, 70))
     flag = torch.stack([top_x, top, top_x - length * torch.sin(slope), top + length * torch.cos(slope)])
-    frames = _stroke(frames, flag, _chosen(n, 0.5))
-    left, right = height * _uniform(n, 0.15, 0.4), height * _uniform(n, 0.15, 0.4)
-    tilt = height * _uniform(n, -0.06, 0.06)
+    frames = _stroke(frames, flag, chosen(frames, 0.5))
+    left, right = height * uniform(frames, 0.15, 0.4), height * uniform(frames, 0.15, 0.4)
+    tilt = height * uniform(frames, -0.06, 0.06)
     foot = torch.stack([bottom_x - left, bottom + tilt, bottom_x + right, bottom - tilt])
-    return _stroke(frames, foot, _chosen(n, 0.2))
+    return _stroke(frames, foot, chosen(frames, 0.2))
 
 
 def _add_crossbar_and_serif(frames: Tensor) -> Tensor:
     """Half of the 7s get a bar through the stem, some a serif down from the left end of the roof."""
-    n = len(frames)
     top, bottom = _first_row(frames), FRAME_SIZE - 1 - _first_row(frames.flip(1))
     height = (bottom - top).clamp(min=1)
-    middle = top + height * _uniform(n, 0.4, 0.75)
+    middle = top + height * uniform(frames, 0.4, 0.75)
     stem = _row_centre(frames, middle.round())
-    left, right = height * _uniform(n, 0.15, 0.35), height * _uniform(n, 0.1, 0.3)
-    tilt = height * _uniform(n, -0.08, 0.12)
+    left, right = height * uniform(frames, 0.15, 0.35), height * uniform(frames, 0.1, 0.3)
+    tilt = height * uniform(frames, -0.08, 0.12)
     bar = torch.stack([stem - left, middle + tilt, stem + right, middle - tilt])
-    frames = _stroke(frames, bar, _chosen(n, 0.45))
+    frames = _stroke(frames, bar, chosen(frames, 0.45))
     left_x = _first_row(frames.mT)
     left_y = _row_centre(frames.mT, left_x)
-    length = height * _uniform(n, 0.08, 0.22)
+    length = height * uniform(frames, 0.08, 0.22)
     serif = torch.stack([left_x + 1, left_y, left_x + 1 - 0.3 * length, left_y + length])
     # Only where the leftmost ink is the roof's end, not the foot of a slanted stem.
-    return _stroke(frames, serif, _chosen(n, 0.25) & (left_y < top + 0.35 * height))
+    return _stroke(frames, serif, chosen(frames, 0.25) & (left_y < top + 0.35 * height))
 
 
 def _stop_bar_at_stem(frames: Tensor) -> Tensor:
     """A third of the 4s lose what their bar reaches beyond the stem."""
-    n = len(frames)
     bottom = FRAME_SIZE - 1 - _first_row(frames.flip(1))
     top = _first_row(frames)
-    axis = torch.arange(FRAME_SIZE, dtype=frames.dtype)
+    axis = torch.arange(FRAME_SIZE, device=frames.device, dtype=frames.dtype)
     near_top = (axis[None, :] - top[:, None] < 5)[:, :, None]
     # The stem runs from the rightmost ink near the top to the lowest ink.
     top_x = FRAME_SIZE - 1 - _first_row((frames * near_top).mT.flip(1)) - _half_width(frames)
@@ -74,28 +72,19 @@ def _stop_bar_at_stem(frames: Tensor) -> Tensor:
     stem = top_x[:, None] + share * (bottom_x - top_x)[:, None]
     beyond = axis[None, None, :] > (stem + _half_width(frames)[:, None] + 0.5)[:, :, None]
     beyond &= ((share > 0.3) & (share < 0.85))[:, :, None]
-    return torch.where(beyond & _chosen(n, 0.33)[:, None, None], 0.0, frames)
+    return torch.where(beyond & chosen(frames, 0.33)[:, None, None], 0.0, frames)
 
 
 def _open_loop(frames: Tensor) -> Tensor:
     """A quarter of the 9s get a gap at the upper right, where the loop meets the stem."""
-    n = len(frames)
     top, bottom = _first_row(frames), FRAME_SIZE - 1 - _first_row(frames.flip(1))
     right = FRAME_SIZE - 1 - _first_row(frames.mT.flip(1))
-    x = right - _uniform(n, 0.5, 3.0)
-    y = top + (bottom - top) * _uniform(n, 0.0, 0.3)
-    axis = torch.arange(FRAME_SIZE, dtype=frames.dtype)
+    x = right - uniform(frames, 0.5, 3.0)
+    y = top + (bottom - top) * uniform(frames, 0.0, 0.3)
+    axis = torch.arange(FRAME_SIZE, device=frames.device, dtype=frames.dtype)
     distance = torch.hypot(axis[None, None, :] - x[:, None, None], axis[None, :, None] - y[:, None, None])
-    hole = (_uniform(n, 1.2, 2.8)[:, None, None] + 0.5 - distance).clamp(0, 1)
-    return torch.where(_chosen(n, 0.25)[:, None, None], frames * (1 - hole), frames)
-
-
-def _uniform(n: int, low: float, high: float) -> Tensor:
-    return torch.empty(n).uniform_(low, high)
-
-
-def _chosen(n: int, share: float) -> Tensor:
-    return torch.rand(n) < share
+    hole = (uniform(frames, 1.2, 2.8)[:, None, None] + 0.5 - distance).clamp(0, 1)
+    return torch.where(chosen(frames, 0.25)[:, None, None], frames * (1 - hole), frames)
 
 
 def _first_row(frames: Tensor) -> Tensor:
