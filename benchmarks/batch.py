@@ -4,7 +4,8 @@
     python -m benchmarks.batch --pictures 20000 --workers 2
 
 Decoding, normalising and the forward are timed alone, in this process on one thread; then `predict.py` runs as a
-process. What the steps allow is one core's rate times the cores. Its start is timed beside `import torch`. Where other work takes the cores away, wall-clock rates fall and those by processor time stay.
+process. What the steps allow is one core's rate times the cores. Its start is timed beside `import torch`. Where other
+work takes the cores away, wall-clock rates fall and those by processor time stay.
 """
 
 from __future__ import annotations
