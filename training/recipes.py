@@ -47,7 +47,7 @@ RECIPES: Mapping[str, Recipe] = {
         arguments={"width": 16}, epochs=3, ema_decay=0.98, lr=8e-3, nondigit_share=0.1, distortions=NO_DISTORTIONS
     ),
     "default": Recipe(),
-    "best": Recipe(arguments={"width": 40}, epochs=25, ema_decay=0.9995),
+    "best": Recipe(epochs=40, ema_decay=0.9995),
 }
 
 _KINDS: Mapping[str, Any] = {
