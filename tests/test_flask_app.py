@@ -85,13 +85,16 @@ def test_command_serves_until_interrupted(monkeypatch: pytest.MonkeyPatch, setti
     monkeypatch.setenv("DIGITS_MODEL_PATH", str(settings.model_path))
     command = [sys.executable, "flask_app.py"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        first_line = process.stdout.readline()
-        assert "development server" in first_line
-        (url,) = re.findall(r"http://127\.0\.0\.1:\d+", first_line)
-        with urlopen(url + "/api/v1/health/ready") as response:
-            assert response.status == 200
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            first_line = process.stdout.readline()
+            assert "development server" in first_line
+            (url,) = re.findall(r"http://127\.0\.0\.1:\d+", first_line)
+            with urlopen(url + "/api/v1/health/ready") as response:
+                assert response.status == 200
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or a failure above would wait for the server for ever
     assert process.returncode == 0
     assert "Traceback" not in errors
 
