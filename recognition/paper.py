@@ -129,9 +129,13 @@ def trim_bars(picture: Picture) -> Picture | None:
 
 def _bar(picture: Picture) -> int:
     """How many of the upper rows are of one colour, if the rows below them are of another."""
-    is_even = np.abs(picture - picture[0, 0]).max(axis=1) <= LEAST_CONTRAST
-    height = len(picture) if is_even.all() else int(is_even.argmin())
-    if not 0 < height < len(picture) // 2:
+    # Bars take less than half, and a first row of several colours ends the search before it costs a large photograph.
+    half = picture[: len(picture) // 2]
+    if not len(half) or np.abs(half[0] - picture[0, 0]).max() > LEAST_CONTRAST:
         return 0
+    is_even = np.abs(half - picture[0, 0]).max(axis=1) <= LEAST_CONTRAST
+    if is_even.all():
+        return 0
+    height = int(is_even.argmin())
     below = float(np.median(picture[height : height + 2]))
     return height if abs(below - float(picture[0, 0])) > _BAR_CONTRAST else 0

@@ -15,6 +15,8 @@ from hypothesis import settings as hypothesis_settings
 
 from config import Environment, Limits, Settings
 from flask_app import create_app
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,3 +61,13 @@ def app(settings: Settings) -> Flask:
 def client(app: Flask) -> Iterator[FlaskClient]:
     with app.test_client() as client:
         yield client
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """A folder with a picture of every digit, named by it."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for digit, drawing in DIGITS.items():
+        (folder / f"{digit}.png").write_bytes(picture_of(drawing))
+    return folder

@@ -22,16 +22,6 @@ ROOT = Path(__file__).parents[1]
 SCRIBBLE = [[[40 + 7 * (i * i % 29), 30 + 9 * (i * 13 % 23)] for i in range(60)]]
 
 
-@pytest.fixture
-def scans(tmp_path: Path) -> Path:
-    """Pictures of the digits 0 to 9, named by them."""
-    folder = tmp_path / "scans"
-    folder.mkdir()
-    for digit, drawing in DIGITS.items():
-        (folder / f"{digit}.png").write_bytes(picture_of(drawing))
-    return folder
-
-
 def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # type: ignore[call-overload,no-any-return]
         [sys.executable, "predict.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options
