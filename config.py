@@ -134,7 +134,9 @@ class Settings(_Group):
         except ValidationError as error:
             first = error.errors()[0]
             name = PREFIX + str(first["loc"][0]).upper()
-            raise SettingsError(f"setting {name}={first['input']!r} does not fit: {first['msg'].lower()}") from error
+            # What was given as a key may be one, and ends up in a log.
+            given = "" if first["input"] and "api_key" in str(first["loc"][0]) else f"={first['input']!r}"
+            raise SettingsError(f"setting {name}{given} does not fit: {first['msg'].lower()}") from error
 
 
 def split_list(value: str) -> list[str]:

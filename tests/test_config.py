@@ -147,3 +147,9 @@ def test_every_setting_is_described() -> None:
     assert {"DIGITS_PORT", "DIGITS_MAX_POINTS"} <= names.keys()
     assert "DIGITS_LIMITS" not in names
     assert all(names.values())
+
+
+def test_key_that_does_not_fit_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITS_API_KEYS", "a-key-that-nobody-hashed")
+    assert "DIGITS_API_KEYS" in refusal()
+    assert "a-key-that-nobody-hashed" not in refusal()
