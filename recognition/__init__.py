@@ -9,12 +9,14 @@ from recognition.errors import (
     UndecodablePicture,
     UnsupportedPicture,
 )
-from recognition.recognizer import Prediction, Recognizer
+from recognition.recognizer import Observer, Phase, Prediction, Recognizer
 
 __all__ = [
     "BlankInput",
     "InputError",
     "InvalidStrokes",
+    "Observer",
+    "Phase",
     "PictureError",
     "PictureTooLarge",
     "Prediction",

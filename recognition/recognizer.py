@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -60,11 +62,27 @@ class ModelInfo:
     metrics: Mapping[str, float]
 
 
+# Bytes to a picture, a drawing or picture to frames, frames to predictions.
+Phase = Literal["decode", "normalise", "network"]
+
+
+class Observer:
+    """Is told what a recognizer does; whoever counts and times it overrides these."""
+
+    def watch(self, _phase: Phase) -> AbstractContextManager[object]:
+        """What a phase is run within."""
+        return nullcontext()
+
+    def note(self, prediction: Prediction) -> None:
+        """Take notice of an answer."""
+
+
 class Recognizer:
-    """Reads digits with one network. Safe to share between threads."""
+    """Reads digits with one network. Safe to share between threads, as its `observer` has to be."""
 
     def __init__(self, checkpoint: Checkpoint, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        self.observer = Observer()
         self.info = ModelInfo(
             id=checkpoint.id,
             architecture=checkpoint.architecture,
@@ -86,7 +104,11 @@ class Recognizer:
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
-        return self.predict_frames([draw(validate_strokes(strokes, self.limits))])[0]
+        with self.observer.watch("normalise"):
+            frame = draw(validate_strokes(strokes, self.limits))
+        prediction = self.predict_frames([frame])[0]
+        self.observer.note(prediction)
+        return prediction
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
@@ -102,10 +124,13 @@ class Recognizer:
         """For each picture, seen in one or more ways, the prediction of the one that looks most like a digit."""
         frames = [candidate.frame for picture in pictures for candidate in picture]
         predictions = iter(self.predict_frames(frames))
-        return [
+        chosen = [
             max(((next(predictions), candidate.doubt) for candidate in picture), key=_score_less_doubt)[0]
             for picture in pictures
         ]
+        for prediction in chosen:
+            self.observer.note(prediction)
+        return chosen
 
     def preview(self, data: bytes) -> bytes:
         """The picture of a picture file as a small grey PNG file, for a page to show. Raises `PictureError`."""
@@ -119,7 +144,7 @@ class Recognizer:
         # OpenMP keeps this number for each calling thread. A frame is too little work to share, and without it every
         # thread of a server would start a team of its own, five times as slow on a busy machine.
         torch.set_num_threads(1)
-        with torch.inference_mode():
+        with self.observer.watch("network"), torch.inference_mode():
             logits = self._network(torch.from_numpy(np.stack(frames)))
             probabilities = digit_probabilities(logits, self._temperature).tolist()
             scores = digit_score(logits).tolist()
@@ -129,9 +154,10 @@ class Recognizer:
         ]
 
     def _candidates(self, data: bytes) -> list[Candidate]:
-        with self._decoding:
+        with self._decoding, self.observer.watch("decode"):
             picture = decode_picture(data, self.limits)
-        return candidates(picture)
+        with self.observer.watch("normalise"):
+            return candidates(picture)
 
     def _candidates_or_error(self, data: bytes) -> list[Candidate] | InputError:
         try:
