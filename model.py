@@ -31,7 +31,7 @@ FRAME_SIZE = 28
 FORMAT_VERSION = 1
 # Goes up whenever recognition.normalize or recognition.ink draw a digit differently than before: weights trained on
 # frames of one version are not served with frames of another.
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 # Far above any network here; keeps a wrong path (a film, a disk image) from being read into memory.
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 

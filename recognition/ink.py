@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from config import Limits
 from model import FRAME_SIZE
 from recognition.errors import BlankInput, InvalidStrokes
-from recognition.normalize import INK_SIZE, Frame, centre_of_mass
+from recognition.normalize import INK_CENTRE, INK_SIZE, Frame, centre_of_mass
 
 Stroke = NDArray[np.float64]  # [n, 2], x and y
 
@@ -64,9 +64,9 @@ def _validate_stroke(stroke: list[object], index: int, limits: Limits) -> Stroke
 
 
 def draw(strokes: Sequence[Stroke]) -> Frame:
-    """The frame of a drawing: its longer side fits 20 px, its centre of mass lies in the middle. At least one point."""
+    """The frame of a drawing: its longer side fits 20 px, its centre of mass is at `INK_CENTRE`. At least one point."""
     canvas = _render([_smooth(stroke) for stroke in _fit(strokes)])
-    shift = canvas.shape[0] / 2 - centre_of_mass(canvas)
+    shift = INK_CENTRE * _OVERSAMPLING - centre_of_mass(canvas)
     centred = cv2.warpAffine(canvas, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), canvas.shape)
     frame: NDArray[np.uint8] = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
     return frame.astype(np.float32) / np.float32(255)

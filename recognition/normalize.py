@@ -1,7 +1,7 @@
 """Grey picture to the 28x28 frame: the one eye through which every digit is seen.
 
     picture  float32 [H, W], 0 to 1; the ink may be darker or lighter than the paper
-    frame    float32 [28, 28], 0 = paper, 1 = ink: the ink scaled to fit 20x20, its centre of mass in the middle
+    frame    float32 [28, 28], 0 = paper, 1 = ink: the ink scaled to fit 20x20, its centre of mass at `INK_CENTRE`
 
 Where it is not certain which ink is the digit, there are several candidates, and the network chooses.
 """
@@ -24,6 +24,9 @@ from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
 Frame = NDArray[np.float32]
 
 INK_SIZE = 20  # longer side of the ink in a frame, in pixels, as in MNIST
+# Where the centre of mass lies, on both axes, in pixels from the frame's upper left corner. MNIST moved its digits by
+# whole pixels, and always to between 14 and 15: half a pixel beyond the middle of the frame.
+INK_CENTRE = FRAME_SIZE / 2 + 0.5
 WORKING_SIDE = 256  # ink is looked for in at most this many pixels a side
 _SMALL = 64  # a digit of fewer working pixels is looked at again from nearer, where the picture has more to show
 _OVERSAMPLING = 4
@@ -127,7 +130,7 @@ def frame_ink(ink: Picture) -> Frame:
 
 def _paste(crop: Picture) -> Frame:
     """Move ink that has the right size already by whole pixels, as MNIST was made, so that it stays untouched."""
-    shift = np.round(FRAME_SIZE / 2 - centre_of_mass(crop))
+    shift = np.round(INK_CENTRE - centre_of_mass(crop))
     return _translate(crop, shift, FRAME_SIZE)
 
 
@@ -141,7 +144,7 @@ def _enlarge(crop: Picture, longer: int) -> Picture:
 
 def _centre(large: Picture) -> Picture:
     side = FRAME_SIZE * _OVERSAMPLING
-    return _translate(large, side / 2 - centre_of_mass(large), side)
+    return _translate(large, INK_CENTRE * _OVERSAMPLING - centre_of_mass(large), side)
 
 
 def _translate(picture: Picture, shift: NDArray[np.float64], side: int) -> Picture:
