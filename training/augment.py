@@ -5,12 +5,15 @@
 
 A digit is first written differently (flag, foot, crossbar: `training.variants`), then seen from another angle and
 brought back into the frame's geometry, as recognition.normalize would, then drawn with another pen, then seen by
-another camera. Each distortion has a switch, so that an ablation can tell what it brings.
+another camera. Some samples are only moved, and gently, so that MNIST itself does not become a rare case of its own
+training. Each distortion has a switch, so that an ablation can tell what it brings.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +21,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model import FRAME_SIZE
-from recognition.normalize import INK_SIZE
+from recognition.normalize import INK_CENTRE, INK_SIZE
 from training.chance import chosen, uniform
 from training.variants import rewrite
 
 _MIDDLE = (FRAME_SIZE - 1) / 2  # of the frame, in pixel indices
+_INK_CENTRE = INK_CENTRE - 0.5  # likewise
+_GENTLE_SHARE = 0.4  # of the samples, moved by as much as MNIST's hands differ, and not drawn anew
+_GENTLE_STRENGTH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,12 @@ class Distorter:
         """Distort frames `[N, 28, 28]` whose labels `[N]` are digits, or 10 for what is none."""
         if self.on.variants:
             frames = rewrite(frames, labels)
-        moved = move(frames, affine=self.on.affine, elastic=self.on.elastic)
-        # Three in ten stay as clean as MNIST itself, which would otherwise become a rare case of its own training.
-        clean = chosen(frames, 0.3)[:, None, None]
-        return torch.where(clean, moved, self._redraw(moved)).clamp(0, 1)
+        gentle = chosen(frames, _GENTLE_SHARE)
+        strength = torch.where(gentle, _GENTLE_STRENGTH, 1.0)
+        moved = move(frames, strength, affine=self.on.affine, elastic=self.on.elastic)
+        # Only what is not gentle is drawn anew: its rows alone, to save the time.
+        rows = (~gentle).nonzero().squeeze(1)
+        return moved.index_copy(0, rows, self._redraw(moved[rows])).clamp(0, 1)
 
     def _redraw(self, frames: Tensor) -> Tensor:
         """Another pen on another paper, before another camera."""
@@ -81,46 +89,58 @@ class Distorter:
         return frames
 
 
+def change_some(frames: Tensor, share: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply `change` to a random share of the frames, and spend time on no other."""
+    rows = chosen(frames, share).nonzero().squeeze(1)
+    return frames.index_copy(0, rows, change(frames[rows])) if len(rows) else frames
+
+
 def mix(frames: Tensor, other: Tensor, weight: Tensor) -> Tensor:
     """`frames` towards `other` by a weight per sample, `[N]`."""
     return torch.lerp(frames, other, weight[:, None, None])
 
 
-def move(frames: Tensor, *, affine: bool = True, elastic: bool = True) -> Tensor:
+def move(frames: Tensor, strength: Tensor, *, affine: bool = True, elastic: bool = True) -> Tensor:
     """Rotate, shear, stretch and bend, then scale and centre the ink again as recognition.normalize does.
 
-    Output pixel r takes its value from p = A^-1 (r - jitter) / s + centre, where s scales the distorted ink's longer
-    side to 20 px: so all of it costs one interpolation.
+    All by `strength` `[N]`, 1 for the usual. Output pixel r takes its value from p = A^-1 (r - jitter) / s + centre,
+    where s scales the distorted ink's longer side to 20 px: so all of it costs one interpolation.
     """
-    forward = _random_affine(frames) if affine else torch.eye(2, device=frames.device).repeat(len(frames), 1, 1)
+    forward = _random_affine(frames, strength) if affine else _identity(frames)
     scale, centre = _framing(frames, forward)
-    jitter = torch.zeros(len(frames), 1, 2, device=frames.device)
+    jitter = torch.zeros(len(frames), 2, 1, device=frames.device)
     if affine:
-        scale = scale * torch.exp(0.05 * torch.randn_like(scale))
+        scale = scale * torch.exp(0.05 * strength * torch.randn_like(scale))
         # Mostly where normalize puts it; at times off by some pixels, as when a speck or a neighbour pulls the centre.
-        spread = torch.where(chosen(frames, 0.15), 1.8, 0.5)
+        spread = torch.where(chosen(frames, 0.15), 1.8, 0.5) * strength
         jitter = torch.randn_like(jitter) * spread[:, None, None]
-    grid = _pixel_grid(frames) - _MIDDLE
-    source = (grid - jitter) @ torch.linalg.inv(forward).mT / scale[:, None, None] + centre[:, None, :]
-    source = source.view(len(frames), FRAME_SIZE, FRAME_SIZE, 2)
+    back = torch.linalg.inv(forward) / scale[:, None, None]
+    start = centre[:, :, None] - back @ (_INK_CENTRE + jitter)
+    source = (back @ _pixel_grid(frames) + start).view(len(frames), 2, FRAME_SIZE, FRAME_SIZE)
     if elastic:
-        source = source + _random_bend(frames) + _random_proportions(frames, source)
+        source = source + _random_bend(frames, strength) + _random_proportions(frames, source, strength)
     # grid_sample's coordinates run from -1 to 1 between the middles of the outer pixels.
-    return F.grid_sample(frames.unsqueeze(1), source / _MIDDLE - 1, align_corners=True).squeeze(1)
+    places = (source / _MIDDLE - 1).permute(0, 2, 3, 1)
+    return F.grid_sample(frames.unsqueeze(1), places, align_corners=True).squeeze(1)
 
 
 def _pixel_grid(frames: Tensor) -> Tensor:
+    """x and y of all pixels, `[2, 784]`."""
     axis = torch.arange(FRAME_SIZE, device=frames.device, dtype=frames.dtype)
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
-    return torch.stack([columns, rows], dim=-1).view(1, -1, 2)  # x, y as grid_sample wants them
+    return torch.stack([columns, rows]).view(2, -1)
 
 
-def _random_affine(frames: Tensor) -> Tensor:
+def _identity(frames: Tensor) -> Tensor:
+    return torch.eye(2, device=frames.device).repeat(len(frames), 1, 1)
+
+
+def _random_affine(frames: Tensor, strength: Tensor) -> Tensor:
     """Rotation by up to 15 degrees, slant and aspect: matrices `[N, 2, 2]` that map ink offsets forward."""
-    angle = uniform(frames, -1, 1) * math.radians(15)
-    slant = 0.18 * torch.randn(len(frames), device=frames.device)
+    angle = uniform(frames, -1, 1) * math.radians(15) * strength
+    slant = 0.18 * torch.randn(len(frames), device=frames.device) * strength
     # Now and then the aspect ratio is lost altogether, as in scans stretched to a square.
-    spread = torch.where(chosen(frames, 0.15), 0.35, 0.12)
+    spread = torch.where(chosen(frames, 0.15), 0.35, 0.12) * strength
     aspect = torch.exp(spread * torch.randn(len(frames), device=frames.device))
     cos, sin, one, zero = torch.cos(angle), torch.sin(angle), torch.ones_like(angle), torch.zeros_like(angle)
     rotation = torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
@@ -133,56 +153,81 @@ def _framing(frames: Tensor, forward: Tensor) -> tuple[Tensor, Tensor]:
     """Scale `[N]` that fits the distorted ink into 20 px, and the centre of mass `[N, 2]` of the ink as it is."""
     mass = frames.flatten(1)
     grid = _pixel_grid(frames)
-    centre = (mass.unsqueeze(2) * grid).sum(1) / mass.sum(1, keepdim=True).clamp(min=1e-6)
-    moved = grid @ forward.mT  # [N, 784, 2]
-    inked = (mass > 0.25).unsqueeze(2)
-    low = moved.masked_fill(~inked, math.inf).amin(1)
-    high = moved.masked_fill(~inked, -math.inf).amax(1)
-    extent = (high - low).amax(1) + 1
+    total = mass.sum(1, keepdim=True)
+    centre = mass @ grid.mT / total.clamp(min=1e-6)
+    moved = forward @ grid  # [N, 2, 784]
+    paper = torch.where(mass > 0.25, 0.0, math.inf).unsqueeze(1)
+    extent = ((moved - paper).amax(2) - (moved + paper).amin(2)).amax(1) + 1
     scale = torch.where(extent.isfinite() & (extent > 1), INK_SIZE / extent, 1.0)
-    return scale.clamp(0.25, 20.0), torch.where(mass.sum(1, keepdim=True) > 1e-6, centre, _MIDDLE)
+    return scale.clamp(0.25, 20.0), torch.where(total > 1e-6, centre, _INK_CENTRE)
 
 
-def _random_bend(frames: Tensor) -> Tensor:
-    """Smooth displacements `[N, 28, 28, 2]` in source pixels: a coarse random field, interpolated."""
+def _random_bend(frames: Tensor, strength: Tensor) -> Tensor:
+    """Smooth displacements `[N, 2, 28, 28]` in source pixels: a coarse random field, interpolated."""
     coarse = torch.randn(len(frames), 2, 6, 6, device=frames.device)
-    strength = uniform(frames, 0.0, 1.1)[:, None, None, None]
-    field = F.interpolate(coarse * strength, size=(FRAME_SIZE, FRAME_SIZE), mode="bicubic", align_corners=True)
-    return field.permute(0, 2, 3, 1)
+    coarse *= (uniform(frames, 0.0, 1.1) * strength)[:, None, None, None]
+    spread = _bicubic_weights(6).to(frames.device)
+    return spread @ coarse @ spread.mT
 
 
-def _random_proportions(frames: Tensor, source: Tensor) -> Tensor:
+@functools.cache
+def _bicubic_weights(size: int) -> Tensor:
+    """The matrix `[28, size]` of a bicubic enlargement along one axis: as a product it costs a tenth of the call."""
+    unit = torch.eye(size)[None, None]
+    wide = F.interpolate(unit, size=(FRAME_SIZE, size), mode="bicubic", align_corners=True)
+    return wide[0, 0]
+
+
+def _random_proportions(frames: Tensor, source: Tensor, strength: Tensor) -> Tensor:
     """Displacements that stretch one half of the ink and shrink the other, along each axis: a 9 with a small loop."""
     place = (source / _MIDDLE - 1).clamp(-1, 1)
-    strength = 0.12 * torch.randn(len(frames), 1, 1, 2, device=frames.device).clamp(-2, 2)
-    return strength * (1 - place**2) * _MIDDLE
+    shift = 0.12 * torch.randn(len(frames), 2, 1, 1, device=frames.device).clamp(-2, 2)
+    return shift * strength[:, None, None, None] * (1 - place**2) * _MIDDLE
+
+
+def darkest_neighbour(frames: Tensor) -> Tensor:
+    """The most ink within a pixel's distance: maxima of shifted frames, far faster than pooling on a CPU."""
+    rows = frames.clone()
+    torch.maximum(rows[:, 1:], frames[:, :-1], out=rows[:, 1:])
+    torch.maximum(rows[:, :-1], frames[:, 1:], out=rows[:, :-1])
+    both = rows.clone()
+    torch.maximum(both[:, :, 1:], rows[:, :, :-1], out=both[:, :, 1:])
+    torch.maximum(both[:, :, :-1], rows[:, :, 1:], out=both[:, :, :-1])
+    return both
 
 
 def change_thickness(frames: Tensor) -> Tensor:
     """A finer or a broader pen: towards the darkest or the lightest neighbour, by a random part of the way."""
     amount = uniform(frames, -0.65, 1.0)
-    padded = frames.unsqueeze(1)
-    broad = F.max_pool2d(padded, 3, 1, 1).squeeze(1)
-    fine = -F.max_pool2d(-padded, 3, 1, 1).squeeze(1)
-    frames = mix(mix(frames, broad, amount.clamp(min=0)), fine, (-amount).clamp(min=0))
-    marker = chosen(frames, 0.1).float() * uniform(frames, 0.3, 1.0)
-    return mix(frames, F.max_pool2d(frames.unsqueeze(1), 3, 1, 1).squeeze(1), marker)
+    is_finer = (amount < 0)[:, None, None]
+    sign = torch.where(is_finer, -1.0, 1.0)  # the lightest neighbour is the darkest of the negative
+    frames = mix(frames, darkest_neighbour(frames * sign) * sign, amount.abs())
+    return change_some(frames, 0.1, _broaden)
+
+
+def _broaden(frames: Tensor) -> Tensor:
+    return mix(frames, darkest_neighbour(frames), uniform(frames, 0.3, 1.0))
 
 
 def vary_pressure(frames: Tensor) -> Tensor:
     """Ink that fades along the stroke, for three in ten."""
-    strength = chosen(frames, 0.3).float() * uniform(frames, 0.1, 0.7)
+    return change_some(frames, 0.3, _fade)
+
+
+def _fade(frames: Tensor) -> Tensor:
     coarse = torch.rand(len(frames), 1, 4, 4, device=frames.device)
     field = F.interpolate(coarse, size=(FRAME_SIZE, FRAME_SIZE), mode="bilinear", align_corners=True).squeeze(1)
-    return frames * (1 - strength[:, None, None] * field)
+    return frames * (1 - uniform(frames, 0.1, 0.7)[:, None, None] * field)
 
 
 def cut_gaps(frames: Tensor) -> Tensor:
     """A small round hole anywhere near the ink, for one in five: a pen that skipped."""
-    centre = uniform(frames, 6, 22), uniform(frames, 6, 22)
-    radius = chosen(frames, 0.2).float() * uniform(frames, 0.8, 2.3)
-    distance = _distance(frames, *centre)
-    hole = (radius[:, None, None] + 0.5 - distance).clamp(0, 1) * (radius > 0)[:, None, None]
+    return change_some(frames, 0.2, _cut_gap)
+
+
+def _cut_gap(frames: Tensor) -> Tensor:
+    distance = _distance(frames, uniform(frames, 6, 22), uniform(frames, 6, 22))
+    hole = (uniform(frames, 0.8, 2.3)[:, None, None] + 0.5 - distance).clamp(0, 1)
     return frames * (1 - hole)
 
 
@@ -193,7 +238,10 @@ def _distance(frames: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def add_neighbours(frames: Tensor) -> Tensor:
     """The edge of another digit of the batch reaches in from one side, for one in twelve."""
-    other = frames.roll(1, dims=0)
+    return change_some(frames, 0.08, _add_neighbour)
+
+
+def _add_neighbour(frames: Tensor) -> Tensor:
     side = torch.randint(0, 4, (len(frames),), device=frames.device)
     distance = uniform(frames, 17, 21).round()
     dx = torch.where(side == 0, distance, torch.where(side == 1, -distance, uniform(frames, -6, 6)))
@@ -202,43 +250,61 @@ def add_neighbours(frames: Tensor) -> Tensor:
     theta[:, 0, 0] = theta[:, 1, 1] = 1
     theta[:, 0, 2], theta[:, 1, 2] = dx / (FRAME_SIZE / 2), dy / (FRAME_SIZE / 2)
     grid = F.affine_grid(theta, [len(frames), 1, FRAME_SIZE, FRAME_SIZE], align_corners=False)
-    intruder = F.grid_sample(other.unsqueeze(1), grid, align_corners=False).squeeze(1)
-    return torch.maximum(frames, intruder * chosen(frames, 0.08).float()[:, None, None])
+    other = frames.roll(1, dims=0)
+    return torch.maximum(frames, F.grid_sample(other.unsqueeze(1), grid, align_corners=False).squeeze(1))
 
 
 def lower_resolution(frames: Tensor) -> Tensor:
     """Seen in fewer pixels and enlarged again, for one in five."""
+    return change_some(frames, 0.2, _coarsen)
+
+
+def _coarsen(frames: Tensor) -> Tensor:
     size = int(torch.randint(9, 19, ()))
     small = F.interpolate(frames.unsqueeze(1), size=(size, size), mode="area")
     large = F.interpolate(small, size=(FRAME_SIZE, FRAME_SIZE), mode="bilinear", align_corners=False).squeeze(1)
     # A low resolution blurs; the thresholds of scanners and of our own front end sharpen again.
     sharp = ((large / large.amax((1, 2), keepdim=True).clamp(min=1e-6) - 0.5) * 2 + 0.5).clamp(0, 1)
-    result = torch.where(chosen(frames, 0.5)[:, None, None], large, sharp)
-    return torch.where(chosen(frames, 0.2)[:, None, None], result, frames)
+    return torch.where(chosen(frames, 0.5)[:, None, None], large, sharp)
 
 
 def blur(frames: Tensor) -> Tensor:
-    """Out of focus, by up to two passes of a 3x3 box, for a third."""
-    for _ in range(2):
-        soft = F.avg_pool2d(frames.unsqueeze(1), 3, 1, 1).squeeze(1)
-        frames = mix(frames, soft, chosen(frames, 0.3).float() * uniform(frames, 0.2, 1.0))
-    return frames
+    """Out of focus, by up to two passes of a 3x3 box, for half."""
+    return change_some(change_some(frames, 0.3, _soften), 0.3, _soften)
+
+
+def _soften(frames: Tensor) -> Tensor:
+    soft = F.avg_pool2d(frames.unsqueeze(1), 3, 1, 1).squeeze(1)
+    return mix(frames, soft, uniform(frames, 0.2, 1.0))
 
 
 def change_contrast(frames: Tensor) -> Tensor:
     """Steeper edges, black and white, or paler ink."""
+    frames = change_some(frames, 0.35, _steepen)
+    frames = change_some(frames, 0.1, lambda some: (some > _threshold(some)).float())
+    return change_some(frames, 0.2, lambda some: some * uniform(some, 0.5, 1.0)[:, None, None])
+
+
+def _steepen(frames: Tensor) -> Tensor:
+    threshold, gain = _threshold(frames), torch.exp(uniform(frames, -0.2, 1.0))[:, None, None]
+    return ((frames - threshold) * gain + threshold).clamp(0, 1)
+
+
+def _threshold(frames: Tensor) -> Tensor:
+    """A random level between paper and ink, `[N, 1, 1]`."""
     strongest = frames.amax((1, 2)).clamp(min=1e-6)
-    threshold = (strongest * uniform(frames, 0.3, 0.55))[:, None, None]
-    gain = torch.exp(uniform(frames, -0.2, 1.0))[:, None, None]
-    steep = ((frames - threshold) * gain + threshold).clamp(0, 1)
-    frames = torch.where(chosen(frames, 0.35)[:, None, None], steep, frames)
-    frames = torch.where(chosen(frames, 0.1)[:, None, None], (frames > threshold).float(), frames)
-    pale = torch.where(chosen(frames, 0.2), uniform(frames, 0.5, 1.0), 1.0)
-    return frames * pale[:, None, None]
+    return (strongest * uniform(frames, 0.3, 0.55))[:, None, None]
 
 
 def add_noise(frames: Tensor) -> Tensor:
-    """Grain, and a few specks, for one in five."""
-    grain = torch.randn_like(frames) * (chosen(frames, 0.2).float() * uniform(frames, 0.01, 0.12))[:, None, None]
+    """Grain for one in five, and a few specks for one in ten."""
+    return change_some(change_some(frames, 0.2, _add_grain), 0.1, _add_specks)
+
+
+def _add_grain(frames: Tensor) -> Tensor:
+    return frames + torch.randn_like(frames) * uniform(frames, 0.01, 0.12)[:, None, None]
+
+
+def _add_specks(frames: Tensor) -> Tensor:
     specks = (torch.rand_like(frames) < 0.004).float() * torch.rand_like(frames)
-    return torch.maximum(frames + grain, specks * chosen(frames, 0.1).float()[:, None, None])
+    return torch.maximum(frames, specks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -11,12 +12,13 @@ from model import N_DIGITS
 from training.augment import Distorter
 from training.data import Digits
 from training.distributed import World
-from training.nondigits import make_drawings, middles_of_digits, rows_of_digits, textures
+from training.nondigits import make_drawings, middles_of_digits, rows_of_digits, textures, turned_digits
 from training.recipes import Recipe
 
-# Of the non-digits in a batch: drawings, rows of digits, middles of digits; the rest are textures.
-_DRAWINGS, _ROWS, _MIDDLES = 0.65, 0.2, 0.05
+# Of the non-digits in a batch: drawings, turned digits, rows and middles of digits; the rest are textures.
+_DRAWINGS, _TURNED, _ROWS, _MIDDLES = 0.55, 0.2, 0.12, 0.05
 _N_DRAWINGS = 40_000
+_N_TURNED = 20_000
 
 
 class Batches:
@@ -37,9 +39,11 @@ class Batches:
         self._ambiguous = ambiguous.nonzero()[:, 0]
         if self.n_nondigits:
             # Each takes 0.7 ms to draw, so a short training makes no more than it uses.
-            n_used = max(1, round(recipe.epochs * len(self) * self.n_nondigits * _DRAWINGS))
-            drawings = make_drawings(min(_N_DRAWINGS, n_used), digits.frames.cpu(), seed + world.rank)
+            n_used = max(1, recipe.epochs * len(self) * self.n_nondigits)
+            n_drawings = min(_N_DRAWINGS, math.ceil(n_used * _DRAWINGS))
+            drawings = make_drawings(n_drawings, digits.frames.cpu(), seed + world.rank)
             self._drawings = drawings.to(digits.frames.device)
+            self._turned = turned_digits(min(_N_TURNED, math.ceil(n_used * _TURNED)), digits.frames, digits.labels)
 
     @property
     def n_samples(self) -> int:
@@ -66,14 +70,16 @@ class Batches:
         n = self.n_nondigits
         # Where there is nothing to take from, as in very small data, textures stand in.
         n_drawings = round(n * _DRAWINGS) if len(self._drawings) else 0
+        n_turned = round(n * _TURNED) if len(self._turned) else 0
         n_middles = round(n * _MIDDLES) if len(self._ambiguous) else 0
         n_rows = round(n * _ROWS)
         everything = self.digits.frames
         drawings = _sample(self._drawings, n_drawings)
+        turned = _sample(self._turned, n_turned)
         rows = rows_of_digits(_sample(everything, n_rows))
         middles = middles_of_digits(everything[_sample(self._ambiguous, n_middles)] / 255)
-        rest = textures(n - n_drawings - n_rows - n_middles, everything.device)
-        return torch.cat([drawings / 255, rows / 255, middles, rest])
+        rest = textures(n - n_drawings - n_turned - n_rows - n_middles, everything.device)
+        return torch.cat([drawings / 255, turned / 255, rows / 255, middles, rest])
 
 
 def _sample(items: Tensor, count: int) -> Tensor:

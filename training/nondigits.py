@@ -212,6 +212,28 @@ def _rotation(angle: float) -> NDArray[np.float64]:
     return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
 
 
+# Ways to turn frames, with the digits that are none when seen so. Missing are those that look like another (a 2 upside
+# down, a 5 in a mirror, a 7 on its side) or like themselves.
+_TURNS: tuple[tuple[Callable[[Tensor], Tensor], tuple[int, ...]], ...] = (
+    (lambda frames: frames.rot90(1, (1, 2)), (2, 3, 4, 5)),
+    (lambda frames: frames.rot90(-1, (1, 2)), (2, 3, 4, 5)),
+    (lambda frames: frames.flip(2), (3, 7, 9)),
+    (lambda frames: frames.flip(1), (4, 7)),
+    (lambda frames: frames.rot90(2, (1, 2)), (3, 4)),
+)
+
+
+def turned_digits(count: int, frames: Tensor, labels: Tensor) -> Tensor:
+    """At most `count` digits on their side, upside down or in a mirror, uint8 `[N, 28, 28]`: real pen, but no digit.
+
+    Of `frames` and `labels`, and never what looks like one of them again.
+    """
+    turned = [turn(frames[torch.isin(labels, labels.new_tensor(digits))]) for turn, digits in _TURNS]
+    everything = torch.cat(turned)
+    some = everything[torch.randperm(len(everything))[:count]]
+    return some[~look_like(some, frames)] if len(some) else some
+
+
 def rows_of_digits(frames: Tensor) -> Tensor:
     """Two or three digits side by side, shrunk to one frame: `[N, 28, 28]` from digits `[N, 28, 28]`."""
     middle = frames[:, :, 4:24].float()

@@ -49,12 +49,14 @@ def test_each_distortion_changes_something_on_its_own(name: str, digits: tuple[T
 
 def test_samples_are_distorted_each_in_its_own_way(digits: tuple[Tensor, Tensor]) -> None:
     same = digits[0][:1].repeat(20, 1, 1)
-    moved = move(same)
+    moved = move(same, torch.ones(len(same)))
     assert len({tuple(frame.flatten().tolist()) for frame in moved}) == len(moved)
 
 
 def test_moved_ink_comes_back_into_the_geometry_of_frames(digits: tuple[Tensor, Tensor]) -> None:
-    longer = torch.tensor([max(ink_box(frame)) for frame in move(digits[0], elastic=False)]).float()
+    longer = torch.tensor(
+        [max(ink_box(frame)) for frame in move(digits[0], torch.ones(len(digits[0])), elastic=False)]
+    ).float()
     assert abs(float(longer.median()) - INK_SIZE) <= 1
 
 

@@ -6,7 +6,18 @@ import torch
 
 from recognition.ink import draw
 from tests.tiny_mnist import make_digits
-from training.nondigits import glyph, look_like, make_drawings, marks, rows_of_digits, scribble, shape, sign, textures
+from training.nondigits import (
+    glyph,
+    look_like,
+    make_drawings,
+    marks,
+    rows_of_digits,
+    scribble,
+    shape,
+    sign,
+    textures,
+    turned_digits,
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +45,19 @@ def test_drawings_that_are_digits_are_left_out(digits: torch.Tensor) -> None:
     stems = drawings[:1].repeat(len(digits), 1, 1)
     known = torch.stack([digits, stems], dim=1).flatten(0, 1)
     assert look_like(drawings, known).tolist() == [True, False]
+
+
+def test_turned_digits_are_turned_and_at_most_as_many_as_wanted(digits: torch.Tensor) -> None:
+    labels = torch.from_numpy(make_digits(400, seed=5)[1]).long()
+    turned = turned_digits(90, digits, labels)
+    assert 0 < len(turned) <= 90
+    assert turned.dtype == torch.uint8
+    known = {frame.numpy().tobytes() for frame in digits}
+    assert not any(frame.numpy().tobytes() in known for frame in turned)
+
+
+def test_digits_without_a_turn_give_no_turned_ones(digits: torch.Tensor) -> None:
+    assert turned_digits(10, digits, torch.zeros(len(digits), dtype=torch.long)).shape == (0, 28, 28)
 
 
 def test_rows_of_digits_and_textures_are_frames(digits: torch.Tensor) -> None:
