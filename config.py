@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
@@ -86,9 +87,19 @@ class Settings(_Group):
     port: int = Field(5000, ge=0, le=65535, description="port the app listens on; 0 takes a free one")
     workers: int = Field(0, ge=0, le=1024, description="processes that `make serve` answers with; 0 takes one per core")
     threads: int = Field(4, ge=1, le=1024, description="requests that each of these processes handles at a time")
+    queue: int = Field(
+        16, ge=0, le=10_000, description="requests that may wait in each process under gunicorn; more get a 503 at once"
+    )
     model_path: Path = Field(ROOT / "mnist_model.pth", description="checkpoint file to serve, or to write in training")
     data_dir: Path = Field(ROOT / "data", description="torchvision root that holds, or receives, the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
+    log_addresses: bool = Field(False, description="whether the log names the address that each request came from")
+    trusted_hosts: str = Field(
+        OFF, description="host names, separated by commas, that requests may be addressed to; `off` takes any"
+    )
+    trusted_proxies: str = Field(
+        OFF, description="addresses or networks of proxies that are believed when they say whom they speak for"
+    )
     api_keys: str = Field(
         OFF, description="SHA-256 of each API key, as hex digits, separated by commas; `off` asks nobody for a key"
     )
@@ -103,6 +114,20 @@ class Settings(_Group):
         "memory://", description="where they are counted: `memory://` in each process, `redis://host:6379` for all"
     )
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _only_hosts(cls, value: str) -> str:
+        if any(not re.fullmatch(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", item) for item in split_list(value)):
+            raise ValueError("each host is written as in digits.example.org, or .example.org for all below it")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _only_networks(cls, value: str) -> str:
+        for item in split_list(value):
+            ip_network(item)  # raises ValueError
+        return value
 
     @field_validator("api_keys")
     @classmethod
@@ -130,13 +155,22 @@ class Settings(_Group):
         """Read and validate all settings; raises `SettingsError`."""
         _refuse_unknown_names()
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
             first = error.errors()[0]
             name = PREFIX + str(first["loc"][0]).upper()
             # What was given as a key may be one, and ends up in a log.
             given = "" if first["input"] and "api_key" in str(first["loc"][0]) else f"={first['input']!r}"
             raise SettingsError(f"setting {name}{given} does not fit: {first['msg'].lower()}") from error
+        # Flask's debugger runs whatever its visitor types.
+        if settings.env == Environment.PROD and os.environ.get("FLASK_DEBUG", "").lower() not in {
+            "",
+            "0",
+            "false",
+            "no",
+        }:
+            raise SettingsError("FLASK_DEBUG is set, which setting DIGITS_ENV=prod does not allow")
+        return settings
 
 
 def split_list(value: str) -> list[str]:

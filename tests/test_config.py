@@ -153,3 +153,20 @@ def test_key_that_does_not_fit_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DIGITS_API_KEYS", "a-key-that-nobody-hashed")
     assert "DIGITS_API_KEYS" in refusal()
     assert "a-key-that-nobody-hashed" not in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HOSTS", "https://example.org"), ("HOSTS", "a.example,,"), ("PROXIES", "nginx"), ("PROXIES", "10.0.0.1/8")],
+)
+def test_whom_to_trust_is_written_exactly(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DIGITS_TRUSTED_{name}", value)
+    assert f"DIGITS_TRUSTED_{name}" in refusal()
+
+
+def test_debugger_cannot_be_on_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch, {"DIGITS_ENV": "prod", "FLASK_DEBUG": "1"})
+    assert "FLASK_DEBUG" in refusal()
+    for off in ("0", "false", ""):
+        monkeypatch.setenv("FLASK_DEBUG", off)
+        assert Settings.load().env is Environment.PROD
