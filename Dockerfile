@@ -28,6 +28,8 @@ RUN pip --python /opt/venv/bin/python uninstall -y sympy mpmath networkx setupto
     && rm -rf torch/include torch/share torch/test torch/_dynamo torch/_inductor torch/onnx \
         torch/lib/lib*_test.so torch/lib/libaoti_custom_ops.so torch/lib/libbackend_with_compiler.so \
         PIL/_avif.*.so pillow.libs/libavif-* \
+        pytz/zoneinfo flask_swagger_ui/dist/swagger-ui.js flask_swagger_ui/dist/swagger-ui-standalone-preset.js \
+    && find babel/locale-data -type f ! -name root.dat ! -name en.dat ! -name de.dat -delete \
     && find torch -path 'torch/bin/*' -type f ! -name torch_shm_manager -delete \
     && find torch -path 'torch/testing/_internal/*' -type f \
         ! -name __init__.py ! -name common_dtype.py ! -name logging_tensor.py -delete \
@@ -45,13 +47,13 @@ RUN python -m compileall -q -x '/site-packages/torch/' /opt/venv /app \
     && python -c "import io; from PIL import Image; from flask_app import create_app; \
         client = create_app().test_client(); \
         one = {'strokes': [[[100, 20], [101, 60], [100, 120], [99, 180]]]}; \
-        page, drawn = client.get('/'), client.post('/api/v1/predict', json=one); \
+        pages, drawn = [client.get(f'/?lang={code}') for code in ('en', 'de')], client.post('/api/v1/predict', json=one); \
         picture = Image.new('RGB', (200, 200), 'white'); picture.paste('black', (95, 30, 110, 170)); \
         files = {kind: io.BytesIO() for kind in ('PNG', 'JPEG', 'GIF', 'BMP', 'WEBP')}; \
         [picture.save(file, kind) or file.seek(0) for kind, file in files.items()]; \
         sent = [client.post('/api/v1/predict', data={'image': (file, 'one')}) for file in files.values()]; \
-        raise SystemExit(0 if page.status_code == 200 and all(a.json.get('digit') == 1 for a in [drawn, *sent]) \
-            else str([page.status, drawn.json, *(a.json for a in sent)]))"
+        raise SystemExit(0 if all(page.status_code == 200 for page in pages) and all(a.json.get('digit') == 1 for a in [drawn, *sent]) \
+            else str([*(page.status for page in pages), drawn.json, *(a.json for a in sent)]))"
 
 
 FROM python:3.11-slim-bookworm

@@ -70,6 +70,16 @@ clean: ## remove what these targets made: the virtual environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
+# ---- languages ----
+
+# Babel reads whose sentences are to be translated in [tool.babel] of pyproject.toml.
+.PHONY: translations
+translations: $(VENV)/dev.stamp ## bring translations/ up to the sentences in the code; then translate in messages.po, and repeat
+	$(BIN)/pybabel -q extract -F pyproject.toml --project=mnist-digit-recognizer --add-location=file --sort-by-file -o $(VENV)/messages.pot .
+	$(BIN)/pybabel -q update -i $(VENV)/messages.pot -d translations -w 120 --no-fuzzy-matching --ignore-obsolete \
+		--ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -d translations --statistics
+
 # ---- dependencies ----
 
 $(BIN)/python:

@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import access, compression, operations, problems, security
+from web import access, compression, language, operations, problems, security
 from web.api import api
 from web.docs import docs
 from web.pages import pages
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
-    for room in (compression, operations, problems):
+    for room in (compression, language, operations, problems):
         room.init_app(app)
     security.init_app(app, settings)
     access.init_app(app, settings)

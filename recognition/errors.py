@@ -14,22 +14,35 @@ Each message is a sentence for the person who sent the input: what is wrong, and
 from __future__ import annotations
 
 
+def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it, by which Babel finds the sentence
+    """`sentence`, marked to be translated where it is shown."""
+    return sentence
+
+
 class InputError(Exception):
-    """The input cannot be read as a digit. `str(error)` may be shown to whoever sent it."""
+    """The input cannot be read as a digit. `str(error)` may be shown to whoever sent it.
+
+    `sentence` is the same with `%(name)s` in the place of each of `values`, as a catalogue of translations has it.
+    """
+
+    def __init__(self, sentence: str, **values: object) -> None:
+        super().__init__(sentence % values if values else sentence)
+        self.sentence = sentence
+        self.values = values
 
 
 class BlankInput(InputError):
     """The input holds no ink."""
 
     def __init__(self) -> None:
-        super().__init__("There is nothing to read: the input is blank. Write a digit first.")
+        super().__init__(N_("There is nothing to read: the input is blank. Write a digit first."))
 
 
 class InvalidStrokes(InputError):
     """The strokes are not a list of lists of points within the limits; `pointer` is the JSON pointer to the culprit."""
 
-    def __init__(self, message: str, pointer: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, sentence: str, pointer: str = "", **values: object) -> None:
+        super().__init__(sentence, **values)
         self.pointer = pointer
 
 

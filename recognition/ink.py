@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from config import Limits
 from model import FRAME_SIZE
-from recognition.errors import BlankInput, InvalidStrokes
+from recognition.errors import N_, BlankInput, InvalidStrokes
 from recognition.normalize import INK_CENTRE, INK_SIZE, Frame, centre_of_mass
 
 Stroke = NDArray[np.float64]  # [n, 2], x and y
@@ -34,15 +34,17 @@ _SPACING = 0.5
 def validate_strokes(strokes: object, limits: Limits) -> list[Stroke]:
     """Check `[[[x, y], ...], ...]` for shape, count and finite numbers. Raises `InvalidStrokes` or `BlankInput`."""
     if not isinstance(strokes, list):
-        raise InvalidStrokes("Strokes are a list of strokes, each a list of points [x, y].")
+        raise InvalidStrokes(N_("Strokes are a list of strokes, each a list of points [x, y]."))
     if len(strokes) > limits.max_strokes:
-        raise InvalidStrokes(f"A drawing has at most {limits.max_strokes} strokes; this one has {len(strokes)}.")
+        sentence = N_("A drawing has at most %(most)d strokes; this one has %(given)d.")
+        raise InvalidStrokes(sentence, most=limits.max_strokes, given=len(strokes))
     for index, stroke in enumerate(strokes):
         if not isinstance(stroke, list):
-            raise InvalidStrokes("A stroke is a list of points [x, y].", f"/{index}")
+            raise InvalidStrokes(N_("A stroke is a list of points [x, y]."), f"/{index}")
     n_points = sum(map(len, strokes))
     if n_points > limits.max_points:
-        raise InvalidStrokes(f"A drawing has at most {limits.max_points} points; this one has {n_points}.")
+        sentence = N_("A drawing has at most %(most)d points; this one has %(given)d.")
+        raise InvalidStrokes(sentence, most=limits.max_points, given=n_points)
     if n_points == 0:
         raise BlankInput
     return [_validate_stroke(stroke, index, limits) for index, stroke in enumerate(strokes) if stroke]
@@ -52,14 +54,15 @@ def _validate_stroke(stroke: list[object], index: int, limits: Limits) -> Stroke
     for place, point in enumerate(stroke):
         pointer = f"/{index}/{place}"
         if not isinstance(point, list) or len(point) != 2:
-            raise InvalidStrokes("A point is a list of two numbers, [x, y].", pointer)
+            raise InvalidStrokes(N_("A point is a list of two numbers, [x, y]."), pointer)
         for coordinate in point:
             # bool is an int to Python, but not a number to JSON.
             if isinstance(coordinate, bool) or not isinstance(coordinate, (int, float)):
-                raise InvalidStrokes("A coordinate is a number.", pointer)
+                raise InvalidStrokes(N_("A coordinate is a number."), pointer)
             # Comparison, not conversion: an integer of 400 digits has no float.
             if not -limits.max_coordinate <= coordinate <= limits.max_coordinate:
-                raise InvalidStrokes(f"A coordinate is finite and within ±{limits.max_coordinate:g}.", pointer)
+                sentence = N_("A coordinate is finite and within ±%(most)s.")
+                raise InvalidStrokes(sentence, pointer, most=f"{limits.max_coordinate:g}")
     return np.array(stroke, dtype=np.float64)
 
 

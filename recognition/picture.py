@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from config import Limits
-from recognition.errors import PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
+from recognition.errors import N_, PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 # First bytes of those formats: a file that has one of them and does not open is damaged, any other is foreign.
@@ -44,7 +44,7 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
     """The picture `[H, W]` in a file's bytes, 0 = white, 1 = black. Raises `PictureError`."""
     if not data:
-        raise UndecodablePicture("The file is empty. Choose a picture.")
+        raise UndecodablePicture(N_("The file is empty. Choose a picture."))
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_too_large(image, limits)
@@ -56,8 +56,8 @@ def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
         raise _too_large(limits) from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         if _MAGIC.match(data):
-            raise UndecodablePicture("The picture is damaged and cannot be opened.") from error
-        raise UnsupportedPicture("The file is not a picture in PNG, JPEG, GIF, BMP or WebP format.") from error
+            raise UndecodablePicture(N_("The picture is damaged and cannot be opened.")) from error
+        raise UnsupportedPicture(N_("The file is not a picture in PNG, JPEG, GIF, BMP or WebP format.")) from error
 
 
 def _refuse_too_large(image: Image.Image, limits: Limits) -> None:
@@ -66,12 +66,13 @@ def _refuse_too_large(image: Image.Image, limits: Limits) -> None:
 
 
 def _too_large(limits: Limits) -> PictureTooLarge:
-    return PictureTooLarge(f"The picture has more than {limits.max_megapixels:g} megapixels. Make it smaller.")
+    sentence = N_("The picture has more than %(most)s megapixels. Make it smaller.")
+    return PictureTooLarge(sentence, most=f"{limits.max_megapixels:g}")
 
 
 def _refuse_many_scans(data: bytes) -> None:
     if data.startswith(b"\xff\xd8") and _count_scans(data) > _MAX_JPEG_SCANS:
-        raise UndecodablePicture("The picture is stored in too many passes. Save it anew.")
+        raise UndecodablePicture(N_("The picture is stored in too many passes. Save it anew."))
 
 
 def _count_scans(jpeg: bytes) -> int:

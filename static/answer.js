@@ -1,6 +1,9 @@
 // Paints answers into the slots that the server laid out in templates/_answer.html.
 
 const SETTLED = 700; // ms without change before an answer is read out
+const PERCENT = new Intl.NumberFormat(document.documentElement.lang, {
+  style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1,
+});
 
 export class AnswerView {
   #root;
@@ -84,7 +87,7 @@ function fill(row, share) {
 
 // No answer is certain, so none is shown as 100%. The filter `percent` in web/pages.py says the same.
 function percent(share) {
-  if (share > 0.999) return ">99.9%";
-  if (share < 0.001) return "<0.1%";
-  return `${(100 * share).toFixed(1)}%`;
+  if (share > 0.999) return `>${PERCENT.format(0.999)}`;
+  if (share < 0.001) return `<${PERCENT.format(0.001)}`;
+  return PERCENT.format(share);
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from babel import Locale
+from babel.numbers import format_percent
 from flask import Blueprint, render_template
 
 from recognition import Prediction
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_picture
+from web.language import current_language
 from web.operations import current_model_id, current_recognizer, current_settings
 
 # From this confidence on the page says "this is a 7", below it "probably 7, or 1".
@@ -51,5 +54,11 @@ def certainty(prediction: Prediction) -> str:
 def percent(share: float) -> str:
     """A probability as text. No answer is certain, so none is shown as 100%."""
     if share > 0.999:
-        return ">99.9%"
-    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
+        return ">" + _one_place(0.999)
+    return _one_place(share) if share >= 0.001 else "<" + _one_place(0.001)
+
+
+def _one_place(share: float) -> str:
+    locale = Locale.parse(current_language())
+    pattern = locale.percent_formats[None].pattern.replace("0", "0.0")  # "#,##0.0%", in German with a space before %
+    return format_percent(share, pattern, locale=locale)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, json, render_template, request
+from flask_babel import gettext
 from werkzeug.exceptions import (
     BadRequest,
     Forbidden,
@@ -36,6 +37,7 @@ from recognition import (
     UndecodablePicture,
     UnsupportedPicture,
 )
+from recognition.errors import N_
 
 
 class MalformedJson(BadRequest):
@@ -54,27 +56,42 @@ class MissingPicture(InvalidRequest):
     """The form was sent without a file."""
 
     def __init__(self, field: str = "image") -> None:
-        super().__init__("No picture was sent. Choose one first.", [(f"/{field}", "A picture file is missing.")])
+        super().__init__(
+            N_("No picture was sent. Choose one first."), [(f"/{field}", N_("A picture file is missing."))]
+        )
 
 
 class CrossSiteRequest(Forbidden):
     """Another site's page made the browser send this request."""
 
-    description = "Requests from pages of other sites are refused."
+    description = N_("Requests from pages of other sites are refused.")
 
 
 class MissingKey(Unauthorized):
     """The request has no API key that this server knows."""
 
-    description = "This server asks for an API key: send it as Authorization: Bearer KEY."
+    description = N_("This server asks for an API key: send it as Authorization: Bearer KEY.")
     challenge = "Bearer"
+
+
+class UnknownHost(BadRequest):
+    """The request is addressed to a name that is not this server's."""
+
+    description = N_("This server does not go by that name.")
+
+
+class Overloaded(ServiceUnavailable):
+    """More requests are waiting than the settings allow."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Too many requests are waiting. Try again in a moment."), retry_after=1)
 
 
 class NotReady(ServiceUnavailable):
     """The model is not loaded yet."""
 
     def __init__(self) -> None:
-        super().__init__("The model is still being loaded. Try again in a moment.", retry_after=1)
+        super().__init__(N_("The model is still being loaded. Try again in a moment."), retry_after=1)
 
 
 # A larger body than this is cut off, whatever becomes of the answer.
@@ -92,43 +109,51 @@ class Kind:
 
 
 KINDS: Mapping[type[Exception], Kind] = {
-    BlankInput: Kind(422, "blank", "Nothing to read"),
-    InvalidStrokes: Kind(422, "invalid-strokes", "Not a drawing"),
-    UnsupportedPicture: Kind(415, "unsupported-picture", "Unsupported picture"),
-    UndecodablePicture: Kind(422, "undecodable-picture", "Damaged picture"),
-    PictureTooLarge: Kind(413, "picture-too-large", "Too many pixels"),
-    MalformedJson: Kind(400, "malformed-json", "Malformed JSON"),
-    InvalidRequest: Kind(422, "invalid-request", "Invalid request"),
-    MissingPicture: Kind(422, "missing-picture", "No picture"),
-    CrossSiteRequest: Kind(403, "cross-site", "Cross-site request"),
-    MissingKey: Kind(401, "missing-key", "API key needed"),
-    NotReady: Kind(503, "not-ready", "Not ready"),
-    NotFound: Kind(404, "not-found", "Not found", "There is nothing at this address."),
+    BlankInput: Kind(422, "blank", N_("Nothing to read")),
+    InvalidStrokes: Kind(422, "invalid-strokes", N_("Not a drawing")),
+    UnsupportedPicture: Kind(415, "unsupported-picture", N_("Unsupported picture")),
+    UndecodablePicture: Kind(422, "undecodable-picture", N_("Damaged picture")),
+    PictureTooLarge: Kind(413, "picture-too-large", N_("Too many pixels")),
+    MalformedJson: Kind(400, "malformed-json", N_("Malformed JSON")),
+    InvalidRequest: Kind(422, "invalid-request", N_("Invalid request")),
+    MissingPicture: Kind(422, "missing-picture", N_("No picture")),
+    CrossSiteRequest: Kind(403, "cross-site", N_("Cross-site request")),
+    MissingKey: Kind(401, "missing-key", N_("API key needed")),
+    UnknownHost: Kind(400, "unknown-host", N_("Unknown host")),
+    Overloaded: Kind(503, "overloaded", N_("Too busy")),
+    NotReady: Kind(503, "not-ready", N_("Not ready")),
+    NotFound: Kind(404, "not-found", N_("Not found"), N_("There is nothing at this address.")),
     MethodNotAllowed: Kind(
         405,
         "method-not-allowed",
-        "Method not allowed",
-        "This address does not take that method; Allow names those it does.",
+        N_("Method not allowed"),
+        N_("This address does not take that method; Allow names those it does."),
     ),
     NotAcceptable: Kind(
-        406, "not-acceptable", "Not acceptable", "The answer is application/json, which Accept leaves out."
+        406, "not-acceptable", N_("Not acceptable"), N_("The answer is application/json, which Accept leaves out.")
     ),
     LengthRequired: Kind(
-        411, "length-required", "Length required", "Say in Content-Length how many bytes the body has."
+        411, "length-required", N_("Length required"), N_("Say in Content-Length how many bytes the body has.")
     ),
     RequestEntityTooLarge: Kind(
         413,
         "body-too-large",
-        "Too large",
-        "The request is larger than this server takes. Send a smaller picture or drawing.",
+        N_("Too large"),
+        N_("The request is larger than this server takes. Send a smaller picture or drawing."),
     ),
-    UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
+    UnsupportedMediaType: Kind(415, "unsupported-media-type", N_("Unsupported media type")),
     TooManyRequests: Kind(
-        429, "too-many-requests", "Too many requests", "Too many requests came in. Wait as long as Retry-After says."
+        429,
+        "too-many-requests",
+        N_("Too many requests"),
+        N_("Too many requests came in. Wait as long as Retry-After says."),
     ),
-    BadRequest: Kind(400, "bad-request", "Bad request"),
+    BadRequest: Kind(400, "bad-request", N_("Bad request")),
     InternalServerError: Kind(
-        500, "internal", "Internal error", "Something went wrong on the server. It has been logged; please try again."
+        500,
+        "internal",
+        N_("Internal error"),
+        N_("Something went wrong on the server. It has been logged; please try again."),
     ),
 }
 
@@ -150,12 +175,22 @@ def init_app(app: Flask) -> None:
 
 
 def describe(error: Exception) -> Problem:
-    """The problem that `error` is to the sender; whatever the table does not know is an internal error."""
+    """The problem that `error` is to the sender, in the sender's language where the catalogue has the sentence.
+
+    Whatever the table does not know is an internal error.
+    """
     kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
     if kind is None:
         kind = _http_kind(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
-    own_words = getattr(error, "description", None) or str(error)
-    return Problem(kind.status, kind.type, kind.title, kind.detail or own_words, _errors(error))
+    detail = gettext(kind.detail) if kind.detail else _own_words(error)
+    errors = [(pointer, gettext(sentence)) for pointer, sentence in _errors(error)]
+    return Problem(kind.status, kind.type, gettext(kind.title), detail, errors)
+
+
+def _own_words(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return str(gettext(error.sentence, **error.values))
+    return str(gettext(getattr(error, "description", None) or str(error)))
 
 
 def _http_kind(error: HTTPException) -> Kind:
@@ -165,7 +200,7 @@ def _http_kind(error: HTTPException) -> Kind:
 
 def _errors(error: Exception) -> Sequence[tuple[str, str]]:
     if isinstance(error, InvalidStrokes):
-        return [("/strokes" + error.pointer, str(error))]
+        return [("/strokes" + error.pointer, _own_words(error))]
     return error.errors if isinstance(error, InvalidRequest) else ()
 
 
