@@ -27,7 +27,7 @@ from training.variants import rewrite
 
 _MIDDLE = (FRAME_SIZE - 1) / 2  # of the frame, in pixel indices
 _INK_CENTRE = INK_CENTRE - 0.5  # likewise
-_GENTLE_SHARE = 0.4  # of the samples, moved by as much as MNIST's hands differ, and not drawn anew
+_GENTLE_SHARE = 0.4  # of the samples, moved by as much as MNIST's hands differ, but neither rewritten nor drawn anew
 _GENTLE_STRENGTH = 0.5
 
 
@@ -59,9 +59,9 @@ class Distorter:
 
     def __call__(self, frames: Tensor, labels: Tensor) -> Tensor:
         """Distort frames `[N, 28, 28]` whose labels `[N]` are digits, or 10 for what is none."""
-        if self.on.variants:
-            frames = rewrite(frames, labels)
         gentle = chosen(frames, _GENTLE_SHARE)
+        if self.on.variants:
+            frames = torch.where(gentle[:, None, None], frames, rewrite(frames, labels))
         strength = torch.where(gentle, _GENTLE_STRENGTH, 1.0)
         moved = move(frames, strength, affine=self.on.affine, elastic=self.on.elastic)
         # Only what is not gentle is drawn anew: its rows alone, to save the time.
