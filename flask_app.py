@@ -9,18 +9,18 @@ Exit status 2, with one sentence on standard error, where a setting, the checkpo
 from __future__ import annotations
 
 import argparse
-import logging
+import logging.config
 import os
 import socket
 import sys
 from collections.abc import Sequence
 
 from flask import Flask
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import access, compression, language, operations, problems, security
+from web import access, compression, language, logs, metrics, operations, problems, security
 from web.api import api
 from web.docs import docs
 from web.pages import pages
@@ -33,7 +33,11 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
-    for room in (compression, language, operations, problems):
+    # What is to see every answer as it leaves comes first.
+    operations.init_app(app)
+    metrics.init_app(app)
+    logs.init_app(app, settings)
+    for room in (compression, language, problems):
         room.init_app(app)
     security.init_app(app, settings)
     access.init_app(app, settings)
@@ -61,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Python adds the address in brackets.
         cause = str(error.strerror).partition(" (")[0]
         return _stop(f"cannot listen on {settings.host}:{settings.port}: {cause}")
-    logging.getLogger("werkzeug").setLevel(settings.log_level.upper())
+    logging.config.dictConfig(logs.configuration(settings))
     print(f"Digits on {_url(server)} (development server, stop it with Ctrl+C)", flush=True)
     try:
         server.serve_forever()
@@ -74,7 +78,21 @@ def _listen(app: Flask, settings: Settings) -> BaseWSGIServer:
     # Werkzeug ends the process itself where a port is taken; a socket that is bound before raises OSError instead.
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server((settings.host, settings.port), family=family) as listening:
-        return make_server(settings.host, settings.port, app, threaded=True, fd=os.dup(listening.fileno()))
+        return make_server(
+            settings.host,
+            settings.port,
+            app,
+            threaded=True,
+            request_handler=_Handler,
+            fd=os.dup(listening.fileno()),
+        )
+
+
+class _Handler(WSGIRequestHandler):
+    """Writes no line of its own: web/logs.py does."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
 
 
 def _url(server: BaseWSGIServer) -> str:

@@ -3,17 +3,20 @@
     gunicorn        # in the project's folder: DIGITS_HOST, DIGITS_PORT, DIGITS_WORKERS and DIGITS_THREADS apply
 
 Exit status 2, with one sentence on standard error, where a setting or the checkpoint file does not allow a start.
-HUP replaces the workers, and so the model by what the checkpoint file then holds; other settings need a restart.
+HUP replaces the workers, and so the model by what the checkpoint file then holds, or by what it held before where it
+is damaged; other settings need a restart.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from config import Settings, SettingsError
+from web import logs, processes
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -43,15 +46,22 @@ except SettingsError as error:
 wsgi_app = "flask_app:create_app(load_model=False)"
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 loglevel = _settings.log_level.value
+logconfig_dict = logs.configuration(_settings)
+forwarded_allow_ips = ""  # web/security.py reads what proxies say, and it alone
 
-worker_class = "gthread"
+# gthread that refuses what it cannot answer soon.
+worker_class = "web.worker.BoundedWorker"
 workers = _settings.workers or _usable_cores()
 threads = _settings.threads
 # The master imports everything and forks workers that only have to load the model: a killed one is soon replaced.
 preload_app = True
 # One core per worker is all there is, and a library that has started threads of its own does not survive the fork.
-# Read by OpenMP, with it by torch and MKL, and by OpenBLAS, when they are imported: after this, before the fork.
-raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "OPENCV_FOR_THREADS_NUM=1"]
+# Read by OpenMP, with it by torch and MKL, by OpenBLAS and by Prometheus's client, when they are imported: after this,
+# before the fork.
+raw_env = [
+    *("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "OPENCV_FOR_THREADS_NUM=1"),
+    f"PROMETHEUS_MULTIPROC_DIR={processes.shared_folder()}",
+]
 
 timeout = 30
 graceful_timeout = 8  # under the 10 s that Docker waits between TERM and KILL
@@ -64,14 +74,46 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True  # it would be written to $HOME, and nothing here uses it
 
 
-def on_starting(_server: Arbiter) -> None:
+def on_starting(server: Arbiter) -> None:
     """Verify the checkpoint once, in the master: gunicorn would end with a trace and status 3 if workers found it."""
-    from model import CheckpointError, load_checkpoint  # imported after raw_env has been applied
+    from model import CheckpointError
 
     try:
-        load_checkpoint(_settings.model_path)
+        _read_model(server)
     except CheckpointError as error:
         _stop(f"{error}; train a new one with: python train_model.py")
+
+
+def on_reload(server: Arbiter) -> None:
+    """Read the checkpoint anew; a server that works goes on with the old model rather than with none."""
+    from model import CheckpointError
+
+    try:
+        _read_model(server)
+    except CheckpointError as error:
+        server.log.error("%s; the model stays as it was", error)
+
+
+def _read_model(server: Arbiter) -> None:
+    """Give the verified content of the checkpoint file to the workers to come. Raises `model.CheckpointError`."""
+    from model import parse_checkpoint, read_checkpoint  # imported after raw_env has been applied
+
+    content = read_checkpoint(_settings.model_path)
+    parse_checkpoint(content, _settings.model_path)
+    server.app.wsgi().extensions["checkpoint"] = content
+
+
+def pre_fork(server: Arbiter, worker: Worker) -> None:
+    """Give the worker the first slot that no other one has."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(slot for slot in count(1) if slot not in taken)
+
+
+def post_fork(_server: Arbiter, worker: Worker) -> None:
+    """Let the worker count in the files of its slot."""
+    from web import metrics
+
+    metrics.use_slot(worker.slot)
 
 
 def post_worker_init(worker: Worker) -> None:
@@ -79,3 +121,10 @@ def post_worker_init(worker: Worker) -> None:
     from web.operations import load_model
 
     load_model(worker.wsgi)
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """Forget what was true only while the worker lived."""
+    from web import metrics
+
+    metrics.free_slot(worker.slot)

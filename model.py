@@ -179,16 +179,17 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     buffer = io.BytesIO()
     torch.save({"format": FORMAT_VERSION, "digest": checkpoint.digest, **values}, buffer)
-    _parse(buffer.getvalue(), path)
+    parse_checkpoint(buffer.getvalue(), path)
     write_atomically(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a checkpoint. Raises `CheckpointError` for anything but a whole file of this format."""
-    return _parse(_read(path), path)
+    return parse_checkpoint(read_checkpoint(path), path)
 
 
-def _parse(data: bytes, path: Path) -> Checkpoint:
+def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
+    """Verify the content of a checkpoint file; errors name `path`. Raises `CheckpointError` as `load_checkpoint` does."""
     content = _unpickle(data, path)
     expected = {item.name for item in fields(Checkpoint)} | {"format", "digest"}
     if not isinstance(content, dict) or set(content) != expected:
@@ -209,7 +210,8 @@ def _parse(data: bytes, path: Path) -> Checkpoint:
     return checkpoint
 
 
-def _read(path: Path) -> bytes:
+def read_checkpoint(path: Path) -> bytes:
+    """The content of a checkpoint file, not verified yet. Raises `CheckpointError` where there is none to read."""
     try:
         if path.stat().st_size > MAX_CHECKPOINT_BYTES:
             raise CheckpointError(f"{path} is too large to be a checkpoint of this project")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from config import Limits
-from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint
+from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint, parse_checkpoint
 from recognition.errors import InputError
 from recognition.ink import draw, validate_strokes
 from recognition.normalize import Candidate, Frame, candidates
@@ -98,9 +98,12 @@ class Recognizer:
         self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
 
     @classmethod
-    def load(cls, path: Path, limits: Limits | None = None) -> Recognizer:
-        """A recognizer with the network of a checkpoint file. Raises `model.CheckpointError`."""
-        return cls(load_checkpoint(path), limits)
+    def load(cls, path: Path, limits: Limits | None = None, content: bytes | None = None) -> Recognizer:
+        """A recognizer with the network of a checkpoint file. Raises `model.CheckpointError`.
+
+        `content` is what the file held when somebody else read it; without it, the file is read now.
+        """
+        return cls(load_checkpoint(path) if content is None else parse_checkpoint(content, path), limits)
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""

@@ -24,7 +24,7 @@ from web.schemas import (
 
 JsonObject = dict[str, Any]
 # What may be wrong with any request, and what only with one that carries something to be read.
-_ALWAYS = ("not-acceptable", "missing-key", "too-many-requests", "internal")
+_ALWAYS = ("not-acceptable", "unknown-host", "missing-key", "too-many-requests", "overloaded", "internal")
 _WITH_BODY = (
     *("malformed-json", "bad-request", "cross-site", "length-required", "body-too-large", "unsupported-media-type"),
     *("invalid-request", "missing-picture", "blank", "invalid-strokes", "undecodable-picture"),

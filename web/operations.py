@@ -9,6 +9,7 @@ from flask import Flask, Response, current_app, g, request
 
 from config import Settings
 from recognition import Recognizer
+from web import metrics
 from web.problems import NotReady
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,11 +26,13 @@ def init_app(app: Flask) -> None:
 def load_model(app: Flask) -> None:
     """Load, verify and warm up the model that `app` answers with. Raises `model.CheckpointError`.
 
-    Under gunicorn this is called in each worker, because torch does not survive a fork once it has run.
+    Under gunicorn this is called in each worker, because torch does not survive a fork once it has run; there the
+    master has read the file, so that all workers answer with the same model, whatever becomes of it meanwhile.
     """
     settings: Settings = app.extensions["settings"]
-    recognizer = Recognizer.load(settings.model_path, settings.limits)
+    recognizer = Recognizer.load(settings.model_path, settings.limits, app.extensions.get("checkpoint"))
     recognizer.predict_strokes(_WARM_UP)
+    metrics.observe(recognizer)
     app.extensions["recognizer"] = recognizer
 
 

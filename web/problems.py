@@ -38,6 +38,7 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.errors import N_
+from web import metrics
 
 
 class MalformedJson(BadRequest):
@@ -94,6 +95,8 @@ class NotReady(ServiceUnavailable):
         super().__init__(N_("The model is still being loaded. Try again in a moment."), retry_after=1)
 
 
+# Key of the WSGI environment that holds a problem found before the app was asked.
+GIVEN_ERROR = "digits.error"
 # A larger body than this is cut off, whatever becomes of the answer.
 _DRAINED_BYTES = 64 * 2**20
 
@@ -171,7 +174,13 @@ class Problem:
 
 def init_app(app: Flask) -> None:
     """Answer every exception of `app` from the table."""
+    app.before_request(_raise_given)
     app.register_error_handler(Exception, _answer)
+
+
+def _raise_given() -> None:
+    if (error := request.environ.get(GIVEN_ERROR)) is not None:
+        raise error
 
 
 def describe(error: Exception) -> Problem:
@@ -209,6 +218,7 @@ def _answer(error: Exception) -> Response:
         current_app.logger.error("request %s failed", g.get("request_id"), exc_info=error)
     _drain()
     problem = describe(error)
+    metrics.count_problem(problem.type)
     answer = _as_json(problem) if request.path.startswith("/api/") else _as_page(problem)
     if isinstance(error, MissingKey):
         answer.headers["WWW-Authenticate"] = error.challenge

@@ -1,0 +1,175 @@
+"""gunicorn's threaded worker, with a bound on what waits in it.
+
+gunicorn's own queues every connection that it accepts, up to a thousand, and answers all of them too late. This one
+takes on what its threads and `DIGITS_QUEUE` have room for, and answers the rest 503 at once, on the thread that
+accepts: a refusal costs a fiftieth of an answer, so that ten times the load leaves the answers their time. Health and
+metrics have a thread of their own.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.workers.gthread import TConn, ThreadWorker
+from werkzeug import exceptions
+
+from web import metrics
+from web.problems import Overloaded
+from web.refusals import Refusals
+
+_EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
+_CHUNK = 2**16  # bytes
+# For the first request on a connection, and for a client to notice that it was refused.
+_PATIENCE = 5.0  # seconds
+_QUIET = 10.0  # seconds between two lines in the log about overload
+_STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
+    LimitRequestLine: exceptions.RequestURITooLarge,
+    LimitRequestHeaders: exceptions.RequestHeaderFieldsTooLarge,
+    ExpectationFailed: exceptions.ExpectationFailed,
+    UnsupportedTransferCoding: exceptions.NotImplemented,
+}
+
+
+class BoundedWorker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker that refuses what would wait too long."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._admitted = 0
+        self._next_line = 0.0
+
+    def init_process(self) -> None:
+        """Called in the worker, once; serves until it ends."""
+        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Get the app."""
+        super().load_wsgi()
+        self._refusals = Refusals(self.wsgi)
+        self._most = self.cfg.threads + self.wsgi.extensions["settings"].queue
+
+    # ---- all on the main thread ----
+
+    def accept(self, listener: socket.socket) -> None:
+        """Wait for the request here: a client that says nothing must not hold a thread."""
+        try:
+            client, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
+            return
+        self.nr_conns += 1
+        conn = TConn(self.cfg, client, address, listener.getsockname())
+        self._wait(conn, self.on_pending_socket_readable)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Take on a request of which something has come, or refuse it."""
+        if self._admitted < self.cfg.threads or _has_read_ahead(conn):
+            self._admit(conn)
+            return
+        start = _peek(conn)
+        if start.startswith(_EXEMPT) and start.endswith(b"\r\n\r\n"):
+            self._hand_over(self._aside, conn, super().finish_request)
+        elif self._admitted < self._most:
+            self._admit(conn)
+        else:
+            self._refuse(conn)
+
+    def finish_request(self, conn: TConn, done: Future[object]) -> None:
+        """Called when a thread is done with a request."""
+        self._count(-1)
+        super().finish_request(conn, done)
+
+    def _admit(self, conn: TConn) -> None:
+        self._count(+1)
+        self._hand_over(self.tpool, conn, self.finish_request)
+
+    def _hand_over(self, threads: ThreadPoolExecutor, conn: TConn, finish: Callable[..., None]) -> None:
+        done = threads.submit(self.handle, conn)
+        done.add_done_callback(lambda done: self.method_queue.defer(finish, conn, done))
+
+    def _count(self, change: int) -> None:
+        self._admitted += change
+        metrics.show_admitted(self._admitted)
+
+    def _refuse(self, conn: TConn) -> None:
+        self._note_refusal()
+        try:
+            refusal = self._refusals.answer(Overloaded, conn.sock.recv(_CHUNK))
+            is_sent = conn.sock.send(refusal.data) == len(refusal.data)
+        except OSError:
+            is_sent = False
+        if not is_sent:  # the client is gone, or takes nothing
+            self.nr_conns -= 1
+            conn.close()
+        elif refusal.keeps_open and self.alive:
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)
+            self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
+        else:
+            # Closed at once, what is still coming would make the client's machine drop the answer.
+            conn.sock.shutdown(socket.SHUT_WR)
+            self._wait(conn, self._discard)
+
+    def _wait(self, conn: TConn, proceed: Callable[[TConn, socket.socket], None]) -> None:
+        """Call `proceed` when there is something to read; hang up when nothing comes."""
+        conn.timeout = time.monotonic() + _PATIENCE
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(proceed, conn))
+
+    def _discard(self, conn: TConn, client: socket.socket) -> None:
+        """Read what a refused client still sends, until it hangs up or `_PATIENCE` is over."""
+        try:
+            if client.recv(_CHUNK):
+                return
+        except OSError:
+            pass
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _note_refusal(self) -> None:
+        metrics.count_overload()
+        if time.monotonic() >= self._next_line:
+            self.log.warning("too many requests are waiting: refusing what cannot be answered soon")
+        self._next_line = time.monotonic() + _QUIET
+
+    # ---- on any thread ----
+
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
+        """Answer what gunicorn itself cannot: no request that makes sense, or a fault outside the app."""
+        if isinstance(exc, ParseException):
+            error = next((_STATUS[kind] for kind in type(exc).__mro__ if kind in _STATUS), exceptions.BadRequest)
+            self.log.info("refused what is no request: %s", type(exc).__name__)
+        else:
+            error = exceptions.InternalServerError
+            self.log.error("a request failed outside the app", exc_info=exc)
+        with suppress(OSError):
+            util.write_nonblock(client, self._refusals.answer(error, b"", is_api=True).data)
+
+
+def _has_read_ahead(conn: TConn) -> bool:
+    """Whether a part of the next request has been read with the last one."""
+    return conn.initialized and bool(conn.parser.unreader.buf.getvalue())
+
+
+def _peek(conn: TConn) -> bytes:
+    try:
+        return bytes(conn.sock.recv(_CHUNK, socket.MSG_PEEK))
+    except OSError:  # whoever reads it will find out
+        return b""
