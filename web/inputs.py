@@ -39,9 +39,8 @@ def refuse_other_answers() -> None:
     length = request.environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit()):
         raise BadRequest("Content-Length is not a number.")
-    is_chunked = request.environ.get("wsgi.input_terminated") or "chunked" in request.headers.get(
-        "Transfer-Encoding", ""
-    )
+    # "wsgi.input_terminated" would not tell: gunicorn sets it on every request.
+    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     if request.method == "POST" and not length and not is_chunked:
         raise LengthRequired
 
