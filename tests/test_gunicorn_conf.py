@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -73,6 +75,30 @@ def test_answers_and_ends_cleanly(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert "Traceback" not in server.process.communicate(timeout=60)[1]
     assert server.process.returncode == 0
+
+
+def test_refused_chunked_body_leaves_the_connection_usable(server: Server) -> None:
+    url = urlsplit(server.url)
+    connection = HTTPConnection(url.hostname or "", url.port, timeout=60)
+    for _ in range(2):
+        pieces = (bytes(2**20) for _ in range(13))  # a megabyte above the limit
+        connection.request("POST", "/api/v1/predict", pieces, {"Content-Type": "application/json"}, encode_chunked=True)
+        # Sent without a retry: a connection that was closed without a word fails here.
+        connection.auto_open = 0
+        response = connection.getresponse()
+        assert response.status == 413
+        response.read()
+    connection.close()
+
+
+def test_request_without_a_length_is_told_so(server: Server) -> None:
+    url = urlsplit(server.url)
+    connection = HTTPConnection(url.hostname or "", url.port, timeout=60)
+    connection.putrequest("POST", "/api/v1/predict")
+    connection.putheader("Content-Type", "application/json")
+    connection.endheaders()
+    assert connection.getresponse().status == 411
+    connection.close()
 
 
 def test_replaces_a_killed_worker(server: Server) -> None:
