@@ -23,6 +23,9 @@ _MAGIC = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP", re.DOTALL)
 # Larger pictures are averaged down to about this many pixels a side: a digit that is a tenth of a photograph's height
 # still has more than twice the pixels of a frame.
 WORKING_SIDE = 1536
+# No camera has longer sides, and only PNG and BMP can say so. One pixel by 50 million keeps Pillow busy for seconds with
+# the ends of its rows.
+_MAX_SIDE = 2**16 - 1
 
 # A transparent picture with more than this share of its pixels so dark has ink that shows on white paper.
 _DARK, _DARK_SHARE = 0.7, 1e-4
@@ -63,6 +66,8 @@ def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
 def _refuse_too_large(image: Image.Image, limits: Limits) -> None:
     if image.width * image.height > limits.max_megapixels * 1e6:
         raise _too_large(limits)
+    if max(image.size) > _MAX_SIDE:
+        raise PictureTooLarge(N_("The picture is more than 65,535 pixels wide or high. Make it smaller."))
 
 
 def _too_large(limits: Limits) -> PictureTooLarge:

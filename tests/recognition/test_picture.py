@@ -222,6 +222,12 @@ def test_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
         decode(data)
 
 
+@pytest.mark.parametrize("size", [(1, 70_000), (70_000, 1)])
+def test_picture_of_too_many_rows_or_columns_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(PictureTooLarge, match="65,535 pixels wide or high"):
+        decode(encode(Image.new("1", size)))
+
+
 def test_pixel_limit_is_a_setting() -> None:
     exactly = HOOK.width * HOOK.height / 1e6
     decode(FILES["PNG"], Limits(_env_file=None, max_megapixels=exactly))
