@@ -23,8 +23,8 @@ _MAGIC = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP", re.DOTALL)
 # Larger pictures are averaged down to about this many pixels a side: a digit that is a tenth of a photograph's height
 # still has more than twice the pixels of a frame.
 WORKING_SIDE = 1536
-# No camera has longer sides, and only PNG and BMP can say so. One pixel by 50 million keeps Pillow busy for seconds with
-# the ends of its rows.
+# No camera has longer sides, and only PNG and BMP can say so. One pixel by 50 million keeps Pillow busy for seconds
+# with the ends of its rows.
 _MAX_SIDE = 2**16 - 1
 
 # A transparent picture with more than this share of its pixels so dark has ink that shows on white paper.
