@@ -20,16 +20,18 @@ from web.problems import GIVEN_ERROR
 
 _PLACEHOLDER = uuid.UUID(int=0).hex
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
-_KEEPS_OPEN = re.compile(rb"[A-Z]+ \S+ HTTP/1\.1\r\n")
-_NEEDS_CARE = re.compile(rb"\r\n(?:transfer-encoding|connection:[ \t]*close|expect|upgrade)", re.IGNORECASE)
+_FIRST_LINE = re.compile(rb"[A-Z]+ \S+ HTTP/1\.1\r\n")
+_NEEDS_CARE = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade)", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 _IS_SECURE = re.compile(rb"\r\nx-forwarded-proto:[ \t]*https", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
-    """What to send, and whether the connection can be used again: not where more of the request is to come."""
+    """What to send, and what that leaves of the connection."""
 
     data: bytes
-    keeps_open: bool
+    is_whole: bool  # nothing more of the request is to come
+    keeps_open: bool  # the connection may be used again
 
 
 class Refusals:
@@ -44,10 +46,11 @@ class Refusals:
         if is_api is None:
             is_api = request.partition(b" ")[2].startswith(b"/api/")
         head, body = self._template(error, is_api, bool(_IS_SECURE.search(request)))
-        keeps_open = _is_whole(request)
+        is_whole = _is_whole(request)
+        keeps_open = is_whole and not _CLOSES.search(request)
         head = head.replace(b"\r\n\r\n", _CONNECTION[keeps_open], 1)
         answer = head if request.startswith(b"HEAD ") else head + body
-        return Refusal(answer.replace(_PLACEHOLDER.encode(), uuid.uuid4().hex.encode()), keeps_open)
+        return Refusal(answer.replace(_PLACEHOLDER.encode(), uuid.uuid4().hex.encode()), is_whole, keeps_open)
 
     def _render(self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool) -> tuple[bytes, bytes]:
         """Head and body of an answer, with a placeholder for the request's id."""
@@ -68,7 +71,7 @@ _CONNECTION = {True: b"\r\nConnection: keep-alive\r\n\r\n", False: b"\r\nConnect
 def _is_whole(request: bytes) -> bool:
     """Whether `request` is one request of HTTP/1.1 and nothing else, with its body, if it has one."""
     head, end, body = request.partition(b"\r\n\r\n")
-    if not end or not _KEEPS_OPEN.match(head) or _NEEDS_CARE.search(head):
+    if not end or not _FIRST_LINE.match(head) or _NEEDS_CARE.search(head):
         return False
     lengths = _LENGTH.findall(head + b"\r\n")
-    return len(body) == (int(lengths[0]) if len(lengths) == 1 else 0) and len(lengths) < 2
+    return len(lengths) < 2 and len(body) == sum(map(int, lengths))

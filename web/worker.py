@@ -33,7 +33,7 @@ from web.problems import Overloaded
 from web.refusals import Refusals
 
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
-_CHUNK = 2**16  # bytes
+_GLANCE, _CHUNK = 2**12, 2**16  # bytes
 # For the first request on a connection, and for a client to notice that it was refused.
 _PATIENCE = 5.0  # seconds
 _QUIET = 10.0  # seconds between two lines in the log about overload
@@ -74,7 +74,10 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             return
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
-        self._wait(conn, self.on_pending_socket_readable)
+        if _peek(conn):
+            self.enqueue_req(conn)
+        else:
+            self._wait(conn, self.on_pending_socket_readable)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take on a request of which something has come, or refuse it."""
@@ -110,20 +113,25 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._note_refusal()
         try:
             refusal = self._refusals.answer(Overloaded, conn.sock.recv(_CHUNK))
-            is_sent = conn.sock.send(refusal.data) == len(refusal.data)
-        except OSError:
-            is_sent = False
-        if not is_sent:  # the client is gone, or takes nothing
-            self.nr_conns -= 1
-            conn.close()
-        elif refusal.keeps_open and self.alive:
+            conn.sock.send(refusal.data)  # a fresh or answered connection has room for all of it
+            if not refusal.is_whole:
+                conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the client is gone
+            self._hang_up(conn)
+            return
+        if not refusal.is_whole:
+            # Closed at once, what is still coming would make the client's machine drop the answer.
+            self._wait(conn, self._discard)
+        elif refusal.keeps_open:
             conn.set_timeout()
             self.keepalived_conns.append(conn)
             self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
         else:
-            # Closed at once, what is still coming would make the client's machine drop the answer.
-            conn.sock.shutdown(socket.SHUT_WR)
-            self._wait(conn, self._discard)
+            self._hang_up(conn)
+
+    def _hang_up(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
 
     def _wait(self, conn: TConn, proceed: Callable[[TConn, socket.socket], None]) -> None:
         """Call `proceed` when there is something to read; hang up when nothing comes."""
@@ -140,8 +148,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             pass
         self.poller.unregister(client)
         self.pending_conns.remove(conn)
-        self.nr_conns -= 1
-        conn.close()
+        self._hang_up(conn)
 
     def _note_refusal(self) -> None:
         metrics.count_overload()
@@ -170,6 +177,6 @@ def _has_read_ahead(conn: TConn) -> bool:
 
 def _peek(conn: TConn) -> bytes:
     try:
-        return bytes(conn.sock.recv(_CHUNK, socket.MSG_PEEK))
+        return bytes(conn.sock.recv(_GLANCE, socket.MSG_PEEK))
     except OSError:  # whoever reads it will find out
         return b""
