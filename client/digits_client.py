@@ -52,6 +52,19 @@ class Answer(TypedDict):
     frame: NotRequired[str]  # a data URL, with `include_frame=True`
 
 
+class Explanation(TypedDict):
+    """What in an input spoke for `digit`, and what against it."""
+
+    digit: int
+    confidence: float
+    heat: list[list[float]]  # 28 rows of 28 values, -1 (against) to 1 (for)
+    strength: float  # the change of the digit's log-odds that a heat of 1 stands for
+    box: list[float]  # x, y, width and height of what heat and frame show, in the units of the input
+    frame: str  # a data URL
+    model: str
+    elapsed_ms: float
+
+
 class ModelCard(TypedDict):
     """What is known of the model that answers."""
 
@@ -143,6 +156,16 @@ class DigitsClient:
                 is_problem = "digit" not in item
                 yield ProblemError(item, item["status"]) if is_problem else cast(Answer, item)
 
+    def explain_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, digit: int | None = None) -> Explanation:
+        """What in a drawing spoke for `digit`, or for the likeliest one. Raises `DigitsError`."""
+        body = json.dumps({"strokes": strokes}, allow_nan=False).encode()
+        return cast(Explanation, self._send(_explain_path(digit), body, "application/json"))
+
+    def explain_picture(self, data: bytes, *, digit: int | None = None) -> Explanation:
+        """What in a picture file spoke for `digit`, or for the likeliest one. Raises `DigitsError`."""
+        content_type, body = _form("image", [data])
+        return cast(Explanation, self._send(_explain_path(digit), body, content_type))
+
     def model(self) -> ModelCard:
         """The model that answers. Raises `DigitsError`."""
         return cast(ModelCard, self._send("model"))
@@ -227,6 +250,10 @@ def _path(name: str, include_frame: bool) -> str:
     return f"{name}?include=frame" if include_frame else name
 
 
+def _explain_path(digit: int | None) -> str:
+    return "explain" if digit is None else f"explain?digit={digit}"
+
+
 def _form(field: str, pictures: Sequence[bytes]) -> tuple[str, bytes]:
     """Content type and body of a form with files (RFC 7578)."""
     boundary = uuid.uuid4().hex
@@ -250,6 +277,6 @@ def _chunks(pictures: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def frame_bytes(answer: Answer) -> bytes:
+def frame_bytes(answer: Answer | Explanation) -> bytes:
     """What the network saw, as a PNG file, from an answer that includes it. Raises `KeyError` where it does not."""
     return base64.b64decode(answer["frame"].partition(",")[2])

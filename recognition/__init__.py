@@ -9,10 +9,12 @@ from recognition.errors import (
     UndecodablePicture,
     UnsupportedPicture,
 )
+from recognition.explain import Explanation
 from recognition.recognizer import Observer, Phase, Prediction, Recognizer
 
 __all__ = [
     "BlankInput",
+    "Explanation",
     "InputError",
     "InvalidStrokes",
     "Observer",

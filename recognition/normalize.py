@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
-from recognition.paper import Ink, Picture, find_ink, trim_bars
+from recognition.paper import Ink, Picture, between_bars, find_ink
 from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
 
 Frame = NDArray[np.float32]
@@ -40,11 +40,51 @@ _DOUBT_OF_PAPER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """The square of a drawing or picture that a frame shows, in the units of either; it may reach beyond them.
+
+    Within half a pixel of the frame it is where the frame's ink came from.
+    """
+
+    left: float
+    top: float
+    side: float
+
+    def scaled(self, by: float, left: float = 0, top: float = 0) -> Field:
+        """The same square in units of which there are `by` to one of these, from an origin moved to `left`, `top`."""
+        return Field(left + self.left * by, top + self.top * by, self.side * by)
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to see the digit in a picture."""
 
     frame: Frame
     doubt: float  # what its digit score must exceed that of an undoubted candidate by
+    field: Field  # in pixels of the picture
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A part of a picture as it is looked at."""
+
+    picture: Picture
+    left: int  # where the part begins in the whole picture, in its pixels
+    top: int
+    scale: float  # pixels of the whole picture to one of these
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The ink that makes up the digit, if one sees it so."""
+
+    ink: Picture
+    doubt: float
+    view: _View
+
+    def to_candidate(self) -> Candidate:
+        view = self.view
+        return Candidate(frame_ink(self.ink), self.doubt, field_of(self.ink).scaled(view.scale, view.left, view.top))
 
 
 def normalize(picture: Picture) -> Frame:
@@ -58,36 +98,48 @@ def candidates(picture: Picture) -> list[Candidate]:
     They are: the main piece with what lies near it; all ink; the main piece without long lines along the border; the
     main piece if the paper is not as it seems; the main piece between bars. Raises `BlankInput` where there is no ink.
     """
-    ink = find_ink(_shrink(picture))
+    view = _look(picture)
+    ink = find_ink(view.picture)
     digit = keep_digit(ink.amount)
     if (nearer := _zoom(picture, digit)) is not None:
-        ink = find_ink(_shrink(nearer))
+        view = nearer
+        ink = find_ink(view.picture)
         digit = keep_digit(ink.amount)
     if not (digit > INK_LEVEL).any():
         raise BlankInput
-    distinct: list[tuple[Picture, float]] = []
-    for reading, doubt in [(digit, 0.0), (ink.amount, 0.0), *_bolder_readings(ink), *_between_bars(picture)]:
-        if not any(np.array_equal(reading, other) for other, _ in distinct) and (reading > INK_LEVEL).any():
-            distinct.append((reading, doubt))
-    return [Candidate(frame_ink(reading), doubt) for reading, doubt in distinct]
+    plain = [_Reading(digit, 0.0, view), _Reading(ink.amount, 0.0, view)]
+    distinct: list[_Reading] = []
+    for reading in [*plain, *_bolder_readings(ink, view), *_between_bars(picture)]:
+        is_known = any(np.array_equal(reading.ink, other.ink) for other in distinct)
+        if not is_known and (reading.ink > INK_LEVEL).any():
+            distinct.append(reading)
+    return [reading.to_candidate() for reading in distinct]
 
 
-def _bolder_readings(ink: Ink) -> Iterator[tuple[Picture, float]]:
-    """Readings that rest on a guess about the picture, with their doubt."""
+def _bolder_readings(ink: Ink, view: _View) -> Iterator[_Reading]:
+    """Readings that rest on a guess about the picture."""
     if (unruled := remove_lines(ink.amount)) is not ink.amount:
-        yield keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES
+        yield _Reading(keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES, view)
     if ink.otherwise is not None:
-        yield keep_digit(ink.otherwise), _DOUBT_OF_PAPER
+        yield _Reading(keep_digit(ink.otherwise), _DOUBT_OF_PAPER, view)
 
 
-def _between_bars(picture: Picture) -> Iterator[tuple[Picture, float]]:
-    """The reading without bars along the sides, with its doubt, where there are any and something is between them."""
-    if (within := trim_bars(picture)) is not None:
+def _between_bars(picture: Picture) -> Iterator[_Reading]:
+    """The reading without bars along the sides, where there are any and something is between them."""
+    if (within := between_bars(picture)) is not None:
+        view = _look(picture, *within)
         with contextlib.suppress(BlankInput):
-            yield keep_digit(find_ink(_shrink(within)).amount), _DOUBT_OF_LINES_IF_CLEAN
+            yield _Reading(keep_digit(find_ink(view.picture).amount), _DOUBT_OF_LINES_IF_CLEAN, view)
 
 
-def _zoom(picture: Picture, digit: Picture) -> Picture | None:
+def _look(picture: Picture, rows: slice = slice(0, None), columns: slice = slice(0, None)) -> _View:
+    """A part of a picture, shrunk to the size in which ink is looked for."""
+    part = picture[rows, columns]
+    small = _shrink(part)
+    return _View(small, columns.start, rows.start, max(part.shape) / max(small.shape))
+
+
+def _zoom(picture: Picture, digit: Picture) -> _View | None:
     """The part of a large picture around its digit, where that is small; `digit` is its ink, shrunk."""
     left, top, width, height = _bounding_box(digit)
     scale = max(picture.shape) / max(digit.shape)
@@ -96,7 +148,7 @@ def _zoom(picture: Picture, digit: Picture) -> Picture | None:
     margin = max(width, height)
     rows = slice(int(max(0, top - margin) * scale), int((top + height + margin) * scale))
     columns = slice(int(max(0, left - margin) * scale), int((left + width + margin) * scale))
-    return picture[rows, columns]
+    return _look(picture, rows, columns)
 
 
 def _shrink(picture: Picture) -> Picture:
@@ -116,16 +168,31 @@ def _bounding_box(ink: Picture) -> tuple[int, int, int, int]:
 
 def frame_ink(ink: Picture) -> Frame:
     """Scale ink into MNIST's geometry, with strokes of a width that MNIST has. Raises `BlankInput` without ink."""
+    crop, _, _, longer = _crop(ink)
+    if longer == INK_SIZE:
+        return _paste(crop)
+    frame = _area_average(_centre(adjust_stroke(_enlarge(crop, longer))))
+    # Fine strokes fade when averaged down; MNIST's reach full ink.
+    return frame / max(float(frame.max()), 0.3)
+
+
+def field_of(ink: Picture) -> Field:
+    """Where the field of `frame_ink(ink)` lies on the ink, in its pixels. Raises `BlankInput` without ink."""
+    crop, left, top, longer = _crop(ink)
+    x, y = centre_of_mass(crop)
+    unit = longer / INK_SIZE  # pixels to one of the frame
+    return Field(left + float(x) - INK_CENTRE * unit, top + float(y) - INK_CENTRE * unit, FRAME_SIZE * unit)
+
+
+def _crop(ink: Picture) -> tuple[Picture, int, int, int]:
+    """The part that holds the ink, where that begins from the left and the top, and the longer side of the ink."""
     left, top, width, height = _bounding_box(ink)
     if width == 0:
         raise BlankInput
     # One pixel more on each side keeps the anti-aliased rim.
-    crop = ink[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
-    if max(width, height) == INK_SIZE:
-        return _paste(crop)
-    frame = _area_average(_centre(adjust_stroke(_enlarge(crop, max(width, height)))))
-    # Fine strokes fade when averaged down; MNIST's reach full ink.
-    return frame / max(float(frame.max()), 0.3)
+    first_row, first_column = max(0, top - 1), max(0, left - 1)
+    crop = ink[first_row : top + height + 1, first_column : left + width + 1]
+    return crop, first_column, first_row, max(width, height)
 
 
 def _paste(crop: Picture) -> Frame:

@@ -118,13 +118,16 @@ def _otsu(values: Picture) -> float:
     return float(level) / 255 * top
 
 
-def trim_bars(picture: Picture) -> Picture | None:
-    """The picture without bars of another colour along its sides, as scanners and films leave; None if it has none."""
+def between_bars(picture: Picture) -> tuple[slice, slice] | None:
+    """Rows and columns without the bars of another colour along the sides that scanners and films leave.
+
+    None if there are no such bars, or nothing between them.
+    """
     rows = slice(_bar(picture), picture.shape[0] - _bar(picture[::-1]))
     columns = slice(_bar(picture.T), picture.shape[1] - _bar(picture.T[::-1]))
     within = picture[rows, columns]
     is_trimmed = within.shape != picture.shape and min(within.shape) >= 3
-    return within if is_trimmed and float(np.ptp(within)) >= LEAST_CONTRAST else None
+    return (rows, columns) if is_trimmed and float(np.ptp(within)) >= LEAST_CONTRAST else None
 
 
 def _bar(picture: Picture) -> int:

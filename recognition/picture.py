@@ -46,13 +46,20 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
     """The picture `[H, W]` in a file's bytes, 0 = white, 1 = black. Raises `PictureError`."""
+    return decode_with_scale(data, limits)[0]
+
+
+def decode_with_scale(data: bytes, limits: Limits) -> tuple[NDArray[np.float32], float]:
+    """The picture as of `decode_picture`, and the side of each of its pixels in pixels of the file."""
     if not data:
         raise UndecodablePicture(N_("The file is empty. Choose a picture."))
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_too_large(image, limits)
             _refuse_many_scans(data)
-            return _darkness(image)
+            longer = max(image.size)
+            picture = _darkness(image)
+            return picture, longer / max(picture.shape)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

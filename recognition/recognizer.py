@@ -16,13 +16,16 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from config import Limits
 from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint, parse_checkpoint
 from recognition.errors import InputError
-from recognition.ink import draw, validate_strokes
-from recognition.normalize import Candidate, Frame, candidates
-from recognition.picture import decode_picture
+from recognition.explain import Explanation, find_heat, log_odds
+from recognition.ink import draw, draw_on_field, validate_strokes
+from recognition.normalize import Candidate, Field, Frame, candidates
+from recognition.picture import decode_picture, decode_with_scale
 from recognition.preview import picture_png
 
 
@@ -128,12 +131,38 @@ class Recognizer:
         frames = [candidate.frame for picture in pictures for candidate in picture]
         predictions = iter(self.predict_frames(frames))
         chosen = [
-            max(((next(predictions), candidate.doubt) for candidate in picture), key=_score_less_doubt)[0]
+            max(((next(predictions), candidate) for candidate in picture), key=_score_less_doubt)[0]
             for picture in pictures
         ]
         for prediction in chosen:
             self.observer.note(prediction)
         return chosen
+
+    def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
+        """What in a drawing spoke for `digit`, or for the likeliest one. Raises `InvalidStrokes` or `BlankInput`."""
+        with self.observer.watch("normalise"):
+            frame, field = draw_on_field(validate_strokes(strokes, self.limits))
+        return self._explain(self.predict_frames([frame])[0], field, digit)
+
+    def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
+        """What in a picture spoke for `digit`, or for the likeliest one. Raises `PictureError` or `BlankInput`."""
+        with self._decoding, self.observer.watch("decode"):
+            picture, scale = decode_with_scale(data, self.limits)
+        with self.observer.watch("normalise"):
+            ways = candidates(picture)
+        predictions = self.predict_frames([way.frame for way in ways])
+        prediction, way = max(zip(predictions, ways, strict=True), key=_score_less_doubt)
+        return self._explain(prediction, way.field.scaled(scale), digit)
+
+    def _explain(self, prediction: Prediction, field: Field, digit: int | None) -> Explanation:
+        digit = prediction.digit if digit is None else digit
+
+        def log_odds_of(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+            odds: NDArray[np.float32] = log_odds(self._logits(frames), self._temperature, digit).numpy()
+            return odds
+
+        heat = find_heat(prediction.frame, log_odds_of)
+        return Explanation(digit, prediction.probabilities[digit], heat, prediction.frame, field)
 
     def preview(self, data: bytes) -> bytes:
         """The picture of a picture file as a small grey PNG file, for a page to show. Raises `PictureError`."""
@@ -144,17 +173,22 @@ class Recognizer:
         """Read frames `[28, 28]` as they are."""
         if not frames:
             return []
-        # OpenMP keeps this number for each calling thread. A frame is too little work to share, and without it every
-        # thread of a server would start a team of its own, five times as slow on a busy machine.
-        torch.set_num_threads(1)
-        with self.observer.watch("network"), torch.inference_mode():
-            logits = self._network(torch.from_numpy(np.stack(frames)))
-            probabilities = digit_probabilities(logits, self._temperature).tolist()
-            scores = digit_score(logits).tolist()
+        logits = self._logits(np.stack(frames))
+        probabilities = digit_probabilities(logits, self._temperature).tolist()
+        scores = digit_score(logits).tolist()
         return [
             Prediction(tuple(p), score, score >= self._threshold, frame)
             for p, score, frame in zip(probabilities, scores, frames, strict=True)
         ]
+
+    def _logits(self, frames: NDArray[np.float32]) -> Tensor:
+        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
+        # OpenMP keeps this number for each calling thread. A frame is too little work to share, and without it every
+        # thread of a server would start a team of its own, five times as slow on a busy machine.
+        torch.set_num_threads(1)
+        with self.observer.watch("network"), torch.inference_mode():
+            logits: Tensor = self._network(torch.from_numpy(frames))
+        return logits
 
     def _candidates(self, data: bytes) -> list[Candidate]:
         with self._decoding, self.observer.watch("decode"):
@@ -169,6 +203,6 @@ class Recognizer:
             return error
 
 
-def _score_less_doubt(seen: tuple[Prediction, float]) -> float:
-    prediction, doubt = seen
-    return prediction.digit_score - doubt
+def _score_less_doubt(seen: tuple[Prediction, Candidate]) -> float:
+    prediction, candidate = seen
+    return prediction.digit_score - candidate.doubt

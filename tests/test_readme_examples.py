@@ -37,6 +37,7 @@ def test_every_route_has_a_line() -> None:
         "/api/v1/model",
         "/api/v1/predict",
         "/api/v1/predict/batch",
+        "/api/v1/explain",
         "/openapi.json",
     }
 

@@ -18,7 +18,7 @@ from web.problems import MissingKey
 _OPEN_ENDPOINTS = frozenset(
     {"static", "api.index", "api.live", "api.ready", "docs.openapi", "docs.page", "docs.asset", "operations.metrics"}
 )
-_COUNTED_ENDPOINTS = frozenset({"api.predict", "api.predict_batch", "pages.read_upload"})
+_COUNTED_ENDPOINTS = frozenset({"api.predict", "api.predict_batch", "api.explain", "pages.read_upload"})
 _EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 _PREFLIGHT_AGE = "600"
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
 
-from recognition import InputError, Prediction, Recognizer
+from recognition import Explanation, InputError, Prediction, Recognizer
 from recognition.preview import frame_png, png_data_url
-from web.inputs import predict_request, refuse_other_answers, uploaded_pictures
+from web.inputs import answer_request, refuse_other_answers, uploaded_pictures
 from web.operations import current_recognizer
 from web.problems import InvalidRequest, describe, to_body
-from web.schemas import Answer, BatchAnswer, Guess, Health, Index, ModelCard, Problem
+from web.schemas import Answer, BatchAnswer, Explained, Guess, Health, Index, ModelCard, Problem
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 api.before_request(refuse_other_answers)
@@ -22,7 +22,7 @@ api.before_request(refuse_other_answers)
 @api.get("/")
 def index() -> Response:
     """Name, version and links."""
-    names = {name: f"api.{name}" for name in ("predict", "predict_batch", "model", "live", "ready")}
+    names = {name: f"api.{name}" for name in ("predict", "predict_batch", "explain", "model", "live", "ready")}
     names |= {"openapi": "docs.openapi", "docs": "docs.page"}
     return _json(Index(links={name: url_for(endpoint) for name, endpoint in names.items()}))
 
@@ -62,7 +62,7 @@ def predict() -> Response:
     with_frame = _wants_frame(request.args)
     recognizer = current_recognizer()
     started = time.perf_counter()
-    prediction = predict_request(recognizer)
+    prediction = answer_request(recognizer.predict_strokes, recognizer.predict_picture)
     elapsed_ms = 1000 * (time.perf_counter() - started)
     return _json(_to_answer(prediction, recognizer, elapsed_ms, with_frame))
 
@@ -78,6 +78,43 @@ def predict_batch() -> Response:
     elapsed_ms = 1000 * (time.perf_counter() - started)
     results = [_to_result(item, recognizer, elapsed_ms, with_frame) for item in seen]
     return _json(BatchAnswer(results=results, model=recognizer.info.id, elapsed_ms=round(elapsed_ms, 3)))
+
+
+@api.post("/explain")
+def explain() -> Response:
+    """What in a drawing or picture spoke for a digit, and what against it."""
+    digit = _wanted_digit(request.args)
+    recognizer = current_recognizer()
+    started = time.perf_counter()
+    explanation = answer_request(
+        lambda strokes: recognizer.explain_strokes(strokes, digit),
+        lambda data: recognizer.explain_picture(data, digit),
+    )
+    elapsed_ms = 1000 * (time.perf_counter() - started)
+    return _json(_to_explained(explanation, recognizer, elapsed_ms))
+
+
+def _to_explained(explanation: Explanation, recognizer: Recognizer, elapsed_ms: float) -> Explained:
+    field = explanation.field
+    return Explained(
+        digit=explanation.digit,
+        confidence=round(explanation.confidence, 6),
+        heat=[[round(value, 3) for value in row] for row in explanation.heat.values.tolist()],
+        strength=round(explanation.heat.strength, 4),
+        box=[round(value, 3) for value in (field.left, field.top, field.side, field.side)],
+        frame=png_data_url(frame_png(explanation.frame)),
+        model=recognizer.info.id,
+        elapsed_ms=round(elapsed_ms, 3),
+    )
+
+
+def _wanted_digit(arguments: Mapping[str, str]) -> int | None:
+    digit = arguments.get("digit")
+    if digit is None:
+        return None
+    if digit not in set("0123456789"):
+        raise InvalidRequest("The parameter digit takes a digit from 0 to 9.")
+    return int(digit)
 
 
 def _to_result(

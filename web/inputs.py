@@ -5,31 +5,33 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from flask import request
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, LengthRequired, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
-from recognition import Prediction, Recognizer, UnsupportedPicture
+from recognition import UnsupportedPicture
 from web.operations import current_settings
 from web.problems import InvalidRequest, MalformedJson, MissingPicture
 from web.schemas import MAX_BATCH_PICTURES, Drawing
 
+Seen = TypeVar("Seen")
 MAX_JSON_DEPTH = 8
 _DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>[^,]*),")
 
 
-def predict_request(recognizer: Recognizer) -> Prediction:
-    """What `recognizer` answers to the drawing or picture in the request, in any of its three forms."""
+def answer_request(to_strokes: Callable[[object], Seen], to_picture: Callable[[bytes], Seen]) -> Seen:
+    """What is answered to the drawing or the picture in the request, in any of its three forms."""
     request.max_content_length = current_settings().limits.max_body_bytes
     if request.mimetype == "multipart/form-data":
-        return recognizer.predict_picture(uploaded_picture())
+        return to_picture(uploaded_picture())
     drawing = _drawing()
     if "image_base64" in drawing.model_fields_set:
-        return recognizer.predict_picture(_decode_base64(drawing.image_base64))
-    return recognizer.predict_strokes(drawing.strokes)
+        return to_picture(_decode_base64(drawing.image_base64))
+    return to_strokes(drawing.strokes)
 
 
 def refuse_other_answers() -> None:

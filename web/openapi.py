@@ -16,6 +16,7 @@ from web.schemas import (
     Answer,
     BatchAnswer,
     Drawing,
+    Explained,
     Health,
     Index,
     ModelCard,
@@ -43,7 +44,7 @@ Every error is `application/problem+json` (RFC 9457) with a stable `type`. Every
 
 def build_document() -> JsonObject:
     """The document, as it is served."""
-    models: list[type[BaseModel]] = [Answer, BatchAnswer, Drawing, Health, Index, ModelCard, Problem]
+    models: list[type[BaseModel]] = [Answer, BatchAnswer, Drawing, Explained, Health, Index, ModelCard, Problem]
     _, schemas = models_json_schema(
         [(model, "serialization" if model is not Drawing else "validation") for model in models],
         ref_template="#/components/schemas/{model}",
@@ -105,6 +106,7 @@ def _paths() -> JsonObject:
         },
         "/api/v1/predict": {"post": _predict()},
         "/api/v1/predict/batch": {"post": _predict_batch()},
+        "/api/v1/explain": {"post": _explain()},
     }
 
 
@@ -135,22 +137,40 @@ def _conditional(operation: JsonObject) -> JsonObject:
 
 
 def _predict() -> JsonObject:
-    picture = {"type": "string", "contentMediaType": "application/octet-stream", "description": "a picture file"}
-    form = {"type": "object", "required": ["image"], "properties": {"image": picture}}
     return _post(
         "predict",
         "Read one digit",
         "Strokes or a picture in JSON, or a picture as a file. Pictures are PNG, JPEG, GIF (first frame), BMP or WebP, "
         "up to 12 MiB and 50 megapixels; a body without a picture has up to 256 KiB.",
-        {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Drawing"},
-                "examples": {"strokes": {"summary": "a 1", "value": {"strokes": EXAMPLE_STROKES}}},
-            },
-            "multipart/form-data": {"schema": form, "encoding": {"image": {"contentType": "image/*"}}},
-        },
+        _INCLUDE,
+        _one_digit(),
         _responses(Answer, [*_ALWAYS, *_WITH_BODY]),
     )
+
+
+def _explain() -> JsonObject:
+    return _post(
+        "explain",
+        "Say what spoke for a digit",
+        "Takes what predict takes. A little ink is taken away at a time: what makes the digit less likely by going "
+        "spoke for it. This is ten to thirty times the work of a prediction.",
+        _DIGIT,
+        _one_digit(),
+        _responses(Explained, [*_ALWAYS, *_WITH_BODY]),
+    )
+
+
+def _one_digit() -> JsonObject:
+    """The bodies in which one digit comes."""
+    picture = {"type": "string", "contentMediaType": "application/octet-stream", "description": "a picture file"}
+    form = {"type": "object", "required": ["image"], "properties": {"image": picture}}
+    return {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/Drawing"},
+            "examples": {"strokes": {"summary": "a 1", "value": {"strokes": EXAMPLE_STROKES}}},
+        },
+        "multipart/form-data": {"schema": form, "encoding": {"image": {"contentType": "image/*"}}},
+    }
 
 
 def _predict_batch() -> JsonObject:
@@ -168,25 +188,36 @@ def _predict_batch() -> JsonObject:
         f"Read up to {MAX_BATCH_PICTURES} pictures",
         "All go through the network at once. A picture that cannot be read gets its problem in its place, and the "
         "others their answers.",
+        _INCLUDE,
         {"multipart/form-data": {"schema": form, "encoding": {"images": {"contentType": "image/*"}}}},
         _responses(BatchAnswer, [*_ALWAYS, *_BATCH]),
     )
 
 
-def _post(name: str, summary: str, description: str, content: JsonObject, responses: JsonObject) -> JsonObject:
-    include = {
-        "name": "include",
-        "in": "query",
-        "description": "`frame` adds the 28x28 values that the network saw to the answer",
-        "schema": {"type": "string", "enum": ["frame"]},
-    }
+_INCLUDE: JsonObject = {
+    "name": "include",
+    "in": "query",
+    "description": "`frame` adds the 28x28 values that the network saw to the answer",
+    "schema": {"type": "string", "enum": ["frame"]},
+}
+_DIGIT: JsonObject = {
+    "name": "digit",
+    "in": "query",
+    "description": "the digit to be explained; without it, the likeliest one",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 9},
+}
+
+
+def _post(
+    name: str, summary: str, description: str, parameter: JsonObject, content: JsonObject, responses: JsonObject
+) -> JsonObject:
     return {
         "operationId": name,
         "summary": summary,
         "description": description,
         "tags": ["recognition"],
         "security": [{}, {"key": []}],
-        "parameters": [include],
+        "parameters": [parameter],
         "requestBody": {"required": True, "content": content},
         "responses": responses,
     }

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VERSION = "1.0.0"
 MAX_BATCH_PICTURES = 64
+FRAME_SIDE = 28
 
 _EXAMPLE_MODEL = "812139f68386"
 EXAMPLE_STROKES = [[[100, 20], [101, 60], [100, 120], [99, 180]]]
@@ -46,6 +47,9 @@ _Strokes = Annotated[
         }
     ),
 ]
+
+
+_HeatRow = Annotated[list[Annotated[float, Field(ge=-1, le=1)]], Field(min_length=FRAME_SIDE, max_length=FRAME_SIDE)]
 
 
 class Drawing(BaseModel):
@@ -114,6 +118,40 @@ class Answer(Guess):
         description="with `include=frame`: the 28x28 values that the network saw, as a PNG data URL",
         examples=["data:image/png;base64,iVBORw0KGgo..."],
     )
+
+
+class Explained(Guess):
+    """What in the input spoke for a digit, and what against it."""
+
+    heat: list[_HeatRow] = Field(
+        min_length=FRAME_SIDE,
+        max_length=FRAME_SIDE,
+        description=(
+            "28 rows of 28 values, one for each pixel of the frame: 1 spoke for the digit, -1 against it, 0 is paper, "
+            "or ink that does not matter"
+        ),
+        examples=[[[0.0] * FRAME_SIDE] * FRAME_SIDE],
+    )
+    strength: float = Field(
+        ge=0,
+        description="the change of the digit's log-odds that a heat of 1 stands for; 0 where no ink mattered",
+        examples=[4.5],
+    )
+    box: list[float] = Field(
+        min_length=4,
+        max_length=4,
+        description=(
+            "[x, y, width, height] of what the frame and the heat show: in the units of the strokes, or in pixels of "
+            "the picture as it is shown upright. It may reach beyond the picture"
+        ),
+        examples=[[-27.6, -20.4, 248.9, 248.9]],
+    )
+    frame: str = Field(
+        description="the 28x28 values that the network saw, as a PNG data URL",
+        examples=["data:image/png;base64,iVBORw0KGgo..."],
+    )
+    model: str = Field(description="id of the model that answered", examples=[_EXAMPLE_MODEL])
+    elapsed_ms: float = Field(ge=0, description="time that it took, in milliseconds", examples=[31.4])
 
 
 class FieldProblem(BaseModel):

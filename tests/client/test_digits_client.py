@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import predict
-from client.digits_client import ConnectionFailed, DigitsClient, ProblemError, frame_bytes
+from client.digits_client import ConnectionFailed, DigitsClient, Explanation, ProblemError, frame_bytes
 from tests.handwriting import DIGITS
 from tests.pictures import picture_of
 from tests.web.shapes import ANSWER_FIELDS
@@ -43,6 +43,16 @@ def test_frame_comes_where_it_is_asked_for(digits: DigitsClient) -> None:
     answer = digits.predict_strokes(DIGITS[3], include_frame=True)
     with Image.open(io.BytesIO(frame_bytes(answer))) as frame:
         assert frame.size == (28, 28)
+
+
+def test_drawing_and_picture_are_explained(digits: DigitsClient) -> None:
+    likeliest, other = digits.explain_strokes(DIGITS[7]), digits.explain_picture(picture_of(DIGITS[7]), digit=1)
+    assert (likeliest["digit"], other["digit"]) == (7, 1)
+    assert set(likeliest) == set(other) == set(Explanation.__annotations__)
+    assert [len(row) for row in likeliest["heat"]] == [28] * 28
+    with pytest.raises(ProblemError) as caught:
+        digits.explain_strokes(DIGITS[7], digit=10)
+    assert caught.value.type == "invalid-request"
 
 
 def test_batch_of_any_size_is_read_in_order(digits: DigitsClient) -> None:

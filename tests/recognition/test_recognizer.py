@@ -11,7 +11,7 @@ from PIL import Image
 from config import ROOT, Limits
 from model import ARCHITECTURES, Checkpoint, CheckpointError, save_checkpoint
 from recognition import BlankInput, InputError, InvalidStrokes, Prediction, Recognizer, UnsupportedPicture
-from recognition.normalize import Candidate, Frame
+from recognition.normalize import Candidate, Field, Frame
 from tests.handwriting import DIGITS, HANDWRITINGS, Drawing
 from tests.pictures import encode, picture_of
 
@@ -44,6 +44,10 @@ def recognizer() -> Recognizer:
 
 def frame_of(ink: float) -> Frame:
     return np.full((28, 28), ink / 784, np.float32)
+
+
+def candidate(ink: float, doubt: float = 0.0) -> Candidate:
+    return Candidate(frame_of(ink), doubt, Field(0, 0, 28))
 
 
 def assert_whole(prediction: Prediction) -> None:
@@ -96,7 +100,7 @@ def test_no_frames_give_no_predictions(recognizer: Recognizer) -> None:
 
 
 def test_reading_that_looks_most_like_a_digit_is_chosen(recognizer: Recognizer) -> None:
-    plain, rich = Candidate(frame_of(10), 0.0), Candidate(frame_of(20), 0.0)
+    plain, rich = candidate(10), candidate(20)
     for readings in ([plain, rich], [rich, plain], [rich]):
         (prediction,) = recognizer.predict_candidates([readings])
         assert prediction.frame is rich.frame
@@ -104,13 +108,13 @@ def test_reading_that_looks_most_like_a_digit_is_chosen(recognizer: Recognizer) 
 
 @pytest.mark.parametrize(("doubt", "ink"), [(5.0, 20), (15.0, 10)])
 def test_doubtful_reading_must_be_better_by_its_doubt(doubt: float, ink: float, recognizer: Recognizer) -> None:
-    readings = [Candidate(frame_of(10), 0.0), Candidate(frame_of(20), doubt)]
+    readings = [candidate(10), candidate(20, doubt)]
     (prediction,) = recognizer.predict_candidates([readings])
     assert prediction.frame.sum() == pytest.approx(ink, rel=1e-4)
 
 
 def test_readings_of_many_pictures_stay_apart(recognizer: Recognizer) -> None:
-    pictures = [[Candidate(frame_of(ink), 0.0) for ink in inks] for inks in ([3], [9, 2, 5], [1, 4])]
+    pictures = [[candidate(ink) for ink in inks] for inks in ([3], [9, 2, 5], [1, 4])]
     predictions = recognizer.predict_candidates(pictures)
     assert [round(float(prediction.frame.sum())) for prediction in predictions] == [3, 9, 4]
 

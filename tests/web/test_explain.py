@@ -1,0 +1,90 @@
+"""POST /api/v1/explain: what predict takes, and why the answer is what it is."""
+
+import base64
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.handwriting import DIGITS
+from tests.pictures import multipart, picture_of
+from tests.web.shapes import assert_problem
+
+EXPLAIN = "/api/v1/explain"
+FIELDS = {"digit", "confidence", "heat", "strength", "box", "frame", "model", "elapsed_ms"}
+
+
+def assert_explained(response: TestResponse, digit: int) -> None:
+    assert response.status_code == 200, response.text
+    explained = response.get_json()
+    assert set(explained) == FIELDS
+    assert explained["digit"] == digit
+    rows = explained["heat"]
+    assert [len(row) for row in rows] == [28] * 28
+    values = [value for row in rows for value in row]
+    assert max(map(abs, values)) == 1
+    assert explained["strength"] > 0
+    assert explained["frame"].startswith("data:image/png;base64,")
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_likeliest_digit_of_a_drawing_is_explained(client: FlaskClient, digit: int) -> None:
+    response = client.post(EXPLAIN, json={"strokes": DIGITS[digit]})
+    assert_explained(response, digit)
+    predicted = client.post("/api/v1/predict?include=frame", json={"strokes": DIGITS[digit]}).get_json()
+    explained = response.get_json()
+    assert {name: explained[name] for name in ("confidence", "frame", "model")} == {
+        name: predicted[name] for name in ("confidence", "frame", "model")
+    }
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_any_digit_can_be_asked_for(client: FlaskClient, digit: int) -> None:
+    response = client.post(f"{EXPLAIN}?digit={digit}", json={"strokes": DIGITS[4]})
+    assert_explained(response, digit)
+    predicted = client.post("/api/v1/predict", json={"strokes": DIGITS[4]}).get_json()
+    assert response.get_json()["confidence"] == pytest.approx(predicted["probabilities"][digit], abs=1e-6)
+
+
+def test_every_form_of_a_picture_is_explained(client: FlaskClient) -> None:
+    picture = picture_of(DIGITS[3])
+    text = base64.b64encode(picture).decode()
+    answers = [
+        client.post(EXPLAIN, **multipart(picture)),
+        client.post(EXPLAIN, json={"image_base64": text}),
+        client.post(EXPLAIN, json={"image_base64": f"data:image/png;base64,{text}"}),
+    ]
+    for response in answers:
+        assert_explained(response, 3)
+    assert len({str(response.get_json()["heat"]) for response in answers}) == 1
+
+
+def test_box_surrounds_what_was_drawn(client: FlaskClient) -> None:
+    x, y, width, height = client.post(EXPLAIN, json={"strokes": DIGITS[7]}).get_json()["box"]
+    points = [point for stroke in DIGITS[7] for point in stroke]
+    assert width == height
+    assert all(x < px < x + width and y < py < y + height for px, py in points)
+
+
+@pytest.mark.parametrize("digit", ["", "10", "-1", "x", "4.0", "٣", "0x1", " 4", "44"])  # one of them an Arabic 3
+def test_what_is_no_digit_is_not_explained(client: FlaskClient, digit: str) -> None:
+    response = client.post(EXPLAIN, query_string={"digit": digit}, json={"strokes": DIGITS[4]})
+    assert_problem(response, 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "problem_type"),
+    [
+        ({"strokes": []}, 422, "blank"),
+        ({"strokes": [[[1]]]}, 422, "invalid-strokes"),
+        ({}, 422, "invalid-request"),
+        ({"strokes": DIGITS[4], "digit": 4}, 422, "invalid-request"),
+        ({"image_base64": "aGVsbG8="}, 415, "unsupported-picture"),
+    ],
+)
+def test_bad_input_is_refused_as_by_predict(
+    client: FlaskClient, body: dict[str, object], status: int, problem_type: str
+) -> None:
+    assert_problem(client.post(EXPLAIN, json=body), status, problem_type)
+    assert_problem(client.post("/api/v1/predict", json=body), status, problem_type)
