@@ -106,7 +106,7 @@ def uploaded(data: bytes) -> Callable[[Page], None]:
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
             file.write(data)
             file.flush()
-            page.get_by_label("Read a picture").set_input_files(file.name)
+            page.get_by_label("Read pictures").set_input_files(file.name)
             page.get_by_role("button", name="Read picture", exact=True).click()
 
     return act

@@ -1,99 +1,50 @@
-// The writing pad: turns pointers into strokes and shows them. Strokes are the truth, the canvas only a view of them.
-// It speaks in events: "ink" whenever the strokes have changed.
+// What is seen of a drawing: strokes are the truth, the canvas only a view of them.
 
-import { PEN_WIDTH, SIDE, addPoint, trace } from "./ink.js";
+import { SIDE, paint } from "./ink.js";
 
-export class Pad extends EventTarget {
-  strokes = [];
+const PEN_RING = 10; // radius of the keyboard's pen, in units of the sheet
+
+export class Pad {
   #canvas;
   #context;
-  #pointer = null; // the pointer that draws; all others are palms and second fingers
-  #drawn = 0; // id of the animation frame that will redraw, 0 if none is due
+  #drawing;
+  #shown = null; // strokes that are shown in place of the drawing's
+  #pen = null; // where the keyboard's pen is: {x, y, isDown}
+  #due = 0; // id of the animation frame that will redraw, 0 if none is due
 
-  constructor(canvas) {
-    super();
+  constructor(canvas, drawing) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
-    canvas.addEventListener("pointerdown", (event) => this.#start(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
-    canvas.addEventListener("pointerup", (event) => this.#lift(event));
-    canvas.addEventListener("pointercancel", (event) => this.#cancel(event));
-    // iPadOS takes quick pencil strokes for its own handwriting input unless touchmove is refused.
-    canvas.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    this.#drawing = drawing;
+    drawing.addEventListener("ink", () => this.redraw());
     this.#watchSize();
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
-      matchMedia(query).addEventListener("change", () => this.#redrawSoon());
+      matchMedia(query).addEventListener("change", () => this.redraw());
     }
   }
 
-  get isEmpty() {
-    return this.strokes.length === 0;
+  /** Show other strokes than the drawing's; null shows the drawing again. */
+  show(strokes) {
+    this.#shown = strokes;
+    this.redraw();
   }
 
-  /** Take back the last stroke; one that is still being drawn included. */
-  undo() {
-    this.#pointer = null;
-    if (this.strokes.pop()) this.#changed();
+  /** Show the keyboard's pen at {x, y, isDown}; null takes it away. */
+  showPen(pen) {
+    this.#pen = pen;
+    this.redraw();
   }
 
-  clear() {
-    this.#pointer = null;
-    this.strokes = [];
-    this.#changed();
-  }
-
-  #start(event) {
-    if (event.button !== 0) return;
-    // A palm often lands before the pencil does: the pencil takes over, and the palm's mark goes.
-    if (this.#pointer?.type === "touch" && event.pointerType === "pen") this.strokes.pop();
-    else if (this.#pointer) return;
-    event.preventDefault();
-    this.#canvas.setPointerCapture(event.pointerId);
-    this.#pointer = { id: event.pointerId, type: event.pointerType };
-    this.strokes.push([]);
-    this.#add(event);
-  }
-
-  #move(event) {
-    if (!this.#draws(event)) return;
-    // Between two frames a pen reports many positions. Safari has browsers in use that list none.
-    const events = event.getCoalescedEvents?.() ?? [];
-    this.#add(...(events.length ? events : [event]));
-  }
-
-  #lift(event) {
-    if (!this.#draws(event)) return;
-    this.#add(event);
-    this.#pointer = null;
-  }
-
-  /** The system took the pointer away: it was a palm or a gesture, so its mark goes. */
-  #cancel(event) {
-    if (this.#draws(event)) this.undo();
-  }
-
-  #draws(event) {
-    return this.#pointer?.id === event.pointerId;
-  }
-
-  #add(...events) {
+  /** Where an event is on the sheet. */
+  place({ clientX, clientY }) {
     // Measured each time: the page may have been scrolled, zoomed or turned since the last one.
     const box = this.#canvas.getBoundingClientRect();
-    const stroke = this.strokes.at(-1);
-    const added = events.map((event) =>
-      addPoint(
-        stroke,
-        ((event.clientX - box.left) / box.width) * SIDE,
-        ((event.clientY - box.top) / box.height) * SIDE,
-      ),
-    );
-    if (added.includes(true)) this.#changed();
+    return [((clientX - box.left) / box.width) * SIDE, ((clientY - box.top) / box.height) * SIDE];
   }
 
-  #changed() {
-    this.#redrawSoon();
-    this.dispatchEvent(new Event("ink"));
+  /** Draw anew with the next frame of the screen. */
+  redraw() {
+    this.#due ||= requestAnimationFrame(() => this.#draw());
   }
 
   #watchSize() {
@@ -110,28 +61,29 @@ export class Pad extends EventTarget {
   #fit() {
     const width = Math.round(this.#canvas.getBoundingClientRect().width * devicePixelRatio);
     if (width !== this.#canvas.width) this.#canvas.width = this.#canvas.height = width;
-    this.#redraw();
+    this.#draw();
   }
 
-  #redrawSoon() {
-    this.#drawn ||= requestAnimationFrame(() => this.#redraw());
-  }
-
-  #redraw() {
-    cancelAnimationFrame(this.#drawn);
-    this.#drawn = 0;
+  #draw() {
+    cancelAnimationFrame(this.#due);
+    this.#due = 0;
     const { width } = this.#canvas;
     const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, width);
     context.scale(width / SIDE, width / SIDE);
-    context.lineWidth = PEN_WIDTH;
     context.lineCap = context.lineJoin = "round";
     context.strokeStyle = getComputedStyle(this.#canvas).color;
-    for (const stroke of this.strokes) {
-      context.beginPath();
-      trace(context, stroke);
-      context.stroke();
-    }
+    for (const stroke of this.#shown ?? this.#drawing.strokes) paint(context, stroke);
+    if (this.#pen) this.#drawPen(this.#pen);
+  }
+
+  #drawPen({ x, y, isDown }) {
+    const context = this.#context;
+    context.strokeStyle = getComputedStyle(this.#canvas).outlineColor;
+    context.lineWidth = 2;
+    context.beginPath();
+    context.arc(x, y, isDown ? PEN_RING / 2 : PEN_RING, 0, 2 * Math.PI);
+    context.stroke();
   }
 }

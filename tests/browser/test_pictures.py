@@ -28,7 +28,7 @@ def expect_picture(page: Page) -> None:
 @pytest.mark.parametrize("digit", DIGITS)
 def test_form_works_without_javascript(open_page: OpenPage, digit: int) -> None:
     page = open_page(java_script_enabled=False)
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[digit])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[digit])))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect_answer(page, digit)
     expect(page.get_by_role("img", name="Your picture")).to_be_visible()
@@ -45,10 +45,10 @@ def test_without_javascript_nothing_is_offered_that_needs_it(open_page: OpenPage
 
 def test_bad_picture_without_javascript_gets_a_sentence(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False, errors="415")
-    page.get_by_label("Read a picture").set_input_files(payload(b"hello"))
+    page.get_by_label("Read pictures").set_input_files(payload(b"hello"))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("The file is not a picture")
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[2])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect_answer(page, 2)
 
@@ -56,7 +56,7 @@ def test_bad_picture_without_javascript_gets_a_sentence(open_page: OpenPage) -> 
 def test_form_works_where_browsers_do_not_say_what_site_asks(open_page: OpenPage) -> None:
     # On plain http, but for this very machine, there is no Sec-Fetch-Site, and COOP is ignored with a message.
     page = open_page(java_script_enabled=False, host="digits.test", errors="Cross-Origin-Opener-Policy")
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[2])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect_answer(page, 2)
 
@@ -64,14 +64,14 @@ def test_form_works_where_browsers_do_not_say_what_site_asks(open_page: OpenPage
 def test_too_heavy_picture_without_javascript_gets_its_answer(open_page: OpenPage, tmp_path: Path) -> None:
     (tmp_path / "heavy.png").write_bytes(bytes(20 * 2**20))
     page = open_page(java_script_enabled=False, errors="413")
-    page.get_by_label("Read a picture").set_input_files(tmp_path / "heavy.png")
+    page.get_by_label("Read pictures").set_input_files(tmp_path / "heavy.png")
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("larger than this server takes")
 
 
 def test_chosen_picture_is_read_at_once(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
     expect_picture(page)
     assert page.url.endswith("/")
@@ -110,9 +110,9 @@ def _transfer(page: Page, data: bytes):
 
 def test_file_that_is_no_picture_gets_a_sentence(open_page: OpenPage) -> None:
     page = open_page(errors="415")
-    page.get_by_label("Read a picture").set_input_files(payload(b"hello"))
+    page.get_by_label("Read pictures").set_input_files(payload(b"hello"))
     expect(page.locator("[data-slot=note]")).to_contain_text("The file is not a picture")
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[2])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
     expect_answer(page, 2)
 
 
@@ -124,7 +124,7 @@ def test_too_heavy_picture_is_not_even_sent_and_the_drawing_stays(open_page: Ope
     page.wait_for_load_state("networkidle")
     asked = []
     page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
-    page.get_by_label("Read a picture").set_input_files(tmp_path / "heavy.png")
+    page.get_by_label("Read pictures").set_input_files(tmp_path / "heavy.png")
     expect(page.locator("[data-slot=words]")).to_have_text("Too large")
     assert asked == []
     assert has_ink(page, *DIGITS[5][0][20])
@@ -132,7 +132,7 @@ def test_too_heavy_picture_is_not_even_sent_and_the_drawing_stays(open_page: Ope
 
 def test_undo_does_not_disturb_a_picture(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
     page.get_by_role("button", name="Undo").click(force=True)
     expect_answer(page, 3)
     expect_picture(page)
@@ -150,7 +150,7 @@ def test_read_without_a_picture_keeps_the_drawing(open_page: OpenPage) -> None:
 
 def test_drawing_takes_the_place_of_a_picture(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
     draw(page, DIGITS[8])
     expect_answer(page, 8)
@@ -159,10 +159,10 @@ def test_drawing_takes_the_place_of_a_picture(open_page: OpenPage) -> None:
 
 def test_clear_takes_the_picture_away(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read a picture").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
     page.get_by_role("button", name="Clear").click()
     expect_nothing_drawn(page)
     expect(page.locator("#picture")).to_be_hidden()
     # Otherwise choosing the same file again would be no change to the browser.
-    assert page.get_by_label("Read a picture").input_value() == ""
+    assert page.get_by_label("Read pictures").input_value() == ""

@@ -103,7 +103,7 @@ def test_server_that_goes_away_and_comes_back_is_met_without_a_reload(open_page:
     server.stop()
     draw(page, DIGITS[6])
     expect_words(page, "The server cannot be reached")
-    expect(page.locator("[data-slot=note]")).to_contain_text("Your drawing is kept")
+    expect(page.locator("[data-slot=note]")).to_contain_text("Nothing is lost")
     assert has_ink(page, *DIGITS[6][0][10])
     server.start()
     expect_answer(page, 6)

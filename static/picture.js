@@ -1,0 +1,108 @@
+// A picture that lies on the sheet in place of a drawing, and where something was found in it.
+
+const COPY_SIDE = 560; // pixels of the longer side of what stays in memory: enough for dense screens
+
+export class Picture {
+  #image;
+  #outline;
+  #file = null;
+  #opened = null;
+
+  constructor(image, outline) {
+    this.#image = image;
+    this.#outline = outline;
+  }
+
+  /** The picture's file; null where none lies there, or one that came with the page. */
+  get file() {
+    return this.#file;
+  }
+
+  get isLaid() {
+    return this.#image.hasAttribute("src");
+  }
+
+  /** Promise of {copy, size}: a small file, and [width, height] of the whole; of null where it does not open. */
+  get opened() {
+    return this.#opened;
+  }
+
+  /** Show a file at once, and soon its small copy: a photograph takes a hundred times the memory. */
+  lay(file) {
+    this.take();
+    this.#file = file;
+    this.#show(file);
+    this.#opened = this.#open(file);
+  }
+
+  /** Draw a line around [x, y, width, height], in pixels of the whole picture; none where no box is given. */
+  async mark(box, size) {
+    const file = this.#file;
+    size ??= (await this.#opened)?.size;
+    if (!box || !size || this.#file !== file) return;
+    this.#outline.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
+    ["x", "y", "width", "height"].forEach((name, i) => this.#outline.firstElementChild.setAttribute(name, box[i]));
+    this.#outline.removeAttribute("hidden");
+  }
+
+  /** Take the picture away. */
+  take() {
+    this.#file = this.#opened = null;
+    this.#outline.setAttribute("hidden", "");
+    this.#image.hidden = true;
+    this.#release();
+    this.#image.removeAttribute("src");
+  }
+
+  async #open(file) {
+    try {
+      await this.#image.decode();
+      const size = [this.#image.naturalWidth, this.#image.naturalHeight];
+      const copy = await shrink(this.#image);
+      if (this.#file === file) this.#show(copy);
+      return { copy, size };
+    } catch {
+      // The browser cannot open it; the server may, or says why it cannot.
+      if (this.#file === file) this.#image.hidden = true;
+      return null;
+    }
+  }
+
+  #show(file) {
+    this.#release();
+    this.#image.src = URL.createObjectURL(file);
+    this.#image.hidden = false;
+  }
+
+  #release() {
+    if (this.#image.src.startsWith("blob:")) URL.revokeObjectURL(this.#image.src);
+  }
+}
+
+function shrink(image) {
+  const { naturalWidth, naturalHeight } = image;
+  const scale = Math.min(1, COPY_SIDE / Math.max(naturalWidth, naturalHeight));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(naturalWidth * scale));
+  canvas.height = Math.max(1, Math.round(naturalHeight * scale));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => { canvas.toBlob(resolve, "image/webp", 0.85); });
+}
+
+/** Promise of a file as a data URL. */
+export function toDataUrl(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+/** The file that a data URL holds. The page's policy does not let fetch() read one. */
+export function toFile(url) {
+  const [, type, text] = url.match(/^data:([^;,]*);base64,(.*)$/);
+  return new File([Uint8Array.from(atob(text), (character) => character.charCodeAt(0))], "picture", { type });
+}
