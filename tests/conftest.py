@@ -17,6 +17,7 @@ from config import Environment, Limits, Settings
 from flask_app import create_app
 from tests.handwriting import DIGITS
 from tests.pictures import picture_of
+from tests.serving import save_untrained
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,6 +62,16 @@ def app(settings: Settings) -> Flask:
 def client(app: Flask) -> Iterator[FlaskClient]:
     with app.test_client() as client:
         yield client
+
+
+@pytest.fixture
+def model_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small untrained network that gunicorn is told to serve, on a free port."""
+    path = tmp_path / "model.pth"
+    save_untrained(path)
+    monkeypatch.setenv("DIGITS_MODEL_PATH", str(path))
+    monkeypatch.setenv("DIGITS_PORT", "0")
+    return path
 
 
 @pytest.fixture

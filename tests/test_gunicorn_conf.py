@@ -1,8 +1,6 @@
 """The app under gunicorn: it starts, survives the loss of a worker, ends cleanly, or says why it does not start."""
 
-import json
 import os
-import re
 import runpy
 import signal
 import subprocess
@@ -12,62 +10,20 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 import pytest
 
-from model import ARCHITECTURES, Checkpoint, save_checkpoint
+from tests.serving import COMMAND, ROOT, Server, gunicorn, save_untrained
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 
-ROOT = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-m", "gunicorn"]
-DRAWING = {"strokes": [[[100, 20], [101, 60], [100, 120], [99, 180]]]}
-
 
 @pytest.fixture
-def model_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small untrained network that gunicorn is told to serve, on a free port."""
-    path = tmp_path / "model.pth"
-    network = ARCHITECTURES["linear"]()
-    save_checkpoint(Checkpoint(architecture="linear", arguments={}, state_dict=network.state_dict()), path)
-    monkeypatch.setenv("DIGITS_MODEL_PATH", str(path))
-    monkeypatch.setenv("DIGITS_PORT", "0")
-    return path
-
-
-@pytest.fixture
-def server(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Server"]:
+def server(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     assert model_path.exists()
     monkeypatch.setenv("DIGITS_WORKERS", "1")
-    with subprocess.Popen(COMMAND, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield Server(process)
-        finally:
-            process.terminate()
-
-
-class Server:
-    """A running gunicorn and its log."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.url = self.wait_for(r"Listening at: (http://\S+)")
-        self.worker = int(self.wait_for(r"Booting worker with pid: (\d+)"))
-
-    def wait_for(self, pattern: str) -> str:
-        """The group of the first line of the log that matches."""
-        for line in self.process.stderr:
-            if match := re.search(pattern, line):
-                return match[1]
-        raise AssertionError(f"gunicorn ended without a line {pattern!r}")
-
-    def predict(self) -> dict[str, Any]:
-        # The kernel keeps the request until a worker has loaded the model, so nothing has to wait for that.
-        headers = {"Content-Type": "application/json"}
-        request = Request(self.url + "/api/v1/predict", json.dumps(DRAWING).encode(), headers)
-        with urlopen(request, timeout=60) as response:
-            return json.load(response)
+    with gunicorn() as server:
+        yield server
 
 
 def test_answers_and_ends_cleanly(server: Server) -> None:
@@ -115,12 +71,37 @@ def test_master_forks_without_threads_of_its_own(server: Server) -> None:
 
 
 def test_hangup_brings_in_a_new_model(server: Server, model_path: Path) -> None:
-    before = server.predict()["model"]
-    network = ARCHITECTURES["linear"]()
-    save_checkpoint(Checkpoint(architecture="linear", arguments={}, state_dict=network.state_dict()), model_path)
+    new = save_untrained(model_path)
     server.process.send_signal(signal.SIGHUP)
     server.wait_for(rf"Worker exiting \(pid: ({server.worker})\)")
-    assert server.predict()["model"] != before
+    assert server.predict()["model"] == new
+
+
+def test_new_file_is_not_served_before_a_hangup(server: Server, model_path: Path) -> None:
+    old = server.predict()["model"]
+    save_untrained(model_path)
+    os.kill(server.worker, signal.SIGKILL)
+    server.wait_for(r"Booting worker with pid: (\d+)")
+    assert server.predict()["model"] == old
+
+
+def test_hangup_with_a_damaged_file_keeps_the_model(server: Server, model_path: Path) -> None:
+    old = server.predict()["model"]
+    model_path.write_bytes(b"no network")
+    server.process.send_signal(signal.SIGHUP)
+    assert server.wait_for(r"(the model stays as it was)")
+    server.wait_for(rf"Worker exiting \(pid: ({server.worker})\)")
+    assert server.predict()["model"] == old
+
+
+def test_counts_outlive_a_worker_and_its_gauges_do_not(server: Server) -> None:
+    model = server.predict()["model"]
+    os.kill(server.worker, signal.SIGKILL)
+    server.wait_for(r"Booting worker with pid: (\d+)")
+    server.predict()
+    figures = server.get("/metrics")
+    assert 'digits_requests_total{route="/api/v1/predict",status="200"} 2.0' in figures
+    assert f'digits_model_info{{architecture="linear",model="{model}"}} 1.0' in figures
 
 
 def refusal() -> str:

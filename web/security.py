@@ -43,7 +43,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config["MAX_FORM_PARTS"] = 100
     if proxies := split_list(settings.trusted_proxies):
         app.wsgi_app = _BehindProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
-    if hosts := split_list(settings.trusted_hosts):
+    if hosts := [host.lower() for host in split_list(settings.trusted_hosts)]:
         app.before_request(lambda: _refuse_unknown_host(hosts))
     app.before_request(_refuse_cross_site)
     app.after_request(_set_headers)
@@ -71,7 +71,7 @@ class _BehindProxies:
 
 def _refuse_unknown_host(hosts: list[str]) -> None:
     """Refuse requests addressed to a name that is not ours: DNS rebinding, poisoned links."""
-    if request.endpoint not in _ASKED_BY_ADDRESS and not host_is_trusted(request.host, hosts):
+    if request.endpoint not in _ASKED_BY_ADDRESS and not host_is_trusted(request.host.lower(), hosts):
         raise UnknownHost
 
 

@@ -1,0 +1,83 @@
+"""What Prometheus is told."""
+
+import io
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
+
+
+def figures(client: FlaskClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample by its name and labels."""
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain; version=")
+    families = text_string_to_metric_families(response.text)
+    return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+class Change:
+    """How much figures rise from one look to the next."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self._client = client
+        self._before = figures(client)
+
+    def of(self, name: str, **labels: str) -> float:
+        key = (name, frozenset(labels.items()))
+        return figures(self._client)[key] - self._before.get(key, 0.0)
+
+
+@pytest.fixture
+def change(client: FlaskClient) -> Change:
+    return Change(client)
+
+
+def test_requests_are_counted_by_route_and_status(client: FlaskClient, change: Change) -> None:
+    client.post("/api/v1/predict", json={"strokes": DIGITS[3]})
+    client.post("/api/v1/predict", json={"strokes": []})
+    client.get("/static/style.css", buffered=True)
+    assert change.of("digits_requests_total", route="/api/v1/predict", status="200") == 1
+    assert change.of("digits_requests_total", route="/api/v1/predict", status="422") == 1
+    assert change.of("digits_requests_total", route="/static/<path:filename>", status="200") == 1
+    assert change.of("digits_request_seconds_count", route="/api/v1/predict") == 2
+    assert change.of("digits_problems_total", type="blank") == 1
+
+
+def test_made_up_addresses_make_no_figures_of_their_own(client: FlaskClient, change: Change) -> None:
+    for number in range(5):
+        client.get(f"/nothing/{number}")
+    assert change.of("digits_requests_total", route="none", status="404") == 5
+    assert not [key for key in figures(client) if "/nothing" in str(key)]
+
+
+def test_drawing_passes_two_phases_and_a_picture_three(client: FlaskClient, change: Change) -> None:
+    client.post("/api/v1/predict", json={"strokes": DIGITS[3]})
+    assert [change.of("digits_phase_seconds_count", phase=p) for p in ("normalise", "network")] == [1, 1]
+    picture = io.BytesIO(picture_of(DIGITS[3]))
+    client.post("/api/v1/predict", data={"image": (picture, "3.png")})
+    phases = ("decode", "normalise", "network")
+    assert [change.of("digits_phase_seconds_count", phase=phase) for phase in phases] == [1, 2, 2]
+    assert figures(client)["digits_decodes_in_progress", frozenset()] == 0
+
+
+def test_answers_are_counted_by_digit_confidence_and_score(client: FlaskClient, change: Change) -> None:
+    answer = client.post("/api/v1/predict", json={"strokes": DIGITS[3]}).get_json()
+    assert change.of("digits_predictions_total", digit="3", is_digit="true") == 1
+    assert change.of("digits_confidence_sum") == pytest.approx(answer["confidence"], abs=1e-5)
+    assert change.of("digits_digit_score_count") == 1
+
+
+def test_each_picture_of_a_batch_is_counted(client: FlaskClient, change: Change) -> None:
+    pictures = [(io.BytesIO(picture_of(DIGITS[digit])), f"{digit}.png") for digit in (1, 3, 3)]
+    client.post("/api/v1/predict/batch", data={"images": pictures})
+    assert change.of("digits_predictions_total", digit="3", is_digit="true") == 2
+
+
+def test_model_is_named(client: FlaskClient) -> None:
+    model = client.get("/api/v1/model").get_json()
+    labels = frozenset({"model": model["id"], "architecture": model["architecture"]}.items())
+    assert figures(client)["digits_model_info", labels] == 1

@@ -1,0 +1,180 @@
+"""What gunicorn's worker takes on, what it refuses, and that nothing of it is a page of gunicorn's own."""
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from email.message import Message
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+
+from tests.serving import DRAWING, Server, gunicorn, save_untrained
+from web.security import HEADERS
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
+
+BODY = json.dumps(DRAWING).encode()
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker with one thread and no queue: whatever comes beside a request is too much."""
+    path = tmp_path_factory.mktemp("model") / "model.pth"
+    save_untrained(path)
+    settings = {"MODEL_PATH": str(path), "PORT": "0", "WORKERS": "1", "THREADS": "1", "QUEUE": "0", "ENV": "prod"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(f"DIGITS_{name}", value)
+        with gunicorn() as server:
+            server.predict()
+            yield server
+
+
+@pytest.fixture
+def busy(server: Server) -> Iterator[socket.socket]:
+    """A connection whose unfinished request holds the only thread."""
+    with server.connect() as connection:
+        head = "POST /api/v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY[:10])
+        yield connection
+
+
+def finish(connection: socket.socket) -> int:
+    """Send what is missing of the unfinished request; the status of its answer."""
+    connection.sendall(BODY[10:])
+    return int(connection.recv(2**16).split()[1])
+
+
+def ask(server: Server, method: str, path: str, body: bytes | None = None) -> HTTPResponse:
+    connection = HTTPConnection(*server.address, timeout=60)
+    connection.request(method, path, body, JSON if body else {})
+    return connection.getresponse()
+
+
+def assert_guarded(headers: Message) -> None:
+    assert {name: headers[name] for name in HEADERS} == HEADERS
+    assert len(headers["X-Request-ID"]) == 32
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(
+    ("method", "path", "body"), [("POST", "/api/v1/predict", BODY), ("GET", "/api/v1/model", None)]
+)
+def test_what_would_wait_too_long_is_a_problem_at_once(
+    server: Server, method: str, path: str, body: bytes | None
+) -> None:
+    answer = ask(server, method, path, body)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert_guarded(answer.headers)
+    problem = json.load(answer)
+    assert (problem["type"], problem["status"]) == ("overloaded", 503)
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.usefixtures("busy")
+def test_page_that_would_wait_too_long_is_an_error_page(server: Server) -> None:
+    answer = ask(server, "GET", "/")
+    assert answer.status == 503
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert_guarded(answer.headers)
+    assert answer.headers["X-Request-ID"] in answer.read().decode()
+    assert ask(server, "HEAD", "/").read() == b""
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("path", ["/api/v1/health/live", "/api/v1/health/ready", "/metrics"])
+def test_health_and_metrics_wait_for_nobody(server: Server, path: str) -> None:
+    for _ in range(3):
+        assert ask(server, "GET", path).status == 200
+
+
+@pytest.mark.usefixtures("busy")
+def test_refused_upload_gets_its_answer_to_the_end(server: Server) -> None:
+    answer = ask(server, "POST", "/", bytes(2**20))
+    assert answer.status == 503
+    assert b"</html>" in answer.read()
+
+
+def test_refused_client_gets_in_again_on_the_same_connection(server: Server, busy: socket.socket) -> None:
+    connection = HTTPConnection(*server.address, timeout=60)
+    connection.request("GET", "/api/v1/model")
+    first_id = connection.getresponse().headers["X-Request-ID"]
+    opened = connection.sock
+    connection.request("GET", "/api/v1/model")
+    second = connection.getresponse()
+    assert second.status == 503
+    assert second.headers["X-Request-ID"] != first_id
+    assert finish(busy) == 200
+    busy.close()
+    # The thread is free a moment after the answer has left it.
+    statuses = [503]
+    while statuses[-1] == 503:
+        second.read()
+        connection.request("GET", "/api/v1/model")
+        second = connection.getresponse()
+        statuses.append(second.status)
+    assert statuses[-1] == 200
+    assert connection.sock is opened
+
+
+def test_refusals_are_counted(server: Server) -> None:
+    def refused() -> float:
+        (line,) = [line for line in server.get("/metrics").splitlines() if line.startswith("digits_overloaded_total ")]
+        return float(line.split()[1])
+
+    before = refused()
+    with server.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        assert ask(server, "GET", "/").status == 503
+        assert refused() == before + 1
+
+
+def test_silent_client_holds_no_thread(server: Server) -> None:
+    with server.connect(), server.connect():
+        assert len(server.predict()["probabilities"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost a\r\n\r\n", 400),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: strange\r\n\r\n", 501),
+    ],
+)
+def test_what_is_no_request_is_a_problem_too(server: Server, request_bytes: bytes, status: int) -> None:
+    with server.connect() as connection:
+        connection.sendall(request_bytes)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == status
+        assert json.load(answer)["status"] == status
+        assert_guarded(answer.headers)
+
+
+def test_log_is_lines_of_json_that_name_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path
+) -> None:
+    assert model_path.parent == tmp_path
+    monkeypatch.setenv("DIGITS_ENV", "prod")
+    with gunicorn() as server:
+        server.predict()
+        with server.connect() as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            connection.recv(1)
+        server.process.terminate()
+        assert server.process.stderr is not None
+        lines = [json.loads(line) for line in server.process.stderr]
+    (request,) = [line for line in lines if line["logger"] == "digits.requests"]
+    assert (request["method"], request["path"], request["status"]) == ("POST", "/api/v1/predict", 200)
+    assert len(request["request_id"]) == 32
+    assert "127.0.0.1" not in json.dumps(lines)
+    assert any("no request" in line["message"] for line in lines)
