@@ -10,11 +10,13 @@ from recognition.errors import (
     UnsupportedPicture,
 )
 from recognition.explain import Explanation
+from recognition.normalize import Field
 from recognition.recognizer import Observer, Phase, Prediction, Recognizer
 
 __all__ = [
     "BlankInput",
     "Explanation",
+    "Field",
     "InputError",
     "InvalidStrokes",
     "Observer",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +23,9 @@ from config import Limits
 from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint, parse_checkpoint
 from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat, log_odds
-from recognition.ink import draw, draw_on_field, validate_strokes
+from recognition.ink import draw_on_field, validate_strokes
 from recognition.normalize import Candidate, Field, Frame, candidates
-from recognition.picture import decode_picture, decode_with_scale
+from recognition.picture import decode_with_scale
 from recognition.preview import picture_png
 
 
@@ -37,6 +37,7 @@ class Prediction:
     digit_score: float  # higher = more like a digit
     is_digit: bool  # digit_score reaches the checkpoint's threshold
     frame: Frame  # [28, 28] in 0..1, what the network saw
+    field: Field | None = None  # where the frame lies, in the units of the drawing or in pixels of the picture
 
     @property
     def digit(self) -> int:
@@ -111,8 +112,8 @@ class Recognizer:
     def predict_strokes(self, strokes: object) -> Prediction:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         with self.observer.watch("normalise"):
-            frame = draw(validate_strokes(strokes, self.limits))
-        prediction = self.predict_frames([frame])[0]
+            frame, field = draw_on_field(validate_strokes(strokes, self.limits))
+        prediction = replace(self.predict_frames([frame])[0], field=field)
         self.observer.note(prediction)
         return prediction
 
@@ -131,7 +132,7 @@ class Recognizer:
         frames = [candidate.frame for picture in pictures for candidate in picture]
         predictions = iter(self.predict_frames(frames))
         chosen = [
-            max(((next(predictions), candidate) for candidate in picture), key=_score_less_doubt)[0]
+            _located(*max(((next(predictions), candidate) for candidate in picture), key=_score_less_doubt))
             for picture in pictures
         ]
         for prediction in chosen:
@@ -146,13 +147,10 @@ class Recognizer:
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
         """What in a picture spoke for `digit`, or for the likeliest one. Raises `PictureError` or `BlankInput`."""
-        with self._decoding, self.observer.watch("decode"):
-            picture, scale = decode_with_scale(data, self.limits)
-        with self.observer.watch("normalise"):
-            ways = candidates(picture)
+        ways = self._candidates(data)
         predictions = self.predict_frames([way.frame for way in ways])
         prediction, way = max(zip(predictions, ways, strict=True), key=_score_less_doubt)
-        return self._explain(prediction, way.field.scaled(scale), digit)
+        return self._explain(prediction, way.field, digit)
 
     def _explain(self, prediction: Prediction, field: Field, digit: int | None) -> Explanation:
         digit = prediction.digit if digit is None else digit
@@ -164,10 +162,14 @@ class Recognizer:
         heat = find_heat(prediction.frame, log_odds_of)
         return Explanation(digit, prediction.probabilities[digit], heat, prediction.frame, field)
 
-    def preview(self, data: bytes) -> bytes:
-        """The picture of a picture file as a small grey PNG file, for a page to show. Raises `PictureError`."""
+    def preview(self, data: bytes) -> tuple[bytes, tuple[int, int]]:
+        """The picture of a picture file as a small grey PNG file, for a page to show, and the width and height of the
+        whole. Raises `PictureError`.
+        """
         with self._decoding:
-            return picture_png(decode_picture(data, self.limits))
+            picture, scale = decode_with_scale(data, self.limits)
+            height, width = (round(side * scale) for side in picture.shape)
+            return picture_png(picture), (width, height)
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
         """Read frames `[28, 28]` as they are."""
@@ -192,15 +194,19 @@ class Recognizer:
 
     def _candidates(self, data: bytes) -> list[Candidate]:
         with self._decoding, self.observer.watch("decode"):
-            picture = decode_picture(data, self.limits)
+            picture, scale = decode_with_scale(data, self.limits)
         with self.observer.watch("normalise"):
-            return candidates(picture)
+            return [replace(way, field=way.field.scaled(scale)) for way in candidates(picture)]
 
     def _candidates_or_error(self, data: bytes) -> list[Candidate] | InputError:
         try:
             return self._candidates(data)
         except InputError as error:
             return error
+
+
+def _located(prediction: Prediction, candidate: Candidate) -> Prediction:
+    return replace(prediction, field=candidate.field)
 
 
 def _score_less_doubt(seen: tuple[Prediction, Candidate]) -> float:

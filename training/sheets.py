@@ -45,7 +45,7 @@ def _picture(recognizer: Recognizer, source: Source) -> Image.Image | None:
     if not isinstance(source, PictureFile | PictureArray):
         return None
     try:
-        picture = Image.open(io.BytesIO(recognizer.preview(source.read())))
+        picture = Image.open(io.BytesIO(recognizer.preview(source.read())[0]))
     except InputError:
         return None
     picture.thumbnail((_SIDE, _SIDE))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
 
-from recognition import Explanation, InputError, Prediction, Recognizer
+from recognition import Explanation, Field, InputError, Prediction, Recognizer
 from recognition.preview import frame_png, png_data_url
 from web.inputs import answer_request, refuse_other_answers, uploaded_pictures
 from web.operations import current_recognizer
@@ -72,7 +72,7 @@ def predict_batch() -> Response:
     """Read up to 64 pictures in one pass of the network; a bad one gets its problem, in its place."""
     with_frame = _wants_frame(request.args)
     recognizer = current_recognizer()
-    files = uploaded_pictures()
+    files = [data for _, data in uploaded_pictures()]
     started = time.perf_counter()
     seen = recognizer.predict_pictures(files)
     elapsed_ms = 1000 * (time.perf_counter() - started)
@@ -95,13 +95,12 @@ def explain() -> Response:
 
 
 def _to_explained(explanation: Explanation, recognizer: Recognizer, elapsed_ms: float) -> Explained:
-    field = explanation.field
     return Explained(
         digit=explanation.digit,
         confidence=round(explanation.confidence, 6),
         heat=[[round(value, 3) for value in row] for row in explanation.heat.values.tolist()],
         strength=round(explanation.heat.strength, 4),
-        box=[round(value, 3) for value in (field.left, field.top, field.side, field.side)],
+        box=_to_box(explanation.field),
         frame=png_data_url(frame_png(explanation.frame)),
         model=recognizer.info.id,
         elapsed_ms=round(elapsed_ms, 3),
@@ -137,7 +136,12 @@ def _to_answer(prediction: Prediction, recognizer: Recognizer, elapsed_ms: float
         model=recognizer.info.id,
         elapsed_ms=round(elapsed_ms, 3),
         frame=png_data_url(frame_png(prediction.frame)) if with_frame else None,
+        box=_to_box(prediction.field) if with_frame and prediction.field else None,
     )
+
+
+def _to_box(field: Field) -> list[float]:
+    return [round(value, 3) for value in (field.left, field.top, field.side, field.side)]
 
 
 def _wants_frame(arguments: Mapping[str, str]) -> bool:

@@ -57,18 +57,18 @@ def uploaded_picture() -> bytes:
     return data
 
 
-def uploaded_pictures() -> list[bytes]:
-    """The bytes of the form's files `images`, in order. Raises `MissingPicture` or `InvalidRequest`."""
+def uploaded_pictures(field: str = "images") -> list[tuple[str, bytes]]:
+    """Names and bytes of the form's files `field`, in order. Raises `MissingPicture` or `InvalidRequest`."""
     request.max_content_length = current_settings().limits.max_body_bytes
     if request.mimetype != "multipart/form-data":
-        raise UnsupportedMediaType("Send multipart/form-data with files named images.")
-    files = [file for file in request.files.getlist("images") if _is_sent(file)]
+        raise UnsupportedMediaType(f"Send multipart/form-data with files named {field}.")
+    files = [file for file in request.files.getlist(field) if _is_sent(file)]
     if not files:
-        raise MissingPicture("images")
+        raise MissingPicture(field)
     if len(files) > MAX_BATCH_PICTURES:
         sentence = f"Send at most {MAX_BATCH_PICTURES} pictures at a time; these are {len(files)}."
-        raise InvalidRequest(sentence, [("/images", sentence)])
-    return [file.read() for file in files]
+        raise InvalidRequest(sentence, [(f"/{field}", sentence)])
+    return [(file.filename or "", file.read()) for file in files]
 
 
 def _is_sent(file: FileStorage) -> bool:

@@ -6,11 +6,12 @@ from babel import Locale
 from babel.numbers import format_percent
 from flask import Blueprint, render_template
 
-from recognition import Prediction
+from recognition import InputError, Prediction, Recognizer
 from recognition.preview import frame_png, png_data_url
-from web.inputs import uploaded_picture
+from web.inputs import uploaded_pictures
 from web.language import current_language
 from web.operations import current_model_id, current_recognizer, current_settings
+from web.problems import describe
 
 # From this confidence on the page says "this is a 7", below it "probably 7, or 1".
 SURE = 0.9
@@ -26,16 +27,31 @@ def page() -> str:
 
 @pages.post("/")
 def read_upload() -> str:
-    """Read the uploaded picture: the form's way, without JavaScript."""
-    data = uploaded_picture()
+    """Read the uploaded pictures, the form's way, without JavaScript: one in full, and a list of several."""
+    pictures = uploaded_pictures("image")
     recognizer = current_recognizer()
-    prediction = recognizer.predict_picture(data)
-    return render_template(
-        "page.html",
-        prediction=prediction,
-        picture=png_data_url(recognizer.preview(data)),
-        frame=png_data_url(frame_png(prediction.frame)),
-    )
+    if len(pictures) == 1:
+        data = pictures[0][1]
+        return render_template("page.html", **_shown(recognizer, data, recognizer.predict_picture(data)))
+    answers = recognizer.predict_pictures([data for _, data in pictures])
+    results = [
+        {"name": name, "problem": describe(answer)}
+        if isinstance(answer, InputError)
+        else {"name": name, **_shown(recognizer, data, answer)}
+        for (name, data), answer in zip(pictures, answers, strict=True)
+    ]
+    first = next((result for result in results if "prediction" in result), results[0])
+    return render_template("page.html", **first, results=results)
+
+
+def _shown(recognizer: Recognizer, data: bytes, prediction: Prediction) -> dict[str, object]:
+    preview, size = recognizer.preview(data)
+    return {
+        "prediction": prediction,
+        "picture": png_data_url(preview),
+        "size": size,  # width and height of the whole picture, in its own pixels
+        "frame": png_data_url(frame_png(prediction.frame)),
+    }
 
 
 @pages.app_context_processor

@@ -52,6 +52,12 @@ _Strokes = Annotated[
 _HeatRow = Annotated[list[Annotated[float, Field(ge=-1, le=1)]], Field(min_length=FRAME_SIDE, max_length=FRAME_SIDE)]
 
 
+_BOX = (
+    "[x, y, width, height] of what the frame shows: in the units of the strokes, or in pixels of the picture as it is "
+    "shown upright. It may reach beyond the picture"
+)
+
+
 class Drawing(BaseModel):
     """The JSON body of a prediction: a drawing, or a picture as text."""
 
@@ -118,6 +124,13 @@ class Answer(Guess):
         description="with `include=frame`: the 28x28 values that the network saw, as a PNG data URL",
         examples=["data:image/png;base64,iVBORw0KGgo..."],
     )
+    box: list[float] | None = Field(
+        None,
+        min_length=4,
+        max_length=4,
+        description="with `include=frame`: " + _BOX,
+        examples=[[-27.6, -20.4, 248.9, 248.9]],
+    )
 
 
 class Explained(Guess):
@@ -140,10 +153,7 @@ class Explained(Guess):
     box: list[float] = Field(
         min_length=4,
         max_length=4,
-        description=(
-            "[x, y, width, height] of what the frame and the heat show: in the units of the strokes, or in pixels of "
-            "the picture as it is shown upright. It may reach beyond the picture"
-        ),
+        description=_BOX,
         examples=[[-27.6, -20.4, 248.9, 248.9]],
     )
     frame: str = Field(

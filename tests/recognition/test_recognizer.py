@@ -120,7 +120,7 @@ def test_readings_of_many_pictures_stay_apart(recognizer: Recognizer) -> None:
 
 
 def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
-    with_ink, without = recognizer.preview(PICTURES[7]), recognizer.preview(BLANK)
+    with_ink, without = recognizer.preview(PICTURES[7])[0], recognizer.preview(BLANK)[0]
     assert with_ink.startswith(b"\x89PNG")
     assert with_ink != without
 
@@ -174,7 +174,7 @@ def test_only_so_many_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyP
             decoding -= 1
         raise UnsupportedPicture("not read")
 
-    monkeypatch.setattr("recognition.recognizer.decode_picture", decode)
+    monkeypatch.setattr("recognition.recognizer.decode_with_scale", decode)
     threads = [threading.Thread(target=recognizer.predict_pictures, args=([b""],)) for _ in range(6)]
     for thread in threads:
         thread.start()

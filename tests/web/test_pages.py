@@ -1,3 +1,4 @@
+import io
 import re
 
 import pytest
@@ -30,6 +31,30 @@ def test_upload_shows_picture_frame_and_answer(client: FlaskClient, digit: int) 
     assert re.findall(r'<span class="digit">(.)</span>', response.text)[0] == str(digit)
     assert len(re.findall(r"%</span>", response.text)) == 3 + 10
     assert len(re.findall(r'<th role="rowheader">', response.text)) == 10
+
+
+def test_digit_is_outlined_in_its_picture(client: FlaskClient) -> None:
+    outline = re.search(
+        r'viewBox="0 0 280 280"><rect x="([-.\d]+)" y="([-.\d]+)" width="([.\d]+)" height="([.\d]+)"',
+        upload(client, picture_of(DIGITS[8])).text,
+    )
+    x, y, width, height = map(float, outline.groups())
+    xs, ys = zip(*DIGITS[8][0], strict=True)
+    assert x < min(xs) < max(xs) < x + width
+    assert y < min(ys) < max(ys) < y + height
+
+
+def test_several_pictures_are_listed_and_the_first_is_shown(client: FlaskClient) -> None:
+    files = {"<b>bad</b>.png": b"hello", "four.png": picture_of(DIGITS[4]), "nine.png": picture_of(DIGITS[9])}
+    data = {"image": [(io.BytesIO(content), name) for name, content in files.items()]}
+    page = client.post("/", data=data, content_type="multipart/form-data").text
+    listed = re.findall(r'<li class="card">.*?<span>(.*?)</span>\s*<strong>(.*?)</strong>', page, re.DOTALL)
+    assert listed == [
+        ("&lt;b&gt;bad&lt;/b&gt;.png", "Unsupported picture"),
+        ("four.png", "This is a 4"),
+        ("nine.png", "This is a 9"),
+    ]
+    assert 'data-slot="words">This is a 4<' in page
 
 
 def test_large_picture_is_shown_small(client: FlaskClient) -> None:
