@@ -36,7 +36,6 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     # What is to see every answer as it leaves comes first.
     operations.init_app(app)
     metrics.init_app(app)
-    logs.init_app(app, settings)
     for room in (compression, language, problems):
         room.init_app(app)
     security.init_app(app, settings)

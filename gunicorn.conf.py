@@ -64,6 +64,7 @@ raw_env = [
 ]
 
 timeout = 30
+keepalive = 75  # longer than proxies keep connections: who hangs up first must be the one that would ask next
 graceful_timeout = 8  # under the 10 s that Docker waits between TERM and KILL
 # Bounds what a leak in a native library can cost; the jitter keeps workers from leaving together.
 max_requests = 20_000

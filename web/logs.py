@@ -8,48 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from datetime import UTC, datetime
 from logging import LogRecord
 from typing import Any
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import g, has_request_context
 
 from config import Environment, Settings
 
 _MESSAGE_LENGTH = 2000  # characters
-_PATH_LENGTH = 200
-_FIELDS = "fields"  # attribute of a log record that holds more than its message
-_requests = logging.getLogger("digits.requests")
-
-
-def init_app(app: Flask, settings: Settings) -> None:
-    """Write one line for each request that `app` answers; for probes and scrapes, only at debug level."""
-    with_address = settings.log_addresses
-
-    def write_line(response: Response) -> Response:
-        level = logging.DEBUG if request.endpoint in _ROUTINE else logging.INFO
-        if _requests.isEnabledFor(level):
-            fields = _describe(response)
-            if with_address:
-                fields["address"] = request.remote_addr
-            _requests.log(level, "%(method)s %(path)s %(status)d", fields, extra={_FIELDS: fields})
-        return response
-
-    app.after_request(write_line)
-
-
-_ROUTINE = frozenset({"api.live", "api.ready", "operations.metrics", "static"})
-
-
-def _describe(response: Response) -> dict[str, Any]:
-    return {
-        "method": printable(request.method, 20),
-        "path": printable(request.path, _PATH_LENGTH),
-        "status": response.status_code,
-        "ms": round(1000 * (time.perf_counter() - g.started), 1),
-        "bytes": response.content_length,
-    }
+FIELDS = "fields"  # attribute of a log record that holds more than its message
 
 
 def printable(text: str, length: int) -> str:
@@ -87,7 +55,7 @@ class JsonFormatter(logging.Formatter):
             "message": printable(record.getMessage(), _MESSAGE_LENGTH),
             "process": record.process,
             **_request_id(),
-            **getattr(record, _FIELDS, {}),
+            **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
@@ -100,7 +68,7 @@ class PlainFormatter(logging.Formatter):
     def format(self, record: LogRecord) -> str:
         moment = self.formatTime(record, "%H:%M:%S")
         more = " ".join(str(value) for value in _request_id().values())
-        took = f" {fields['ms']} ms" if (fields := getattr(record, _FIELDS, {})) else ""
+        took = f" {fields['ms']} ms" if (fields := getattr(record, FIELDS, {})) else ""
         message = printable(record.getMessage(), _MESSAGE_LENGTH)
         line = f"{moment} {record.levelname:<7} {message}{took} {more}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -73,9 +73,8 @@ def metrics() -> Response:
 
 
 def init_app(app: Flask) -> None:
-    """Serve /metrics from `app`, and count its requests."""
+    """Serve /metrics from `app`, and count its requests, which began at `g.started`."""
     app.register_blueprint(operations)
-    app.before_request(_start_clock)
     app.after_request(_count_request)
 
 
@@ -128,10 +127,6 @@ class _Recorder(Observer):
 def _decoding() -> Iterator[None]:
     with _decodes.track_inprogress(), _phase_seconds.labels("decode").time():
         yield
-
-
-def _start_clock() -> None:
-    g.started = time.perf_counter()
 
 
 def _count_request(response: Response) -> Response:

@@ -1,8 +1,10 @@
-"""What whoever runs the app needs: the model loaded and warm, and a name for every request."""
+"""What whoever runs the app needs: the model loaded and warm, a name and a line in the log for every request."""
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 import uuid
 
 from flask import Flask, Response, current_app, g, request
@@ -10,16 +12,22 @@ from flask import Flask, Response, current_app, g, request
 from config import Settings
 from recognition import Recognizer
 from web import metrics
-from web.problems import NotReady
+from web.logs import FIELDS, printable
+from web.problems import GIVEN_ERROR, NotReady
 
+_requests = logging.getLogger("digits.requests")
+# Probes, scrapes and what a page is made of: written down for debugging only.
+_ROUTINE = frozenset({"api.live", "api.ready", "docs.asset", "operations.metrics", "static"})
+_PATH_LENGTH = 200  # characters of a path in the log
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Any drawing will do: the first pass of a network is many times slower than the next ones.
 _WARM_UP = [[[0, 0], [10, 0], [4, 20]]]
 
 
 def init_app(app: Flask) -> None:
-    """Give every request an id, taken from `X-Request-ID` where the client sends a sane one."""
+    """Give every request an id, taken from `X-Request-ID` where the client sends a sane one, and log it."""
     app.before_request(_name_request)
+    app.after_request(_log_request)
     app.after_request(_show_request_id)
 
 
@@ -57,6 +65,7 @@ def current_model_id() -> str | None:
 
 
 def _name_request() -> None:
+    g.started = time.perf_counter()
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
@@ -64,3 +73,23 @@ def _name_request() -> None:
 def _show_request_id(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     return response
+
+
+def _log_request(response: Response) -> Response:
+    is_routine = request.endpoint in _ROUTINE or GIVEN_ERROR in request.environ
+    level = logging.DEBUG if is_routine else logging.INFO
+    if _requests.isEnabledFor(level):
+        fields = _describe(response)
+        _requests.log(level, "%(method)s %(path)s %(status)d", fields, extra={FIELDS: fields})
+    return response
+
+
+def _describe(response: Response) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "method": printable(request.method, 20),
+        "path": printable(request.path, _PATH_LENGTH),
+        "status": response.status_code,
+        "ms": round(1000 * (time.perf_counter() - g.started), 1),
+        "bytes": response.content_length,
+    }
+    return fields | {"address": request.remote_addr} if current_settings().log_addresses else fields

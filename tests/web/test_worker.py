@@ -1,12 +1,15 @@
 """What gunicorn's worker takes on, what it refuses, and that nothing of it is a page of gunicorn's own."""
 
 import json
+import select
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from email.message import Message
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -36,10 +39,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def busy(server: Server) -> Iterator[socket.socket]:
     """A connection whose unfinished request holds the only thread."""
-    with server.connect() as connection:
-        head = "POST /api/v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-        connection.sendall(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY[:10])
-        yield connection
+    while True:
+        with server.connect() as connection:
+            head = "POST /api/v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY[:10])
+            # Requests are looked at in turn: with this one answered, the other was taken on, or was too much itself
+            # because the request of another test had not ended yet.
+            ask(server, "GET", "/api/v1/health/live")
+            if not select.select([connection], [], [], 0)[0]:
+                yield connection
+                return
 
 
 def finish(connection: socket.socket) -> int:
@@ -48,10 +57,23 @@ def finish(connection: socket.socket) -> int:
     return int(connection.recv(2**16).split()[1])
 
 
-def ask(server: Server, method: str, path: str, body: bytes | None = None) -> HTTPResponse:
-    connection = HTTPConnection(*server.address, timeout=60)
+class Answer(NamedTuple):
+    """What a server said."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def ask(server: Server, method: str, path: str, body: bytes | None = None) -> Answer:
+    with closing(HTTPConnection(*server.address, timeout=60)) as connection:
+        return ask_on(connection, method, path, body)
+
+
+def ask_on(connection: HTTPConnection, method: str, path: str, body: bytes | None = None) -> Answer:
     connection.request(method, path, body, JSON if body else {})
-    return connection.getresponse()
+    response = connection.getresponse()
+    return Answer(response.status, response.headers, response.read())
 
 
 def assert_guarded(headers: Message) -> None:
@@ -71,7 +93,7 @@ def test_what_would_wait_too_long_is_a_problem_at_once(
     assert answer.headers["Retry-After"] == "1"
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert_guarded(answer.headers)
-    problem = json.load(answer)
+    problem = json.loads(answer.body)
     assert (problem["type"], problem["status"]) == ("overloaded", 503)
     assert problem["request_id"] == answer.headers["X-Request-ID"]
 
@@ -82,8 +104,8 @@ def test_page_that_would_wait_too_long_is_an_error_page(server: Server) -> None:
     assert answer.status == 503
     assert answer.headers["Content-Type"].startswith("text/html")
     assert_guarded(answer.headers)
-    assert answer.headers["X-Request-ID"] in answer.read().decode()
-    assert ask(server, "HEAD", "/").read() == b""
+    assert answer.headers["X-Request-ID"] in answer.body.decode()
+    assert ask(server, "HEAD", "/").body == b""
 
 
 @pytest.mark.usefixtures("busy")
@@ -97,41 +119,32 @@ def test_health_and_metrics_wait_for_nobody(server: Server, path: str) -> None:
 def test_refused_upload_gets_its_answer_to_the_end(server: Server) -> None:
     answer = ask(server, "POST", "/", bytes(2**20))
     assert answer.status == 503
-    assert b"</html>" in answer.read()
+    assert b"</html>" in answer.body
 
 
 def test_refused_client_gets_in_again_on_the_same_connection(server: Server, busy: socket.socket) -> None:
-    connection = HTTPConnection(*server.address, timeout=60)
-    connection.request("GET", "/api/v1/model")
-    first_id = connection.getresponse().headers["X-Request-ID"]
-    opened = connection.sock
-    connection.request("GET", "/api/v1/model")
-    second = connection.getresponse()
-    assert second.status == 503
-    assert second.headers["X-Request-ID"] != first_id
-    assert finish(busy) == 200
-    busy.close()
-    # The thread is free a moment after the answer has left it.
-    statuses = [503]
-    while statuses[-1] == 503:
-        second.read()
-        connection.request("GET", "/api/v1/model")
-        second = connection.getresponse()
-        statuses.append(second.status)
-    assert statuses[-1] == 200
-    assert connection.sock is opened
+    with closing(HTTPConnection(*server.address, timeout=60)) as connection:
+        first, opened = ask_on(connection, "GET", "/api/v1/model"), connection.sock
+        second = ask_on(connection, "GET", "/api/v1/model")
+        assert (first.status, second.status) == (503, 503)
+        assert first.headers["X-Request-ID"] != second.headers["X-Request-ID"]
+        assert finish(busy) == 200
+        # The thread is free a moment after the answer has left it.
+        while (third := ask_on(connection, "GET", "/api/v1/model")).status == 503:
+            pass
+        assert third.status == 200
+        assert connection.sock is opened
 
 
+@pytest.mark.usefixtures("busy")
 def test_refusals_are_counted(server: Server) -> None:
     def refused() -> float:
         (line,) = [line for line in server.get("/metrics").splitlines() if line.startswith("digits_overloaded_total ")]
         return float(line.split()[1])
 
     before = refused()
-    with server.connect() as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
-        assert ask(server, "GET", "/").status == 503
-        assert refused() == before + 1
+    assert ask(server, "GET", "/").status == 503
+    assert refused() == before + 1
 
 
 def test_silent_client_holds_no_thread(server: Server) -> None:
@@ -153,11 +166,11 @@ def test_silent_client_holds_no_thread(server: Server) -> None:
 def test_what_is_no_request_is_a_problem_too(server: Server, request_bytes: bytes, status: int) -> None:
     with server.connect() as connection:
         connection.sendall(request_bytes)
-        answer = HTTPResponse(connection)
-        answer.begin()
-        assert answer.status == status
-        assert json.load(answer)["status"] == status
-        assert_guarded(answer.headers)
+        with HTTPResponse(connection) as answer:
+            answer.begin()
+            assert answer.status == status
+            assert json.load(answer)["status"] == status
+            assert_guarded(answer.headers)
 
 
 def test_log_is_lines_of_json_that_name_nobody(
