@@ -4,6 +4,7 @@ python evaluate_model.py                                            # mnist_mode
 python evaluate_model.py a.pth b.pth --data mnist-validation        # an ensemble: probabilities are averaged
 python evaluate_model.py --data photos/ pens.jsonl letters.npz --mistakes reports
 python evaluate_model.py --robustness                               # every set under DIGITS_DATA_DIR/dev, to reports/
+python evaluate_model.py --publish                                  # the same, for the app's page about the model
 
 Data are: a data set's name (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist); a folder with a
 sub-folder of pictures per digit, where any other sub-folder holds non-digits; .npz with x uint8 [N, H, W] and y [N], -1
@@ -31,6 +32,7 @@ from config import Settings, SettingsError
 from model import N_DIGITS, CheckpointError, load_checkpoint
 from recognition import Recognizer
 from storage import write_atomically
+from training.artifacts import reliability_table, vouch
 from training.data import DataError, Digits
 from training.evaluation import Answers, Committee, Figures, collect, measure, worst
 from training.material import (
@@ -47,7 +49,8 @@ from training.sheets import contact_sheet
 
 _N_MISTAKES = 96  # on a contact sheet
 _PERCENT = ("accuracy", "ece", "refused", "auroc", "fpr_at_95", "fpr_at_99", "accepted")
-_ROBUSTNESS = ("mnist", "mnist-validation", "corrupted-mnist-validation")
+_CALIBRATED_ON = "mnist-validation"
+_ROBUSTNESS = ("mnist", _CALIBRATED_ON, "corrupted-mnist-validation")
 # Data sets that are corrupted here, by the names of what comes of them.
 _CORRUPTED = {"corrupted-mnist": "mnist", "corrupted-mnist-validation": "mnist-validation"}
 
@@ -83,8 +86,16 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
     parser.add_argument("--report", action="store_true", help="print precision and recall of each digit as well")
     parser.add_argument("--mistakes", type=Path, metavar="DIR", help="write contact sheets of the worst mistakes here")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="where --robustness writes")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="--robustness, and write robustness.csv and reliability.csv beside the checkpoint for the app to show",
+    )
     options = parser.parse_args(arguments)
     options.checkpoints = options.checkpoints or [settings.model_path]
+    options.robustness |= options.publish
+    if options.publish and (len(options.checkpoints) > 1 or options.limit):
+        parser.error("--publish is for one checkpoint, measured without --limit")
     options.data = options.data or ([] if options.robustness else ["mnist"])
     if options.robustness:
         options.data += [*_ROBUSTNESS, *map(str, _development_sets(settings.data_dir))]
@@ -107,18 +118,35 @@ def evaluate(settings: Settings, options: argparse.Namespace) -> list[Figures]:
     has_non_digits = any(item.label == NO_DIGIT for material in sets for item in material.items)
     reference = _reference_scores(recognizer, settings.data_dir) if has_non_digits else None
     rows = []
+    about: dict[str, Path] = {}  # files about the model, by what they are
     for material in sets:
         answers = ask(recognizer, material, options.limit)
         rows.append(measure(material.name, answers, reference))
         show_details(material.name, answers, options)
         if options.mistakes:
-            sheet = contact_sheet(recognizer, answers, worst(answers, _N_MISTAKES))
-            _write(options.mistakes / f"{material.name}.png", sheet)
+            path = options.mistakes / f"{material.name}.png"
+            _write(path, contact_sheet(recognizer, answers, worst(answers, _N_MISTAKES)))
+            about[f"mistakes/{material.name}"] = path
+        if options.publish and material.name == _CALIBRATED_ON:
+            about["reliability"] = options.checkpoints[0].with_name("reliability.csv")
+            _write(about["reliability"], _reliability(answers))
     rows = average_corruptions(rows)
     if options.robustness:
-        _write(options.reports / "robustness.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+        _write(options.reports / "robustness.csv", _to_csv(rows))
         _write(options.reports / "robustness.md", to_markdown(rows).encode())
+    if options.publish:
+        about["robustness"] = options.checkpoints[0].with_name("robustness.csv")
+        _write(about["robustness"], _to_csv(rows))
+        vouch(options.checkpoints[0], checkpoints[0].id, about)
     return rows
+
+
+def _reliability(answers: Answers) -> bytes:
+    return reliability_table(torch.from_numpy(answers.probabilities).float(), torch.from_numpy(answers.labels)).encode()
+
+
+def _to_csv(rows: Sequence[Figures]) -> bytes:
+    return str(pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")).encode()
 
 
 def open_sets(spec: str, data_dir: Path, through: str | None) -> list[Material]:

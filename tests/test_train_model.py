@@ -26,7 +26,7 @@ from training.recipes import DISTORTIONS
 
 ROOT = Path(__file__).parents[1]
 # A dense network on 216 digits takes some hundredths of a second an epoch.
-TABLES = ("train_metrics.csv", "val_metrics.csv", "confusion_matrix.csv")
+TABLES = ("train_metrics.csv", "val_metrics.csv", "confusion_matrix.csv", "reliability.csv")
 SMALL = ["--model", "dense", "--batch-size", "40", "--epochs", "3", "--device", "cpu", "--no-plots"]
 
 
@@ -86,6 +86,12 @@ def test_training_writes_checkpoint_tables_and_reports() -> None:
     matrix = tables["confusion_matrix.csv"]
     assert matrix[0] == ["true \\ predicted", *"0123456789"]
     assert sum(int(cell) for row in matrix[1:] for cell in row[1:]) == 24
+    reliability = tables["reliability.csv"]
+    assert reliability[0] == ["low", "high", "n", "confidence", "accuracy"]
+    assert sum(int(row[2]) for row in reliability[1:]) == 24
+    note = json.loads(Path("m.json").read_text())
+    assert note["model"] == checkpoint.id
+    assert {item["file"] for item in note["files"].values()} == {*TABLES, "reports/misclassified_digits.png"}
     pictures = {
         "training_history",
         "confusion_matrix",

@@ -13,7 +13,7 @@ import torch
 
 from config import ROOT
 from model import Checkpoint, save_checkpoint
-from training.artifacts import write_reports, write_tables
+from training.artifacts import vouch, write_reports, write_tables
 from training.augment import Distorter
 from training.loop import Training
 from training.members import Member
@@ -30,7 +30,9 @@ def finish(
     save_checkpoint(checkpoint, member.output)
     history, validation = training.progress.history, split.validation
     logits = predict_logits(checkpoint.build(), validation)
-    write_tables(history, logits, validation.labels, member.output.parent, member.suffix)
+    folder, suffix = member.output.parent, member.suffix
+    tables = write_tables(history, logits, validation.labels, checkpoint.temperature, folder, suffix)
+    vouch(member.output, checkpoint.id, tables)
     folder = reports / f"member{member.suffix}" if member.suffix else reports
     write_reports(history, logits, validation.labels, describe_run(checkpoint, training), folder)
     if plots:
@@ -38,6 +40,7 @@ def finish(
 
         distort = Distorter(training.recipe.distortions)
         write_plots(history, logits, validation, checkpoint.temperature, split.training, distort, folder)
+        vouch(member.output, checkpoint.id, {"mistakes/mnist-validation": folder / "misclassified_digits.png"})
     print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint)}", flush=True)
 
 

@@ -24,6 +24,17 @@ class Scores:
     ece: float  # expected calibration error of the confidence, 0 to 1
 
 
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions whose confidence is from `low` to `high`; all but `n` from 0 to 1."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float  # their mean
+    accuracy: float
+
+
 @torch.no_grad()
 def predict_logits(network: nn.Module, digits: Digits, batch_size: int = 1000) -> Tensor:
     """Logits `[N, 10 or 11]` of a network in evaluation mode, on the CPU."""
@@ -33,8 +44,12 @@ def predict_logits(network: nn.Module, digits: Digits, batch_size: int = 1000) -
 
 def score(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Scores:
     """Compare logits `[N, 10 or 11]` with labels `[N]`."""
+    return score_probabilities(digit_probabilities(logits, temperature), labels)
+
+
+def score_probabilities(probabilities: Tensor, labels: Tensor) -> Scores:
+    """Compare probabilities `[N, 10]` with labels `[N]`."""
     labels = labels.cpu()
-    probabilities = digit_probabilities(logits, temperature)
     right = probabilities.argmax(1) == labels
     return Scores(
         loss=F.nll_loss(probabilities.clamp(min=1e-12).log(), labels).item(),
@@ -46,9 +61,27 @@ def score(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Scores:
 
 def expected_calibration_error(confidence: Tensor, right: Tensor, n_bins: int = N_BINS) -> float:
     """Mean gap between confidence and accuracy over equal bins of confidence (Guo et al. 2017, arXiv:1706.04599)."""
-    bins = (confidence * n_bins).long().clamp(max=n_bins - 1)
-    gap = torch.zeros(n_bins).index_add(0, bins, right.float() - confidence)
-    return float(gap.abs().sum() / len(confidence))
+    bins = calibration_bins(confidence, right, n_bins)
+    return sum(item.n * abs(item.accuracy - item.confidence) for item in bins) / len(confidence)
+
+
+def calibration_bins(confidence: Tensor, right: Tensor, n_bins: int = N_BINS) -> list[Bin]:
+    """How often predictions of confidence `[N]` are right `[N]`, in equal bins of confidence without the empty ones."""
+    place = (confidence * n_bins).long().clamp(max=n_bins - 1)
+    counts = place.bincount(minlength=n_bins)
+    confidences = torch.zeros(n_bins).index_add(0, place, confidence) / counts
+    accuracies = torch.zeros(n_bins).index_add(0, place, right.float()) / counts
+    return [
+        Bin(
+            index / n_bins,
+            (index + 1) / n_bins,
+            int(counts[index]),
+            float(confidences[index]),
+            float(accuracies[index]),
+        )
+        for index in range(n_bins)
+        if counts[index]
+    ]
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

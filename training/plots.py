@@ -21,7 +21,7 @@ from training.artifacts import confusion_table
 from training.augment import Distorter
 from training.data import Digits
 from training.loop import Epoch
-from training.metrics import N_BINS
+from training.metrics import calibration_bins
 
 mpl.use("Agg")  # draws to memory: there may be no screen
 
@@ -131,17 +131,14 @@ def plot_distribution(training: Tensor, validation: Tensor) -> Figure:
 
 def plot_reliability(confidence: Tensor, right: Tensor) -> Figure:
     """Accuracy against confidence: on the diagonal, the network is right as often as it says."""
-    bins = (confidence * N_BINS).long().clamp(max=N_BINS - 1)
-    counts = bins.bincount(minlength=N_BINS)
-    filled = counts > 0
-    mean_confidence = torch.zeros(N_BINS).index_add(0, bins, confidence)[filled] / counts[filled]
-    accuracy = torch.zeros(N_BINS).index_add(0, bins, right.float())[filled] / counts[filled]
+    bins = calibration_bins(confidence, right)
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--")
-    axes.plot(mean_confidence.numpy(), accuracy.numpy(), marker="o")
-    for x, y, n in zip(mean_confidence.tolist(), accuracy.tolist(), counts[filled].tolist(), strict=True):
-        axes.annotate(str(n), (x, y), textcoords="offset points", xytext=(5, -10), fontsize=7)
+    axes.plot([item.confidence for item in bins], [item.accuracy for item in bins], marker="o")
+    for item in bins:
+        place = (item.confidence, item.accuracy)
+        axes.annotate(str(item.n), place, textcoords="offset points", xytext=(5, -10), fontsize=7)
     axes.set(title="Reliability, validation", xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
     return figure
 
