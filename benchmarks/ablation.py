@@ -1,8 +1,8 @@
 """What each distortion of the training brings: train without it, and measure on everything there is.
 
-    DIGITS_DATA_DIR=data python -m benchmarks.ablation        # about 25 minutes on two cores; resumes where it stopped
+    DIGITS_DATA_DIR=data python -m benchmarks.ablation        # about 25 minutes on two idle cores; resumes where it stopped
 
-Every row is a small network (width 16, 4 epochs) trained by `train_model.py --without NAME` and measured by
+Every row is a small network (width 16, 3 epochs) trained by `train_model.py --without NAME` and measured by
 `evaluate_model.py` on MNIST validation and on every set under DIGITS_DATA_DIR/dev, from one seed: differences of a few
 tenths of a point are noise. Writes benchmarks/results/ablation.md.
 """
@@ -25,8 +25,8 @@ from training.recipes import DISTORTIONS
 
 RESULTS = ROOT / "benchmarks" / "results" / "ablation.md"
 WORK = Path(tempfile.gettempdir()) / "digits-ablation"
-PARAMETERS = {"arguments": {"width": 16}, "epochs": 4, "ema_decay": 0.99}
-LIMIT = 1000  # items of each set
+PARAMETERS = {"arguments": {"width": 16}, "epochs": 3, "ema_decay": 0.99}
+LIMIT = 500  # items of each set
 
 
 def main() -> None:

@@ -1,115 +1,177 @@
-"""How accurate a recipe is: several seeds, each measured once on the test digits, and all of them together.
+"""How accurate a recipe is: several seeds, each read once on the test digits, and all of them together.
 
     DIGITS_DATA_DIR=data python -m benchmarks.accuracy                # 5 seeds of `best`; resumes where it stopped
     python -m benchmarks.accuracy --recipe default --seeds 5
 
-Each seed is `train_model.py --recipe RECIPE --seed N`; nothing is chosen on the test digits. Writes
+Each seed is `train_model.py --recipe RECIPE --seed N`, and nothing is chosen on the test digits. What each network
+says of them is kept in benchmarks/results/accuracy/RECIPE-N.npz, so that seeds from several machines come together in
 benchmarks/results/accuracy-RECIPE.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from config import ROOT
-from model import load_checkpoint
+from config import ROOT, Settings
+from model import Checkpoint, digit_probabilities, load_checkpoint
 from storage import write_atomically
-from training.members import list_members
+from training.data import Digits
+from training.material import load_digits
+from training.metrics import Scores, predict_logits, score, score_probabilities
 from training.recipes import RECIPES
+from training.state import state_path
 
 RESULTS = ROOT / "benchmarks" / "results"
-_N_TEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Figures of one network, or of all as an ensemble. Shares are from 0 to 1."""
+class Seed:
+    """What is kept of one trained network."""
 
-    name: str
+    number: int
     model: str
+    trained: str  # with which version of torch, and where
+    n_parameters: int
+    n_bytes: int  # of its checkpoint
     validation_errors: int
-    test_errors: int
-    test_nll: float
-    test_ece: float
-
-    @property
-    def test_error(self) -> float:
-        """Share of the test digits that is misread."""
-        return self.test_errors / _N_TEST
+    test: Scores
+    probabilities: Tensor  # float32 [10000, 10], of the test digits; kept in half precision
 
 
 def main() -> None:
-    """Train the seeds that are not there yet, measure those that are not measured, and write the table."""
+    """Train and measure the seeds that are not there yet, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="best")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to SEEDS - 1 (default: 5)")
+    parser.add_argument("--seeds", type=int, default=5, help="train seeds 0 to SEEDS - 1 (default: 5)")
     parser.add_argument("--work", type=Path, default=Path("reports/accuracy"), help="folder for checkpoints")
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    output = options.work / f"{options.recipe}.pth"
-    members = list_members(output, options.seeds, 0)
-    if not all(member.is_finished for member in members):
-        training = ["train_model.py", "--recipe", options.recipe, "--members", str(options.seeds), "--resume"]
-        _run(*training, "--output", str(output), "--reports", str(options.work / "reports"), "--no-plots")
-    rows = [measure(f"seed {member.seed}", [member.output]) for member in members]
-    if len(members) > 1:
-        rows.append(measure(f"all {len(members)} averaged", [member.output for member in members]))
+    data_dir = Settings.load().data_dir
+    validation, test = load_digits("mnist-validation", data_dir), load_digits("mnist", data_dir)
+    for number in range(options.seeds):
+        if not kept_at(options.recipe, number).exists():
+            keep(measure(train(options.recipe, number, options.work), validation, test), options.recipe)
     path = RESULTS / f"accuracy-{options.recipe}.md"
-    write_atomically(path, to_markdown(options.recipe, rows, members[0].output).encode())
+    write_atomically(path, to_markdown(options.recipe, find_seeds(options.recipe, test), test).encode())
     print(path.read_text())
 
 
-def measure(name: str, checkpoints: list[Path]) -> Row:
-    """Figures of one network, or of several averaged; read from the file of an earlier measurement if there is one."""
-    ids = [load_checkpoint(path).id for path in checkpoints]
-    kept = checkpoints[0].with_name("-".join(ids) + ".json")
-    if not kept.exists():
-        arguments = ["evaluate_model.py", *map(str, checkpoints), "--json", "--data", "mnist-validation", "mnist"]
-        validation, test = json.loads(_run(*arguments))
-        model = ids[0] if len(ids) == 1 else ""
-        row = Row(name, model, validation["errors"], test["errors"], test["nll"], test["ece"])
-        write_atomically(kept, json.dumps(asdict(row)).encode())
-    return Row(**json.loads(kept.read_text()))
+def train(recipe: str, number: int, work: Path) -> Path:
+    """The checkpoint of a seed, trained to its end if it is not yet."""
+    checkpoint = work / f"{recipe}-{number}.pth"
+    state = state_path(checkpoint)
+    if state.exists() or not checkpoint.exists():
+        command = [sys.executable, "train_model.py", "--recipe", recipe, "--seed", str(number), "--no-plots"]
+        command += ["--output", str(checkpoint), "--reports", str(work / f"reports-{number}")]
+        subprocess.run(command + ["--resume"] * state.exists(), cwd=ROOT, check=True)
+    return checkpoint
 
 
-def to_markdown(recipe: str, rows: list[Row], checkpoint: Path) -> str:
-    """A line for each network, their mean and spread, and the ensemble; `checkpoint` is one of the networks."""
-    network, size = load_checkpoint(checkpoint), checkpoint.stat().st_size / 1e6
-    single = [row for row in rows if row.model]
+def measure(path: Path, validation: Digits, test: Digits) -> Seed:
+    """Figures of a checkpoint on the validation and the test digits."""
+    checkpoint = load_checkpoint(path)
+    logits = predict_logits(checkpoint.build(), test)
+    return Seed(
+        number=checkpoint.seed,
+        model=checkpoint.id,
+        trained=describe_training(checkpoint),
+        n_parameters=checkpoint.n_parameters,
+        n_bytes=path.stat().st_size,
+        validation_errors=score(predict_logits(checkpoint.build(), validation), validation.labels).errors,
+        test=score(logits, test.labels, checkpoint.temperature),
+        probabilities=digit_probabilities(logits, checkpoint.temperature),
+    )
+
+
+def describe_training(checkpoint: Checkpoint) -> str:
+    """Where a checkpoint was trained; measuring follows on the same machine."""
+    return f"torch {checkpoint.torch_version}, {platform.machine()}, {date.today()}, commit {checkpoint.commit[:7]}"
+
+
+def kept_at(recipe: str, number: int) -> Path:
+    """Where the figures of a seed are kept."""
+    return RESULTS / "accuracy" / f"{recipe}-{number}.npz"
+
+
+def keep(seed: Seed, recipe: str) -> None:
+    """Write down what `find_seeds` reads."""
+    path = kept_at(recipe, seed.number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        model=seed.model,
+        trained=seed.trained,
+        n_parameters=seed.n_parameters,
+        n_bytes=seed.n_bytes,
+        validation_errors=seed.validation_errors,
+        probabilities=seed.probabilities.numpy().astype(np.float16),
+    )
+    write_atomically(path, buffer.getvalue())
+
+
+def find_seeds(recipe: str, test: Digits) -> list[Seed]:
+    """All seeds of a recipe that were ever measured, by number."""
+    seeds = []
+    for path in sorted(kept_at(recipe, 0).parent.glob(f"{recipe}-*.npz")):
+        with np.load(path) as kept:
+            probabilities = torch.from_numpy(kept["probabilities"].astype(np.float32))
+            seeds.append(
+                Seed(
+                    number=int(path.stem.removeprefix(f"{recipe}-")),
+                    model=str(kept["model"]),
+                    trained=str(kept["trained"]),
+                    n_parameters=int(kept["n_parameters"]),
+                    n_bytes=int(kept["n_bytes"]),
+                    validation_errors=int(kept["validation_errors"]),
+                    test=score_probabilities(probabilities, test.labels),
+                    probabilities=probabilities,
+                )
+            )
+    return sorted(seeds, key=lambda seed: seed.number)
+
+
+def to_markdown(recipe: str, seeds: Sequence[Seed], test: Digits) -> str:
+    """A line for each network, their mean and spread, and the ensemble."""
     lines = [
         f"# Accuracy of recipe `{recipe}`",
         "",
-        f"`python -m benchmarks.accuracy --recipe {recipe} --seeds {len(single)}`, {date.today()}:",
-        f"torch {version('torch')}, {platform.machine()}, {torch.get_num_threads()} threads.",
-        f"{network.n_parameters:,} parameters, {size:.1f} MB.",
-        "Trained on 55,000 MNIST digits, chosen on 5,000, measured once on the 10,000 test digits.",
+        f"`python -m benchmarks.accuracy --recipe {recipe}`, evaluated with torch {version('torch')}.",
+        f"{seeds[0].n_parameters:,} parameters, {seeds[0].n_bytes / 1e6:.1f} MB each. Trained on 55,000 MNIST digits,",
+        "chosen on 5,000, read once on the 10,000 test digits.",
         "",
-        "| network | model | validation errors of 5,000 | test errors of 10,000 | test error % | NLL | ECE % |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| network | model | validation errors | test errors | test error % | NLL | ECE % | trained |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
-    for row in rows:
-        figures = f"{row.validation_errors} | {row.test_errors} | {100 * row.test_error:.2f}"
-        lines.append(f"| {row.name} | {row.model} | {figures} | {row.test_nll:.4f} | {100 * row.test_ece:.2f} |")
-    if len(single) > 1:
-        errors = [100 * row.test_error for row in single]
-        lines += [
-            "",
-            f"Mean of {len(single)} seeds: {mean(errors):.3f} % test error, standard deviation {stdev(errors):.3f}.",
-        ]
+    for seed in seeds:
+        cells = [f"seed {seed.number}", seed.model, str(seed.validation_errors), *_cells(seed.test), seed.trained]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(seeds) > 1:
+        together = score_probabilities(torch.stack([seed.probabilities for seed in seeds]).mean(0), test.labels)
+        lines.append(f"| {' | '.join([f'all {len(seeds)} averaged', '', '', *_cells(together), ''])} |")
+        errors = [100 * (1 - seed.test.accuracy) for seed in seeds]
+        spread = f"mean {mean(errors):.3f} %, standard deviation {stdev(errors):.3f}"
+        lines += ["", f"Test error over {len(seeds)} seeds: {spread}."]
     return "\n".join(lines) + "\n"
 
 
-def _run(*arguments: str) -> str:
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _cells(scores: Scores) -> list[str]:
+    error, ece = 100 * (1 - scores.accuracy), 100 * scores.ece
+    return [str(scores.errors), f"{error:.2f}", f"{scores.loss:.4f}", f"{ece:.2f}"]
+
+
+if __name__ == "__main__":
+    main()
