@@ -65,6 +65,12 @@ format: $(VENV)/dev.stamp ## repair what ruff can repair
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: audit
+audit: $(VENV)/dev.stamp ## look for known holes: in the code, in the packages, in the Dockerfile
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.txt
+
 .PHONY: clean
 clean: ## remove what these targets made: the virtual environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

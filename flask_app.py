@@ -23,6 +23,7 @@ from model import CheckpointError
 from web import access, compression, language, logs, metrics, operations, problems, security
 from web.api import api
 from web.docs import docs
+from web.model_page import model_page
 from web.pages import pages
 
 
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
         room.init_app(app)
     security.init_app(app, settings)
     access.init_app(app, settings)
-    for blueprint in (pages, api, docs):
+    for blueprint in (pages, model_page, api, docs):
         app.register_blueprint(blueprint)
     if load_model:
         operations.load_model(app)

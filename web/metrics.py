@@ -18,6 +18,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
     multiprocess,
     values,
@@ -25,6 +26,8 @@ from prometheus_client import (
 
 from recognition import Observer, Phase, Prediction, Recognizer
 
+# Files shared by processes have no such series either.
+disable_created_metrics()
 _slot = 0
 _shared = values.ValueClass is not values.MutexValue
 if _shared:

@@ -74,18 +74,20 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             return
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
-        if _peek(conn):
-            self.enqueue_req(conn)
-        else:
+        if _peek(conn) is None:
             self._wait(conn, self.on_pending_socket_readable)
+        else:
+            self.enqueue_req(conn)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take on a request of which something has come, or refuse it."""
         if self._admitted < self.cfg.threads or _has_read_ahead(conn):
             self._admit(conn)
             return
-        start = _peek(conn)
-        if start.startswith(_EXEMPT) and start.endswith(b"\r\n\r\n"):
+        start = _peek(conn) or b""
+        if not start:
+            self._hang_up(conn)
+        elif start.startswith(_EXEMPT) and start.endswith(b"\r\n\r\n"):
             self._hand_over(self._aside, conn, super().finish_request)
         elif self._admitted < self._most:
             self._admit(conn)
@@ -175,8 +177,11 @@ def _has_read_ahead(conn: TConn) -> bool:
     return conn.initialized and bool(conn.parser.unreader.buf.getvalue())
 
 
-def _peek(conn: TConn) -> bytes:
+def _peek(conn: TConn) -> bytes | None:
+    """What has come without taking it; nothing where the client is gone, None where it has not spoken yet."""
     try:
         return bytes(conn.sock.recv(_GLANCE, socket.MSG_PEEK))
-    except OSError:  # whoever reads it will find out
+    except BlockingIOError:
+        return None
+    except OSError:
         return b""
