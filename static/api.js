@@ -10,7 +10,7 @@ export class Problem extends Error {
     this.name = name;
     this.title = title;
     this.pause = retryAfter ? 1000 * retryAfter : 0; // ms that the server asks to be left alone
-    this.passes = ["offline", "slow", "busy", "limited"].includes(name); // trying again later may help
+    this.passes = ["offline", "slow", "busy", "limited", "unexplained"].includes(name); // trying again later may help
   }
 }
 

@@ -25,13 +25,14 @@ export class History {
     this.#open = open;
     root.querySelector("button").addEventListener("click", () => this.#forget());
     addEventListener("pagehide", () => this.#save());
+    addEventListener("pageshow", ({ persisted }) => { if (persisted) this.#render(entries()); });
     addEventListener("storage", () => this.#render(entries()));
     this.#render(entries());
   }
 
   /** What comes next is something new, and no longer the drawing that the last answer was about. */
   begin() {
-    this.#save();
+    if (this.#unsaved) this.#render(this.#save());
     this.#current = null;
   }
 
@@ -40,19 +41,20 @@ export class History {
     this.#current ??= Date.now();
     this.#unsaved = { id: this.#current, ...what, answer };
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#save(), SETTLED);
+    this.#timer = setTimeout(() => this.#render(this.#save()), SETTLED);
   }
 
+  /** Keep what is not kept yet. Gives all that is kept now; it is not shown, because a page that ends loads nothing. */
   #save() {
     clearTimeout(this.#timer);
-    if (!this.#unsaved) return;
+    if (!this.#unsaved) return entries();
     const entry = this.#unsaved;
     this.#unsaved = null;
     const older = entries().filter((other) => other.id !== entry.id && subject(other) !== subject(entry));
     let kept = [entry, ...older].slice(0, LENGTH);
     // Browsers give a page some megabytes: the oldest make room.
     while (!remember("localStorage", NAME, kept) && kept.length > 1) kept = kept.slice(0, -1);
-    this.#render(kept);
+    return kept;
   }
 
   #forget() {

@@ -6,7 +6,7 @@ import { Conversation } from "./conversation.js";
 import { Drawing } from "./drawing.js";
 import { takeFiles } from "./files.js";
 import { History } from "./history.js";
-import { isDrawing, toQuestion } from "./ink.js";
+import { SIDE, isDrawing, toQuestion } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
 import { Picture, toDataUrl, toFile } from "./picture.js";
@@ -29,7 +29,10 @@ const picture = new Picture(element("picture"), element("outline"));
 const speech = new Speech(element("spoken"));
 const view = new AnswerView(element("answer"), speech);
 const playback = new Playback();
-const why = new Why({ button: element("why"), choices: element("reasons"), canvas: element("heat"), sheet }, explainUrl);
+const why = new Why({ button: element("why"), choices: element("reasons"), canvas: element("heat"), sheet }, explainUrl, {
+  place: (box) => (picture.file ? picture.place(box) : box.map((length) => length / SIDE)),
+  onProblem: () => view.showProblem(new Problem("unexplained")),
+});
 const history = new History(element("history"), {
   describe(answer) {
     const said = view.describe(answer);

@@ -45,6 +45,17 @@ export class Picture {
     this.#outline.removeAttribute("hidden");
   }
 
+  /** Promise of where [x, y, width, height] of the whole picture are shown, as shares of the sheet's side. */
+  async place(box) {
+    const { size } = await this.#opened;
+    const side = this.#image.clientWidth;
+    const room = side - 2 * parseFloat(getComputedStyle(this.#image).paddingLeft);
+    const scale = room / Math.max(...size);
+    const [left, top] = size.map((length) => (side - length * scale) / 2);
+    const [x, y, width, height] = box.map((length) => length * scale);
+    return [left + x, top + y, width, height].map((length) => length / side);
+  }
+
   /** Take the picture away. */
   take() {
     this.#file = this.#opened = null;

@@ -9,19 +9,27 @@ export class Why {
   #choices;
   #canvas;
   #sheet;
+  #place;
   #input = null; // what the answer is about
   #answer = null;
   #conversation;
 
-  /** `button` shows and hides the map on `canvas`, `choices` are ten radio buttons; `sheet` is told by a class. */
-  constructor({ button, choices, canvas, sheet }, url) {
+  /**
+   * `button` shows and hides the map on `canvas`, `choices` are ten radio buttons; `sheet` is told by a class.
+   * `place(box)` gives where a box of what was asked about is on the sheet, as shares of its side.
+   */
+  constructor({ button, choices, canvas, sheet }, url, { place, onProblem }) {
     this.#button = button;
     this.#choices = choices;
     this.#canvas = canvas;
     this.#sheet = sheet;
+    this.#place = place;
     this.#conversation = new Conversation(({ input, digit }, signal) => ask(`${url}?digit=${digit}`, input, signal), {
       onAnswer: (explanation) => this.#paint(explanation),
-      onProblem: (problem) => { if (!problem.passes) this.#hide(); },
+      onProblem: () => {
+        this.#hide();
+        onProblem();
+      },
     });
     button.addEventListener("click", () => (this.#isShown ? this.#hide() : this.#show()));
     choices.addEventListener("change", () => this.#ask());
@@ -67,7 +75,10 @@ export class Why {
     this.#conversation.put(() => ({ input: this.#input, digit }));
   }
 
-  #paint({ heat, box }) {
+  async #paint({ heat, box }) {
+    const asked = this.#input;
+    const place = await this.#place(box);
+    if (this.#input !== asked || !this.#isShown) return;
     const cells = document.createElement("canvas");
     cells.width = heat[0].length;
     cells.height = heat.length;
@@ -81,7 +92,7 @@ export class Why {
     }));
     const context = this.#canvas.getContext("2d");
     context.clearRect(0, 0, SIDE, SIDE);
-    context.drawImage(cells, ...box);
+    context.drawImage(cells, ...place.map((share) => share * SIDE));
     this.#canvas.hidden = false;
     this.#sheet.classList.add("with-heat");
   }

@@ -196,6 +196,59 @@ def test_undo_takes_back_the_last_stroke_and_its_answer(open_page: OpenPage) -> 
     expect_nothing_drawn(page)
 
 
+def test_what_was_taken_back_comes_again_by_buttons_and_keys(open_page: OpenPage) -> None:
+    page = open_page()
+    bar = EUROPEAN_7[1][2]
+    draw(page, EUROPEAN_7)
+    page.keyboard.press("Control+z")
+    assert not has_ink(page, *bar)
+    page.keyboard.press("Control+Shift+z")
+    assert has_ink(page, *bar)
+    page.get_by_role("button", name="Undo").click()
+    page.keyboard.press("Control+y")
+    assert has_ink(page, *bar)
+    page.get_by_role("button", name="Clear").click()
+    expect_nothing_drawn(page)
+    page.get_by_role("button", name="Undo").click()
+    expect_answer(page, 7)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Redo").click()
+    assert has_ink(page, *bar)
+    page.get_by_role("button", name="Undo").click()
+    draw(page, [LEFT])
+    expect(page.get_by_role("button", name="Redo")).to_be_disabled()
+
+
+def test_drawing_survives_a_reload_and_the_way_back(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    page.reload()
+    expect_answer(page, 7)
+    assert has_ink(page, *EUROPEAN_7[1][2])
+    page.goto(page.url + "docs")
+    page.go_back()
+    expect_answer(page, 7)
+    page.get_by_role("button", name="Undo").click()
+    assert not has_ink(page, *EUROPEAN_7[1][2])
+    assert has_ink(page, *EUROPEAN_7[0][12])
+
+
+def test_what_somebody_else_left_in_the_storage_is_no_drawing(open_page: OpenPage) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            sessionStorage.setItem("digits.drawing", '[[["<b>", 1]]]');
+            localStorage.setItem("digits.history", '[{"strokes": 7}, null, {"answer": {}}]');
+            localStorage.setItem("digits.side", '{');
+        }"""
+    )
+    page.reload()
+    expect_nothing_drawn(page)
+    draw(page, DIGITS[3])
+    expect_answer(page, 3)
+
+
 def test_clear_empties_the_sheet(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[8])
@@ -212,6 +265,87 @@ def test_tap_is_ink(open_page: OpenPage) -> None:
     page.mouse.click(*place(page, 100, 100))
     assert has_ink(page, 100, 100)
     expect(page.locator("[data-slot=words]")).not_to_have_text("Nothing drawn yet")
+
+
+def test_tap_of_a_trembling_hand_is_a_dot_and_no_digit(open_page: OpenPage) -> None:
+    page = open_page()
+    box = page.locator("#pad").bounding_box()
+    assert box
+    x, y = box["x"] + 100, box["y"] + 100
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for dx, dy in ((1, 2), (2, 1), (0, -2), (-2, 2)):
+        page.mouse.move(x + dx, y + dy)
+    with page.expect_request(lambda request: "predict" in request.url) as asked:
+        page.mouse.up()
+        page.get_by_role("button", name="Predict").click()
+    (stroke,) = asked.value.post_data_json["strokes"]
+    assert len(stroke) == 1
+    expect(page.locator("[data-slot=numeral]")).to_have_text("?")
+
+
+def test_pen_draws_broader_where_it_is_pressed_harder(open_page: OpenPage) -> None:
+    page = open_page()
+    session = page.context.new_cdp_session(page)
+
+    def draw_pressed(stroke: list, force: float) -> None:
+        for kind, points in (("mousePressed", stroke[:1]), ("mouseMoved", stroke), ("mouseReleased", stroke[-1:])):
+            for point in points:
+                x, y = place(page, *point)
+                pen = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen", "force": force}
+                session.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **pen})
+
+    draw_pressed(LEFT, 0.1)
+    draw_pressed(RIGHT, 1.0)
+    assert has_ink(page, LEFT[1][0], LEFT[1][1])
+    assert not has_ink(page, LEFT[1][0] + 8, LEFT[1][1])
+    assert has_ink(page, RIGHT[1][0] + 8, RIGHT[1][1])
+    with page.expect_request(lambda request: "predict" in request.url) as asked:
+        page.get_by_role("button", name="Predict").click()
+    assert {len(point) for stroke in asked.value.post_data_json["strokes"] for point in stroke} == {2}
+
+
+def test_keys_draw(open_page: OpenPage) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    expect(page.locator("#keys")).to_be_visible()
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")
+    expect_nothing_drawn(page)
+    page.keyboard.press("Space")
+    expect(page.get_by_role("status")).to_have_text("Pen down")
+    for _ in range(18):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    assert has_ink(page, 140, 140)
+    expect_answer(page, 1)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Tab")  # the ring that shows the pen goes
+    assert not has_ink(page, 120, 230)
+
+
+def test_two_arrow_keys_draw_aslant_and_shift_draws_finely(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("application").focus()
+    page.keyboard.press("Space")
+    page.keyboard.down("ArrowRight")
+    for _ in range(5):
+        page.keyboard.press("ArrowUp")
+    page.keyboard.up("ArrowRight")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Tab")
+    stroke = page.evaluate("JSON.parse(sessionStorage.getItem('digits.drawing'))")[0]
+    assert stroke[-1] == [198, 90]
+
+
+def test_turning_the_device_loses_nothing(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    for stroke in EUROPEAN_7:
+        Fingers(page).draw(stroke)
+    page.set_viewport_size({"width": 844, "height": 390})
+    assert has_ink(page, *EUROPEAN_7[0][12])
+    assert has_ink(page, *EUROPEAN_7[1][2])
+    expect_answer(page, 7)
 
 
 def test_without_live_only_predict_asks(open_page: OpenPage) -> None:

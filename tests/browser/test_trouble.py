@@ -133,6 +133,47 @@ def test_busy_server_is_asked_again(open_page: OpenPage) -> None:
     expect_answer(page, 6)
 
 
+def test_server_that_asks_for_a_pause_gets_it(open_page: OpenPage) -> None:
+    page = open_page(errors="429")
+    page.clock.install()
+    page.route(PREDICT, lambda route: route.fulfill(status=429, headers={"Retry-After": "7"}, body=""))
+    draw(page, DIGITS[6])
+    expect_words(page, "Too many questions")
+    expect(page.locator("[data-slot=note]")).to_contain_text("in 7 s")
+    page.unroute(PREDICT)
+    page.clock.run_for(6_000)
+    expect_words(page, "Too many questions")
+    page.clock.run_for(1_500)
+    expect_answer(page, 6)
+
+
+def test_proxy_that_finds_it_too_large_is_put_into_words(open_page: OpenPage) -> None:
+    page = open_page(errors="413")
+    page.route(PREDICT, lambda route: route.fulfill(status=413, body="<h1>413 Request Entity Too Large</h1>"))
+    draw(page, DIGITS[6])
+    expect_words(page, "Too large")
+    assert has_ink(page, *DIGITS[6][0][10])
+
+
+def test_slow_server_is_waited_for(open_page: OpenPage) -> None:
+    page = open_page()
+    page.clock.install()
+    gate = Gate(page)
+    draw(page, DIGITS[6])
+    page.clock.run_for(3_000)
+    expect_words(page, "The server is slow to answer")
+    gate.open()
+    expect_answer(page, 6)
+
+
+def test_trouble_leaves_nothing_of_exceptions_on_the_page(open_page: OpenPage) -> None:
+    page = open_page(errors="Failed to load resource")
+    page.route(PREDICT, lambda route: route.fulfill(status=200, body="<html>Log in to this network</html>"))
+    draw(page, DIGITS[6])
+    expect_words(page, "The server cannot be reached")
+    expect(page.locator("body")).not_to_contain_text("SyntaxError")
+
+
 def test_broken_server_is_said_to_be_broken(open_page: OpenPage) -> None:
     page = open_page(errors="500")
     page.route(PREDICT, lambda route: route.fulfill(status=500, body="<h1>Internal Server Error</h1>"))

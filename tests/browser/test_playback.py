@@ -1,0 +1,60 @@
+"""The drawing played back as it was drawn, with the answers that it had on the way."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.hand import draw, has_ink
+from tests.browser.test_drawing import expect_answer
+from tests.handwriting import EUROPEAN_7
+
+pytestmark = pytest.mark.browser
+
+WATCH = """() => {
+    window.shares = new Set();
+    const row = document.querySelectorAll("[data-slot=all] tbody tr")[7].querySelector(".percent");
+    new MutationObserver(() => shares.add(row.textContent)).observe(row, { childList: true });
+}"""
+
+
+def play(page: Page) -> None:
+    page.get_by_role("button", name="Play back").click()
+
+
+def test_probabilities_change_while_it_plays(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    page.evaluate(WATCH)
+    play(page)
+    assert not has_ink(page, *EUROPEAN_7[1][-2])
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("shares.size") > 1
+    assert has_ink(page, *EUROPEAN_7[1][-2])
+    expect_answer(page, 7)
+
+
+def test_playing_can_be_stopped_and_loses_nothing(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    for stop in (lambda: play(page), lambda: page.keyboard.press("Escape"), lambda: draw(page, [[[20, 20], [20, 21]]])):
+        play(page)
+        expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
+        stop()
+        expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+        assert has_ink(page, *EUROPEAN_7[1][-2])
+
+
+def test_where_motion_is_unwelcome_whole_strokes_appear(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    page.clock.install()
+    play(page)
+    assert has_ink(page, *EUROPEAN_7[0][-2])
+    assert not has_ink(page, *EUROPEAN_7[1][-2])
+    page.clock.run_for(1_000)
+    assert has_ink(page, *EUROPEAN_7[1][-2])
+    page.clock.run_for(1_000)
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")

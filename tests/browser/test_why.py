@@ -1,0 +1,105 @@
+"""What spoke for an answer, shown over the ink."""
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.hand import SIDE, draw
+from tests.browser.test_drawing import expect_answer
+from tests.browser.test_pictures import payload
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
+
+pytestmark = pytest.mark.browser
+
+SEVEN = DIGITS[7]
+EXPLAIN = "**/api/v1/explain*"
+
+
+def show_why(page: Page) -> None:
+    page.get_by_role("button", name="Show why").click()
+    expect(page.locator("#heat")).to_be_visible()
+
+
+def heat(page: Page) -> list[list[int]]:
+    """How opaque the heat map is, 0 to 255, on a grid of 28 by 28 points of the sheet."""
+    return page.locator("#heat").evaluate(
+        """(canvas, side) => {
+            const copy = new OffscreenCanvas(side, side).getContext("2d");
+            copy.drawImage(canvas, 0, 0);
+            const { data } = copy.getImageData(0, 0, side, side);
+            const at = (i) => Math.floor((i + 0.5) * side / 28);
+            return Array.from({ length: 28 }, (_, y) =>
+                Array.from({ length: 28 }, (_, x) => data[4 * (at(y) * side + at(x)) + 3]));
+        }""",
+        SIDE,
+    )
+
+
+def test_heat_lies_on_the_ink(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    show_why(page)
+    rows = heat(page)
+    ink = {(round(x) // 10, round(y) // 10) for x, y in SEVEN[0]}
+    hot = {(x, y) for y, row in enumerate(rows) for x, value in enumerate(row) if value > 100}
+    assert hot
+    assert all(any(abs(x - a) <= 2 and abs(y - b) <= 2 for a, b in ink) for x, y in hot)
+    expect(page.get_by_role("radio", name="7")).to_be_checked()
+
+
+def test_another_digit_can_be_asked_for(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    show_why(page)
+    before = heat(page)
+    page.get_by_role("radio", name="7").press("ArrowLeft")
+    expect(page.get_by_role("radio", name="6")).to_be_checked()
+    while heat(page) == before:
+        page.wait_for_timeout(10)
+
+
+def test_new_ink_takes_the_map_away(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    show_why(page)
+    draw(page, [[[20, 250], [40, 250]]])
+    expect(page.locator("#heat")).to_be_hidden()
+    expect(page.locator("#why")).to_have_attribute("aria-pressed", "false")
+
+
+def test_late_explanation_is_not_laid_over_newer_ink(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route(EXPLAIN, lambda route: held.append(route))
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    with page.expect_request(EXPLAIN):
+        page.get_by_role("button", name="Show why").click()
+    page.get_by_role("button", name="Clear").click()
+    held[0].continue_()
+    draw(page, DIGITS[1])
+    expect_answer(page, 1)
+    expect(page.locator("#heat")).to_be_hidden()
+
+
+def test_answer_stands_where_the_reasons_do_not_come(open_page: OpenPage) -> None:
+    page = open_page(errors="500")
+    page.route(EXPLAIN, lambda route: route.fulfill(status=500, body=""))
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    page.get_by_role("button", name="Show why").click()
+    expect(page.locator("[data-slot=words]")).to_have_text("The reasons did not come")
+    expect(page.locator("#why")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("[data-slot=top] .digit").first).to_have_text("7")
+
+
+def test_picture_is_explained_too(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+    show_why(page)
+    assert max(map(max, heat(page))) > 100
