@@ -11,6 +11,7 @@ from flask import Flask, Response, current_app, g, request
 
 from config import Settings
 from recognition import Recognizer
+from recognition.memory import return_large_blocks
 from web import metrics
 from web.logs import FIELDS, printable
 from web.problems import GIVEN_ERROR, NotReady
@@ -38,6 +39,7 @@ def load_model(app: Flask) -> None:
     master has read the file, so that all workers answer with the same model, whatever becomes of it meanwhile.
     """
     settings: Settings = app.extensions["settings"]
+    return_large_blocks()
     recognizer = Recognizer.load(settings.model_path, settings.limits, app.extensions.get("checkpoint"))
     recognizer.predict_strokes(_WARM_UP)
     metrics.observe(recognizer)
