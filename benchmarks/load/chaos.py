@@ -1,0 +1,144 @@
+"""What do clients notice when workers die? Behind nginx, while requests come in all the time.
+
+    python -m benchmarks.load.chaos                     # a worker is killed every second, for 5 minutes
+    python -m benchmarks.load.chaos --seconds 20
+
+Then comes what operators do: workers are told to end (TERM), all are replaced (HUP), workers end by themselves after so
+many requests; and at last the server is told to end while it has work to do.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import cycle, islice
+from pathlib import Path
+
+from benchmarks.load.front import SOURCES, TRUST, start_nginx
+from benchmarks.load.generator import Address, Load, Outcome, Request
+from benchmarks.load.report import Report, faults, options, percentile
+from benchmarks.load.server import start_gunicorn
+from benchmarks.load.traffic import photographs, small_png, strokes
+
+MAX_FAILED = 0.001  # of the requests while workers are killed
+CLIENTS = 8
+REQUESTS_IN_A_LIFE = 50  # of a worker that ends by itself
+PATIENCE = 60.0  # seconds; on a busy machine a worker takes its time to start
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do harm, report; the exit status."""
+    parser = options(__doc__, "chaos")
+    parser.add_argument(
+        "--seconds", type=float, default=300.0, help="how long workers are killed; all else, a tenth of it"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        phases = run_phases(folder, chosen.seconds, random.Random(chosen.seed))
+        ending, status = end_while_busy(folder)
+    return to_report(phases, ending, status).publish(chosen.output)
+
+
+def run_phases(folder: Path, seconds: float, chance: random.Random) -> dict[str, list[Outcome]]:
+    """What became of the requests while each sort of harm was done."""
+    phases = {}
+    with (
+        start_gunicorn(folder / "server.log", environment=TRUST) as server,
+        start_nginx(folder / "front", server.address) as front,
+    ):
+
+        def send(how: signal.Signals) -> None:
+            with suppress(ProcessLookupError, IndexError):  # killed a moment ago, and not replaced yet
+                os.kill(chance.choice(server.workers()), how)
+
+        phases["a worker killed every second"] = harm(front.address, seconds, 1.0, lambda: send(signal.SIGKILL))
+        phases["a worker told to end every second"] = harm(
+            front.address, seconds / 10, 1.0, lambda: send(signal.SIGTERM)
+        )
+        reload = lambda: server.process.send_signal(signal.SIGHUP)  # noqa: E731
+        phases["all workers replaced every 5 s"] = harm(front.address, seconds / 10, 5.0, reload)
+    lives = ["--max-requests", str(REQUESTS_IN_A_LIFE), "--max-requests-jitter", "10"]
+    with (
+        start_gunicorn(folder / "short.log", arguments=lives, environment=TRUST) as server,
+        start_nginx(folder / "short", server.address) as front,
+    ):
+        phases["workers that end by themselves"] = harm(front.address, seconds / 10, seconds, lambda: None)
+    return phases
+
+
+def harm(address: Address, seconds: float, pause: float, act: Callable[[], None]) -> list[Outcome]:
+    """Make requests for so long, and `act` after every pause."""
+    load = Load(address, cycle(mixed()), clients=CLIENTS, seconds=seconds, patience=PATIENCE, sources=SOURCES)
+    load.every(pause, act)
+    return load.run()
+
+
+def mixed() -> list[Request]:
+    """Drawings and small pictures in turn."""
+    return [request for pair in zip(strokes(), small_png(), strict=True) for request in pair]
+
+
+def end_while_busy(folder: Path) -> tuple[list[Outcome], int]:
+    """What becomes of requests on their way when the server is told to end, and the exit status that it ends with."""
+    with start_gunicorn(folder / "end.log") as server:
+        some = list(islice(cycle(photographs()), CLIENTS))
+        load = Load(server.address, iter(some), clients=CLIENTS, patience=PATIENCE)
+        told = _Once(lambda: server.process.send_signal(signal.SIGTERM))
+        load.every(0.3, told)
+        outcomes = load.run()
+        status = server.process.wait(PATIENCE) if told.done else server.stop()
+    return outcomes, status
+
+
+class _Once:
+    """Calls `act` the first time that it is called."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.done = False
+        self._act = act
+
+    def __call__(self) -> None:
+        if not self.done:
+            self.done = True
+            self._act()
+
+
+def to_report(phases: dict[str, list[Outcome]], ending: Sequence[Outcome], status: int) -> Report:
+    """Figures and bounds."""
+    report = Report("Chaos")
+    report.say(
+        f"`python -m benchmarks.load.chaos`: drawings and small pictures from {CLIENTS} clients that ask again as soon "
+        "as they are answered, through nginx with `deploy/nginx.conf`, but for TLS. Failed is what was not answered "
+        "with 200, wrong is a 200 with another digit."
+    )
+    rows = []
+    for name, outcomes in phases.items():
+        failed = [outcome for outcome in outcomes if outcome.status != 200]
+        wrong = [outcome for outcome in outcomes if outcome.status == 200 and outcome.fault is not None]
+        seconds = [outcome.seconds for outcome in outcomes]
+        times = (f"{percentile(seconds, share):.0f}" for share in (50, 99, 100))
+        rows.append((name, f"{len(outcomes):,}", len(failed), len(wrong), *times))
+        report.require(not wrong, f"No answer is wrong ({name})", faults(wrong) if wrong else "none")
+        most = MAX_FAILED if "killed" in name else 0.0
+        share = len(failed) / len(outcomes)
+        bound = f"At most {most:.1%} fail" if most else "None fails"
+        report.require(share <= most, f"{bound} ({name})", f"{share:.3%}" + (f" ({faults(failed)})" if failed else ""))
+    lost = [outcome for outcome in ending if outcome.fault is not None]
+    report.require(
+        not lost and status == 0,
+        f"Told to end (TERM) with {len(ending)} photographs on their way, the server answers them all and ends with 0",
+        f"{len(lost)} lost ({faults(lost)}), status {status}",
+    )
+    report.table(("what is done", "requests", "failed", "wrong", "p50 ms", "p99 ms", "slowest ms"), rows)
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Is there a picture that harms the server? Tens of thousands of hostile ones, the same for the same seed.
+
+python -m benchmarks.load.fuzz                      # 20,000 pictures
+python -m benchmarks.load.fuzz --pictures 500 --seed 7
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.load.bombs import BOMBS
+from benchmarks.load.hostile_requests import picture_requests
+from benchmarks.load.report import TIMES_HEAD, Report, options, percentile, times_by_name
+from benchmarks.load.rounds import Course, drive_in_rounds, require_right_answers
+from benchmarks.load.server import FOR_EVER, start_gunicorn
+
+MAX_GROWTH = 64.0  # MB of a worker
+MAX_SECONDS = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fuzz, report; the exit status."""
+    parser = options(__doc__, "fuzz")
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--round", type=int, default=500, help="pictures between two looks at the server")
+    parser.add_argument("--clients", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args(arguments)
+    for build in BOMBS:
+        build()
+    requests = picture_requests(chosen.seed)
+    with tempfile.TemporaryDirectory() as folder, start_gunicorn(Path(folder) / "log", arguments=FOR_EVER) as server:
+        course = drive_in_rounds(server, requests, chosen.pictures, chosen.round, chosen.clients)
+    return to_report(course, chosen.seed, chosen.clients).publish(chosen.output)
+
+
+def to_report(course: Course, seed: int, clients: int) -> Report:
+    """Figures and bounds."""
+    report = Report("Hostile pictures")
+    report.say(
+        f"`python -m benchmarks.load.fuzz`: {len(course.outcomes):,} pictures with seed {seed}, from {clients} clients. "
+        "`benchmarks/load/hostile_pictures.py` says what the kinds are."
+    )
+    require_right_answers(report, course)
+    grown = max((course.series(pid, "pss")[-1] - course.series(pid, "pss")[0] for pid in course.workers), default=0.0)
+    report.require(
+        grown < MAX_GROWTH, f"No worker grows by {MAX_GROWTH:g} MB after the first round", f"{grown:+.1f} MB"
+    )
+    slow = [outcome for outcome in course.outcomes if outcome.seconds > MAX_SECONDS]
+    slowest = percentile([outcome.seconds for outcome in course.outcomes], 100) / 1000
+    report.aim(
+        not slow, f"Each is answered within {MAX_SECONDS:g} s", f"{len(slow)} are not, the slowest took {slowest:.2f} s"
+    )
+    report.table(TIMES_HEAD, times_by_name(course.outcomes))
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""Requests that the API refuses, each with the status and the type of problem that it documents for them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from benchmarks.load.generator import Check, Request
+from benchmarks.load.hostile_pictures import hostile_pictures
+from benchmarks.load.traffic import (
+    BATCH,
+    BOUNDARY,
+    PREDICT,
+    file_request,
+    http_request,
+    json_request,
+    small_pictures,
+    wrong_in,
+)
+from config import Limits
+
+_JSON = {"Content-Type": "application/json"}
+_FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+# What a picture may be refused as; anything else of a 4xx is a fault of the server.
+_PICTURE_PROBLEMS = {"blank", "unsupported-picture", "undecodable-picture", "picture-too-large", "missing-picture"}
+_FILE_NAMES = (
+    "digit.png",
+    "../../../etc/passwd",
+    "a" * 2000,
+    "<script>.png",
+    "CON",
+    "%00.png",
+    ";id;.png",
+    "\\u202egnp.png",
+)
+
+
+def refused(status_wanted: int, problem: str) -> Check:
+    """The answer is a problem of this type."""
+
+    def check(status: int, body: bytes) -> str | None:
+        found = problem_type(body)
+        # A proxy that refuses a body in the server's place has its own page for it.
+        if status == status_wanted and found in {problem, ""}:
+            return None
+        return f"a {status} of type {found} and not a {status_wanted} of type {problem}"
+
+    return check
+
+
+def reads_or_refuses(status: int, body: bytes) -> str | None:
+    """The answer to a picture that may or may not be one: a digit, or a problem that a picture can have."""
+    if status == 200:
+        return wrong_in(json.loads(body))
+    found = problem_type(body)
+    return None if status in {413, 415, 422} and found in _PICTURE_PROBLEMS else f"a {status} of type {found}"
+
+
+def problem_type(body: bytes) -> str:
+    """Which problem the body of an answer describes; empty where it is no problem+json."""
+    return str(json.loads(body).get("type", "")) if body.startswith(b"{") else ""
+
+
+def _turned_away(status: int, _body: bytes) -> str | None:
+    """The answer to what is hardly HTTP: a 4xx, or a connection that is closed without a word."""
+    return None if status == 0 or 400 <= status < 500 else f"a {status}"
+
+
+@cache
+def documented(limits: Limits) -> list[Request]:
+    """One request for each documented way to be refused."""
+    _, picture = small_pictures()[0]
+    encoded = base64.b64encode(picture).decode()
+    point = [1.0, 2.0]
+    drawing = {"strokes": [[[100, 20], [99, 180]]]}
+    too_long = limits.max_body_bytes + 1
+
+    def form(disposition: str) -> bytes:
+        body = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--{BOUNDARY}--\r\n".encode()
+        return http_request("POST", PREDICT, body, _FORM)
+
+    cases: Mapping[str, tuple[int, str, bytes]] = {
+        "nothing at this address": (404, "not-found", http_request("GET", "/api/v1/nothing")),
+        "a path out of the folder": (404, "not-found", http_request("GET", "/api/v1/../../etc/passwd")),
+        "wrong method": (405, "method-not-allowed", http_request("DELETE", PREDICT)),
+        "HTML wanted": (406, "not-acceptable", http_request("GET", "/api/v1/model", headers={"Accept": "text/html"})),
+        "no length": (411, "length-required", _without_length(http_request("POST", PREDICT, b"", _JSON))),
+        "another site's page": (
+            403,
+            "cross-site",
+            http_request("POST", PREDICT, json.dumps(drawing).encode(), {**_JSON, "Sec-Fetch-Site": "cross-site"}),
+        ),
+        "JSON cut off": (400, "malformed-json", json_request(b'{"strokes": [[[1, 2], [3')),
+        "JSON too deep": (400, "malformed-json", json_request(b'{"strokes": ' + b"[" * 50_000 + b"]" * 50_000 + b"}")),
+        "JSON a little too deep": (400, "malformed-json", json_request(b'{"strokes": ' + b"[" * 9 + b"]" * 9 + b"}")),
+        "NaN": (400, "malformed-json", json_request(b'{"strokes": [[[NaN, 1]]]}')),
+        "Infinity": (400, "malformed-json", json_request(b'{"strokes": [[[-Infinity, 1]]]}')),
+        "the same name twice": (400, "malformed-json", json_request(b'{"strokes": [], "strokes": []}')),
+        "number of 10,000 digits": (
+            400,
+            "malformed-json",
+            json_request(b'{"strokes": [[[' + b"9" * 10_000 + b", 1]]]}"),
+        ),
+        "not UTF-8": (400, "malformed-json", json_request(b'{"strokes": "\xff\xfe"}')),
+        "a lone surrogate": (422, "invalid-strokes", json_request(rb'{"strokes": "\ud800"}')),
+        "wrong charset": (
+            415,
+            "unsupported-media-type",
+            http_request("POST", PREDICT, b"{}", {"Content-Type": "application/json; charset=utf-16"}),
+        ),
+        "wrong media type": (
+            415,
+            "unsupported-media-type",
+            http_request("POST", PREDICT, b"strokes=1", {"Content-Type": "application/x-www-form-urlencoded"}),
+        ),
+        "compressed body": (
+            415,
+            "unsupported-media-type",
+            http_request("POST", PREDICT, b"\x1f\x8b", {**_JSON, "Content-Encoding": "gzip"}),
+        ),
+        "an empty object": (422, "invalid-request", json_request({})),
+        "an unknown field": (422, "invalid-request", json_request({**drawing, "path": "/etc/passwd"})),
+        "both fields": (422, "invalid-request", json_request({**drawing, "image_base64": encoded})),
+        "no object": (422, "invalid-request", json_request([drawing])),
+        "strokes of text": (422, "invalid-strokes", json_request({"strokes": [[["1", "2"]]]})),
+        "too many strokes": (422, "invalid-strokes", json_request({"strokes": [[point]] * (limits.max_strokes + 1)})),
+        "too many points": (422, "invalid-strokes", json_request({"strokes": [[point] * (limits.max_points + 1)]})),
+        "a point far away": (422, "invalid-strokes", json_request({"strokes": [[[0, 0], [2**31, 1e300]]]})),
+        "no strokes": (422, "blank", json_request({"strokes": []})),
+        "base64 with junk": (
+            422,
+            "invalid-request",
+            json_request({"image_base64": encoded[:50] + "!?" + encoded[50:]}),
+        ),
+        "a data URL of text": (
+            415,
+            "unsupported-picture",
+            json_request({"image_base64": "data:text/html;base64," + encoded}),
+        ),
+        "a body of 300 KB": (413, "body-too-large", json_request({"strokes": [], "x": "y" * 300_000})),
+        "a body over the limit": (413, "body-too-large", file_request([bytes(too_long)])),
+        "a chunked body over the limit": (413, "body-too-large", _chunked(too_long)),
+        "a form without a file": (422, "missing-picture", form('form-data; name="image"')),
+        "a form with another file": (422, "missing-picture", form('form-data; name="photo"; filename="x.png"')),
+        "a file that is no picture": (415, "unsupported-picture", file_request([b"%PDF-1.7"])),
+        "a damaged picture": (422, "undecodable-picture", file_request([picture[:100]])),
+        "a batch of 65": (422, "invalid-request", file_request([b"x"] * 65, BATCH, "images")),
+        "a batch of none": (422, "missing-picture", file_request([], BATCH, "images")),
+        "a batch in JSON": (415, "unsupported-media-type", json_request(drawing, BATCH)),
+        "an unknown parameter": (422, "invalid-request", json_request(drawing, PREDICT + "?include=everything")),
+    }
+    return [Request(name, data, refused(status, kind)) for name, (status, kind, data) in cases.items()]
+
+
+def _without_length(request: bytes) -> bytes:
+    return request.replace(b"Content-Length: 0\r\n", b"")
+
+
+def _chunked(length: int) -> bytes:
+    head = http_request("GET", PREDICT, headers={**_FORM, "Transfer-Encoding": "chunked"}).replace(b"GET", b"POST", 1)
+    piece = f"{2**16:x}\r\n".encode() + bytes(2**16) + b"\r\n"
+    return head + piece * (length // 2**16 + 1) + b"0\r\n\r\n"
+
+
+def _unheard(_status: int, _body: bytes) -> None:
+    """Nobody waits for the answer."""
+
+
+@cache
+def broken() -> list[Request]:
+    """What is hardly HTTP, or ends in the middle of it."""
+    whole = json_request({"strokes": [[[100, 20], [99, 180]]]})
+    cases = {
+        "no HTTP": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(200) + b"\r\n\r\n",
+        "a header of 20 KB": http_request("GET", "/", headers={"X": "y" * 20_000}),
+        "200 headers": http_request("GET", "/", headers={f"X-{number}": "y" for number in range(200)}),
+        "a path of 20 KB": http_request("GET", "/" + "x" * 20_000),
+        "two lengths": whole.replace(b"Content-Length", b"Content-Length: 5\r\nContent-Length", 1),
+        "a length and chunks": whole.replace(b"Content-Length", b"Transfer-Encoding: chunked\r\nContent-Length", 1),
+        "a length below zero": http_request("POST", PREDICT, b"", {**_JSON, "Content-Length": "-1"}),
+        "a header with a line break": http_request("GET", "/", headers={"X": "a\nb"}),
+        "CONNECT": http_request("CONNECT", "example.org:443"),
+    }
+    requests = [Request(name, data, _turned_away) for name, data in cases.items()]
+    for name, share in {"gone after the head": 0.4, "gone before the end": 0.9, "gone before the answer": 1.0}.items():
+        requests.append(Request(name, whole[: int(share * len(whole))], _unheard, leaves=True))
+    return requests
+
+
+def picture_requests(seed: int) -> Iterator[Request]:
+    """Endless hostile pictures, mostly as forms with names to match, some in JSON."""
+    chance = random.Random(seed)
+    for picture in hostile_pictures(seed):
+        if chance.random() < 0.8 or len(picture.data) > 10**6:
+            data = file_request([picture.data], name=chance.choice(_FILE_NAMES))
+        else:
+            data = json_request({"image_base64": base64.b64encode(picture.data).decode()})
+        yield Request(picture.kind, data, reads_or_refuses)
+
+
+def hostile(limits: Limits, seed: int = 0) -> Iterator[Request]:
+    """Endless requests of all these kinds, as a public server gets them."""
+    chance = random.Random(seed)
+    pictures = picture_requests(seed)
+    large = {"a body over the limit", "a chunked body over the limit"}
+    # A quarter of all bytes of a soak would be these.
+    plain = [request for request in documented(limits) if request.name not in large]
+    heavy = [request for request in documented(limits) if request.name in large]
+    while True:
+        (kind,) = chance.choices(("plain", "broken", "picture", "heavy"), (40, 20, 39.5, 0.5))
+        if kind == "picture":
+            yield next(pictures)
+        else:
+            yield chance.choice({"plain": plain, "broken": broken(), "heavy": heavy}[kind])

@@ -1,0 +1,172 @@
+"""What becomes of a server that is asked ten times as much as it can answer?
+
+    python -m benchmarks.load.overload                  # 60 s, gunicorn alone and behind nginx
+    python -m benchmarks.load.overload --seconds 5 --times 3
+
+The server gets all cores but one, and what asks the last, so that they do not take from each other. Capacity is what
+the server answers to clients that wait for their answers. Then requests come in whether it keeps up or not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+from benchmarks.load.front import SOURCES, TRUST, start_nginx
+from benchmarks.load.generator import Address, Load, Outcome, Request
+from benchmarks.load.report import Report, faults, options, percentile, statuses
+from benchmarks.load.server import start_gunicorn
+from benchmarks.load.traffic import holds, http_request, strokes
+
+MIN_GOODPUT = 0.9  # of the capacity
+MAX_ACCEPTED_MS, MAX_REFUSED_MS, MAX_RECOVERY_SECONDS = 250.0, 50.0, 2.0
+WAITING_CLIENTS = 16  # whose answers measure the capacity
+CONNECTIONS = 512
+HEALTH_SHARE = 500  # every so many requests one asks for the health
+AFTER_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one server."""
+
+    name: str
+    capacity: float  # requests a second
+    offered: float
+    seconds: float
+    during: list[Outcome]
+    after: list[Outcome]  # at half the capacity, at once after
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Overload, report; the exit status."""
+    parser = options(__doc__, "overload")
+    parser.add_argument("--times", type=float, default=10.0, help="how many times its capacity it is asked")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            apart() as go_apart,
+            start_gunicorn(folder / "log", environment=TRUST) as server,
+            start_nginx(folder / "front", server.address) as front,
+        ):
+            go_apart()
+            places = {"gunicorn alone": server.address, "behind nginx": front.address}
+            trials = [overload(name, address, chosen.times, chosen.seconds) for name, address in places.items()]
+    return to_report(trials, chosen.times).publish(chosen.output)
+
+
+@contextmanager
+def apart() -> Iterator[Callable[[], None]]:
+    """All cores but the last for what this process starts, until it goes to the last one itself."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:-1] or cores)
+    try:
+        yield lambda: os.sched_setaffinity(0, cores[-1:])
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def overload(name: str, address: Address, times: float, seconds: float) -> Trial:
+    """Measure the capacity, exceed it, and look at what follows."""
+    waiting = Load(
+        address, cycle(strokes()), clients=WAITING_CLIENTS, seconds=max(2.0, seconds / 6), sources=SOURCES
+    ).run()
+    capacity = sum(outcome.status == 200 for outcome in waiting) / waiting[-1].at
+    offered = times * capacity
+    during = Load(
+        address, mixed_with_health(), clients=CONNECTIONS, rate=offered, seconds=seconds, sources=SOURCES
+    ).run()
+    after = Load(
+        address, cycle(strokes()), clients=CONNECTIONS, rate=capacity / 2, seconds=AFTER_SECONDS, sources=SOURCES
+    ).run()
+    return Trial(name, capacity, offered, seconds, during, after)
+
+
+def mixed_with_health() -> Iterator[Request]:
+    """Endless drawings, which may be refused, with a look at the server's health among them, which may not."""
+    drawings = [_refusable(request) for request in strokes()]
+    health = Request("health", http_request("GET", "/api/v1/health/live"), holds(200, b"live"))
+    for number, request in enumerate(cycle(drawings), 1):
+        yield request if number % HEALTH_SHARE else health
+
+
+def _refusable(request: Request) -> Request:
+    def check(status: int, body: bytes) -> str | None:
+        return None if status == 503 else request.check(status, body)
+
+    return Request(request.name, request.data, check)
+
+
+def to_report(trials: Sequence[Trial], times: float) -> Report:
+    """Figures and bounds."""
+    report = Report("Overload")
+    report.say(
+        f"`python -m benchmarks.load.overload`: drawings, {times:g} times as many as the server can answer, for "
+        f"{trials[0].seconds:g} s, over {CONNECTIONS} connections; the server has all cores but one, what asks that one. "
+        "Time counts from when a request was due, not from when it was sent."
+    )
+    rows = []
+    for trial in trials:
+        accepted = [o.seconds for o in trial.during if o.name != "health" and o.status == 200]
+        refused = [o.seconds for o in trial.during if o.name != "health" and o.status == 503]
+        health = [o for o in trial.during if o.name == "health"]
+        goodput = len(accepted) / trial.seconds / trial.capacity
+        recovery = max(
+            (o.at for o in trial.after if o.status != 200 or 1000 * o.seconds > MAX_ACCEPTED_MS), default=0.0
+        )
+        wrong = [
+            o for o in [*trial.during, *trial.after] if o.fault is not None and (o.status == 200 or o.name == "health")
+        ]
+        report.require(not wrong, f"No answer is wrong and health is always answered ({trial.name})", faults(wrong))
+        report.aim(
+            goodput >= MIN_GOODPUT,
+            f"Goodput is at least {MIN_GOODPUT:.0%} of the capacity ({trial.name})",
+            f"{goodput:.0%}",
+        )
+        for what, some, most in (("Answers", accepted, MAX_ACCEPTED_MS), ("Refusals", refused, MAX_REFUSED_MS)):
+            p99 = percentile(some, 99)
+            report.aim(p99 <= most, f"{what} within {most:g} ms, 99 in 100 ({trial.name})", f"{p99:.0f} ms")
+        report.aim(
+            recovery <= MAX_RECOVERY_SECONDS,
+            f"Recovered within {MAX_RECOVERY_SECONDS:g} s ({trial.name})",
+            f"{recovery:.1f} s",
+        )
+        rows.append(
+            (
+                trial.name,
+                f"{trial.capacity:.0f}",
+                f"{trial.offered:,.0f}",
+                f"{len(accepted) / trial.seconds:.0f}",
+                *(f"{percentile(some, share):.1f}" for some in (accepted, refused) for share in (50, 99)),
+                ", ".join(f"{status or 'none'}: {count:,}" for status, count in statuses(trial.during).items()),
+                f"{percentile([o.seconds for o in health], 99):.1f}",
+            )
+        )
+    report.table(
+        (
+            "server",
+            "capacity/s",
+            "asked/s",
+            "answered/s",
+            "answer p50 ms",
+            "p99",
+            "refusal p50 ms",
+            "p99",
+            "by status",
+            "health p99 ms",
+        ),
+        rows,
+    )
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What processes hold, from Linux's /proc: memory, descriptors, threads, children."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one process holds at one moment."""
+
+    pss: float  # MB; what is shared with other processes counts as its share
+    rss: float  # MB
+    descriptors: int
+    threads: int
+
+
+def look_at(pid: int) -> Holding:
+    """What the process holds now. Raises `OSError` where it has ended."""
+    folder = PROC / str(pid)
+    sizes = _kilobytes((folder / "smaps_rollup").read_text())
+    return Holding(
+        pss=sizes["Pss"] / 1024,
+        rss=sizes["Rss"] / 1024,
+        descriptors=len(list((folder / "fd").iterdir())),
+        threads=len(list((folder / "task").iterdir())),
+    )
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that still run, oldest first."""
+    text = (PROC / str(pid) / "task" / str(pid) / "children").read_text()
+    return sorted(int(child) for child in text.split())
+
+
+def family(pid: int) -> list[int]:
+    """The process, its children, and theirs."""
+    return [pid, *(member for child in children(pid) for member in family(child))]
+
+
+def growth(requests: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
+    """MB by which memory grows in 100,000 requests, by least squares, and the standard error of that."""
+    x, y = np.asarray(requests, dtype=float), np.asarray(megabytes, dtype=float)
+    x = x - x.mean()
+    slope = float(x @ y / (x @ x))
+    residuals = y - y.mean() - slope * x
+    error = float(np.sqrt(residuals @ residuals / (len(x) - 2) / (x @ x)))
+    return 1e5 * slope, 1e5 * error
+
+
+def _kilobytes(rollup: str) -> dict[str, int]:
+    lines = (line.split() for line in rollup.splitlines()[1:])
+    return {words[0].rstrip(":"): int(words[1]) for words in lines}

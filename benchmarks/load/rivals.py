@@ -1,0 +1,71 @@
+"""What the server is compared with: the same recognizer, behind the least that other frameworks need.
+
+uvicorn --factory benchmarks.load.rivals:fastapi_app
+flask --app benchmarks.load.rivals:flask_app run
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, UploadFile
+from flask import Flask, request
+from pydantic import BaseModel
+
+from config import Settings
+from recognition import Prediction, Recognizer
+
+
+class Drawing(BaseModel):
+    """The body of a request."""
+
+    strokes: list[list[tuple[float, float]]]
+
+
+def load() -> Recognizer:
+    """The shipped network, warm."""
+    settings = Settings.load()
+    recognizer = Recognizer.load(settings.model_path, settings.limits)
+    recognizer.predict_strokes([[[0, 0], [10, 0], [4, 20]]])
+    return recognizer
+
+
+def to_answer(prediction: Prediction) -> dict[str, object]:
+    """What the API's answer holds, but for its formalities."""
+    return {
+        "digit": prediction.digit,
+        "confidence": prediction.confidence,
+        "is_digit": prediction.is_digit,
+        "digit_score": prediction.digit_score,
+        "probabilities": prediction.probabilities,
+    }
+
+
+def fastapi_app() -> FastAPI:
+    """One route for drawings and one for files: FastAPI chooses by the signature. Both run in its pool of threads."""
+    recognizer = load()
+    app = FastAPI()
+
+    def predict(drawing: Drawing) -> dict[str, object]:
+        return to_answer(recognizer.predict_strokes(drawing.strokes))
+
+    def predict_file(image: UploadFile) -> dict[str, object]:
+        return to_answer(recognizer.predict_picture(image.file.read()))
+
+    app.add_api_route("/predict", predict, methods=["POST"])
+    app.add_api_route("/predict/file", predict_file, methods=["POST"])
+    return app
+
+
+def flask_app() -> Flask:
+    """A bare view: no checks, no headers, no limits."""
+    recognizer = load()
+    app = Flask(__name__)
+
+    def predict() -> dict[str, object]:
+        return to_answer(recognizer.predict_strokes(request.json["strokes"]))  # type: ignore[index]
+
+    def predict_file() -> dict[str, object]:
+        return to_answer(recognizer.predict_picture(request.files["image"].read()))
+
+    app.add_url_rule("/predict", view_func=predict, methods=["POST"])
+    app.add_url_rule("/predict/file", view_func=predict_file, methods=["POST"])
+    return app

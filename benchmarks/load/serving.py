@@ -1,0 +1,193 @@
+"""How fast the server is, how much memory it takes and how soon it answers, beside the same network served otherwise.
+
+    python -m benchmarks.load.serving                   # a few minutes, on a machine that does nothing else
+    python -m benchmarks.load.serving --seconds 1
+
+All run on this machine one after the other, with a worker for each core where they can. `benchmarks/load/rivals.py` has
+the others.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import cycle
+from pathlib import Path
+
+from benchmarks.load.generator import Load, Outcome, Request, measure_ceiling
+from benchmarks.load.processes import family, look_at
+from benchmarks.load.report import Report, faults, options, percentile
+from benchmarks.load.server import Server
+from benchmarks.load.traffic import PREDICT, photographs, small_png, strokes
+
+MAX_P50_MS, MIN_RATIO, MAX_PSS = 2.5, 1.3, 90.0
+CLIENTS = (1, 16)
+STARTS = 3  # of each server; the median counts
+_RIVALS = "benchmarks.load.rivals"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to serve."""
+
+    name: str
+    command: Sequence[str]
+    drawings: str  # path that takes them
+    files: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of one contender."""
+
+    name: str
+    cold_start: float  # seconds from the command to the first right answer, median
+    workers: list[float]  # MB of PSS of each process that answers
+    total: float  # MB of PSS of all its processes
+    runs: dict[tuple[str, int], tuple[float, list[Outcome]]]  # by what and clients: requests a second, and each
+
+
+OURS = "this server"
+
+
+def contenders(cores: int) -> list[Contender]:
+    """This server and the others, each with its usual command."""
+    python = sys.executable
+    gunicorn = [python, "-m", "gunicorn"]
+    bare = [*gunicorn, "-c", "/dev/null", "--bind", "127.0.0.1:0", "--workers", str(cores)]
+    return [
+        Contender(OURS, gunicorn, PREDICT, PREDICT, environment={"DIGITS_ENV": "prod", "DIGITS_PORT": "0"}),
+        Contender(
+            "FastAPI, uvicorn",
+            [python, "-m", "uvicorn", "--factory", f"{_RIVALS}:fastapi_app", "--port", "0", "--workers", str(cores)],
+            "/predict",
+            "/predict/file",
+        ),
+        Contender(
+            "bare Flask view, `flask run`",
+            [python, "-m", "flask", "--app", f"{_RIVALS}:flask_app()", "run", "--port", "0"],
+            "/predict",
+            "/predict/file",
+        ),
+        Contender("bare Flask view, gunicorn", [*bare, f"{_RIVALS}:flask_app()"], "/predict", "/predict/file"),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, report; the exit status."""
+    parser = options(__doc__, "serving")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each is asked each way")
+    chosen = parser.parse_args(arguments)
+    ceiling = measure_ceiling()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        figures = [measure(one, log, chosen.seconds) for one in contenders(len(os.sched_getaffinity(0)))]
+    return to_report(figures, ceiling, chosen.seconds).publish(chosen.output)
+
+
+def measure(contender: Contender, log: Path, seconds: float) -> Figures:
+    """Start it, ask it everything, look at its memory, and start it again to see how long that takes."""
+    with start(contender, log) as server:
+        starts = [time.perf_counter() - server.started]
+        for request in (*requests("strokes", contender), *requests("small PNG", contender)):
+            Load(server.address, iter([request] * 4), clients=4).run()  # every worker is warm
+        resting = [look_at(pid).pss for pid in family(server.pid)]
+        workers = [look_at(pid).pss for pid in answering(server)]
+        runs = {}
+        for what in ("strokes", "small PNG", "12-megapixel JPEG"):
+            for clients in CLIENTS:
+                began = time.perf_counter()
+                outcomes = Load(
+                    server.address, cycle(requests(what, contender)), clients=clients, seconds=seconds
+                ).run()
+                runs[what, clients] = len(outcomes) / (time.perf_counter() - began), outcomes
+    for _ in range(STARTS - 1):
+        with start(contender, log) as server:
+            starts.append(time.perf_counter() - server.started)
+    return Figures(contender.name, statistics.median(starts), workers, sum(resting), runs)
+
+
+def start(contender: Contender, log: Path) -> Server:
+    """The contender, once it has answered a drawing rightly."""
+    server = Server(contender.command, log, environment=contender.environment)
+    first = requests("strokes", contender)[:1]
+    try:
+        while Load(server.address, iter(first)).run()[0].fault is not None:
+            if server.process.poll() is not None:
+                raise RuntimeError(f"{contender.name} has ended:\n{server.log()}")
+            time.sleep(0.005)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def answering(server: Server) -> list[int]:
+    """The processes that answer: those that hold the network, which none of the others is nearly as large as."""
+    pids = family(server.pid)
+    if len(pids) == 1:
+        return pids
+    return [pid for pid in pids[1:] if look_at(pid).rss > 100]
+
+
+def requests(what: str, contender: Contender) -> list[Request]:
+    """Requests of one sort, for the paths of this contender."""
+    kinds = {"strokes": strokes, "small PNG": small_png, "12-megapixel JPEG": photographs}
+    path = contender.drawings if what == "strokes" else contender.files
+    return [
+        Request(
+            request.name, request.data.replace(f"POST {PREDICT} ".encode(), f"POST {path} ".encode(), 1), request.check
+        )
+        for request in kinds[what]()
+    ]
+
+
+def to_report(figures: Sequence[Figures], ceiling: tuple[float, float], seconds: float) -> Report:
+    """Figures and bounds."""
+    report = Report("Serving")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn"))
+    report.say(
+        f"`python -m benchmarks.load.serving`: each way {seconds:g} s, every answer checked. The others have the same "
+        f"recognizer and nothing else ({versions}). What asks runs on the same cores, and costs {1e6 * ceiling[1]:.0f} "
+        f"microseconds of processor time a request: a server that does nothing gets {ceiling[0]:,.0f} a second from it."
+    )
+    wrong = [outcome for one in figures for _, outcomes in one.runs.values() for outcome in outcomes if outcome.fault]
+    report.require(not wrong, "Every answer is right", faults(wrong) if wrong else "all are")
+    ours, *others = figures
+    p50 = percentile([outcome.seconds for outcome in ours.runs["strokes", 1][1]], 50)
+    report.aim(p50 <= MAX_P50_MS, f"Strokes at one client, p50 at most {MAX_P50_MS:g} ms", f"{p50:.2f} ms")
+    for other in others:
+        ratio = ours.runs["strokes", 16][0] / other.runs["strokes", 16][0]
+        report.aim(ratio >= MIN_RATIO, f"Strokes at 16 clients, {MIN_RATIO:g} times {other.name}", f"{ratio:.2f} times")
+    report.aim(
+        max(ours.workers) <= MAX_PSS, f"Memory of a worker at most {MAX_PSS:g} MB", f"{max(ours.workers):.0f} MB"
+    )
+    report.table(
+        ("server", "requests", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms"),
+        [_row(one, what, clients) for what, clients in ours.runs for one in figures],
+    )
+    report.table(
+        ("server", "first answer after s", "workers", "MB PSS a worker", "MB PSS in all"),
+        [
+            (f.name, f"{f.cold_start:.2f}", len(f.workers), f"{statistics.mean(f.workers):.0f}", f"{f.total:.0f}")
+            for f in figures
+        ],
+    )
+    return report
+
+
+def _row(figures: Figures, what: str, clients: int) -> tuple[object, ...]:
+    rate, outcomes = figures.runs[what, clients]
+    seconds = [outcome.seconds for outcome in outcomes]
+    return figures.name, what, clients, f"{rate:,.1f}", *(f"{percentile(seconds, p):.2f}" for p in (50, 95, 99))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Do clients that send a request at a crawl keep others waiting? 300 of them, each from an address of its own.
+
+python -m benchmarks.load.slow_clients              # through nginx, for 60 s
+python -m benchmarks.load.slow_clients --clients 30 --seconds 5
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+
+from benchmarks.load.front import TRUST, start_nginx
+from benchmarks.load.generator import Address, Load, Outcome
+from benchmarks.load.report import Report, faults, options, percentile
+from benchmarks.load.server import start_gunicorn
+from benchmarks.load.traffic import PREDICT, http_request, strokes
+
+RATE = 20.0  # requests a second of the others, far below what the server can do
+MAX_RATIO = 2.0
+STEP_SECONDS = 1.0
+
+_HEAD = http_request("POST", PREDICT, headers={"Content-Type": "application/json", "Content-Length": "200000"})
+# A third say half a head and no more, a third go on with a header byte by byte, a third with a body.
+_BEGINNINGS = ((_HEAD[:60], b""), (_HEAD[:-2] + b"X-Slow: ", b"x"), (_HEAD, b"x"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Crawl, report; the exit status."""
+    parser = options(__doc__, "slow_clients")
+    parser.add_argument("--clients", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            start_gunicorn(folder / "log", environment=TRUST) as server,
+            start_nginx(folder / "front", server.address) as front,
+        ):
+            before = ask(front.address, chosen.seconds / 2, [])
+            slow = [SlowClient(front.address, number) for number in range(chosen.clients)]
+            during = ask(front.address, chosen.seconds, slow)
+            for client in slow:
+                client.hang_up()
+            after = ask(front.address, chosen.seconds / 2, [])
+    return to_report([*before, *after], during, slow).publish(chosen.output)
+
+
+def ask(address: Address, seconds: float, slow: Sequence[SlowClient]) -> list[Outcome]:
+    """Drawings at an even pace, while `slow` crawl."""
+    load = Load(address, cycle(strokes()), clients=16, rate=RATE, seconds=seconds)
+    for client in slow:
+        load.every(STEP_SECONDS, client.crawl)
+    return load.run()
+
+
+class SlowClient:
+    """A connection with a request that never ends; where the server hangs up, it comes again."""
+
+    def __init__(self, address: Address, number: int) -> None:
+        self.connections = 0
+        self._address = address
+        self._source = f"127.2.{number // 250}.{1 + number % 250}"
+        self._beginning, self._drip = _BEGINNINGS[number % len(_BEGINNINGS)]
+        self._connect()
+
+    def crawl(self) -> None:
+        """Send another byte, or come again."""
+        try:
+            self._socket.send(self._next)
+            self._next = self._drip
+            gone = self._socket.recv(2**12) == b""
+        except BlockingIOError:  # not connected yet, or nothing is answered, as it should be
+            return
+        except OSError:
+            gone = True
+        if gone:
+            self.hang_up()
+            self._connect()
+
+    def hang_up(self) -> None:
+        """Leave."""
+        self._socket.close()
+
+    def _connect(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setblocking(False)
+        self._socket.bind((self._source, 0))
+        self._socket.connect_ex(self._address)
+        self._next = self._beginning
+        self.connections += 1
+
+
+def to_report(alone: Sequence[Outcome], during: Sequence[Outcome], slow: Sequence[SlowClient]) -> Report:
+    """Figures and bounds."""
+    report = Report("Slow clients")
+    connections = sum(client.connections for client in slow)
+    report.say(
+        f"`python -m benchmarks.load.slow_clients`: drawings, {RATE:g} a second, through nginx with `deploy/nginx.conf`, but "
+        f"for TLS, while {len(slow)} clients with addresses of their own hold half-sent requests; a third say no more, a "
+        f"third add a byte a second to a header, a third to a body. Hung up on, they came again: {connections:,} "
+        "connections in all."
+    )
+    failed = [outcome for outcome in [*alone, *during] if outcome.fault is not None]
+    report.require(not failed, "Every other request is answered, and rightly", faults(failed) if failed else "all are")
+    ratio = _p99(during) / _p99(alone)
+    report.aim(ratio <= MAX_RATIO, f"p99 is at most {MAX_RATIO:g} times what it is without them", f"{ratio:.2f} times")
+    report.table(
+        ("drawings", "number", "p50 ms", "p99 ms", "slowest ms"),
+        [_row("before and after", alone), _row(f"beside {len(slow)} slow clients", during)],
+    )
+    return report
+
+
+def _p99(outcomes: Sequence[Outcome]) -> float:
+    return percentile([outcome.seconds for outcome in outcomes], 99)
+
+
+def _row(name: str, outcomes: Sequence[Outcome]) -> tuple[object, ...]:
+    seconds = [outcome.seconds for outcome in outcomes]
+    return name, f"{len(outcomes):,}", *(f"{percentile(seconds, share):.1f}" for share in (50, 99, 100))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Does the server stay as it was over many requests? Answers, memory, file descriptors, threads.
+
+    python -m benchmarks.load.soak                      # 200,000 requests, 30 % of them hostile
+    python -m benchmarks.load.soak --requests 5000
+
+gunicorn replaces each worker after some 20,000 requests; here it does not, so that a leak has nowhere to hide.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.load.generator import Request
+from benchmarks.load.hostile_requests import hostile
+from benchmarks.load.processes import growth
+from benchmarks.load.report import TIMES_HEAD, Report, options, times_by_name
+from benchmarks.load.rounds import Course, drive_in_rounds, require_right_answers
+from benchmarks.load.server import FOR_EVER, start_gunicorn
+from benchmarks.load.traffic import everyday
+from config import Settings
+
+MAX_GROWTH = 1.0  # MB in 100,000 requests
+WARM_UP = 0.1  # of the rounds, in which caches and the allocator's pools fill
+MIN_ROUNDS = 10  # below which a slope is noise
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Soak, report; the exit status."""
+    parser = options(__doc__, "soak")
+    parser.add_argument("--requests", type=int, default=200_000)
+    parser.add_argument("--hostile", type=float, default=0.3, help="share of hostile requests, 0 to 1")
+    parser.add_argument("--round", type=int, default=2000, help="requests between two looks at the server")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args(arguments)
+    requests = mixed(chosen.hostile, chosen.seed)
+    with tempfile.TemporaryDirectory() as folder, start_gunicorn(Path(folder) / "log", arguments=FOR_EVER) as server:
+        course = drive_in_rounds(server, requests, chosen.requests, chosen.round, chosen.clients)
+    return to_report(course, chosen.hostile).publish(chosen.output)
+
+
+def mixed(hostile_share: float, seed: int) -> Iterator[Request]:
+    """Endless requests, that share of them hostile."""
+    chance = random.Random(seed)
+    good, bad = everyday(seed), hostile(Settings.load().limits, seed)
+    while True:
+        yield next(bad) if chance.random() < hostile_share else next(good)
+
+
+def to_report(course: Course, hostile_share: float) -> Report:
+    """Figures and bounds."""
+    report = Report("Soak")
+    report.say(
+        f"`python -m benchmarks.load.soak`: {len(course.outcomes):,} requests, {hostile_share:.0%} of them hostile, in "
+        f"{len(course.requests)} rounds. After each the server is left alone for a moment and looked at."
+    )
+    require_right_answers(report, course)
+    start = int(WARM_UP * len(course.requests)) + 1
+    if len(course.requests) - start >= MIN_ROUNDS and course.deaths == 0:
+        require_steadiness(report, course, start)
+    report.table(TIMES_HEAD, times_by_name(course.outcomes))
+    return report
+
+
+def require_steadiness(report: Report, course: Course, start: int) -> None:
+    """Hold `report` to it that no worker holds more and more, from the round `start` on."""
+    report.table(
+        ("worker", "PSS MB first", "last", "highest", "MB in 100,000 requests", "descriptors", "threads"),
+        (_worker_row(course, number, pid, start) for number, pid in enumerate(course.workers, 1)),
+    )
+    total = [sum(course.series(pid, "pss")[i] for pid in course.workers) for i in range(len(course.requests))]
+    slope, error = growth(course.requests[start:], total[start:])
+    report.require(
+        slope <= MAX_GROWTH,
+        f"Memory of all workers together grows by at most {MAX_GROWTH:g} MB in 100,000 requests",
+        f"{slope:+.2f} MB, with a standard error of {error:.2f}",
+    )
+    for what in ("descriptors", "threads"):
+        changed = max(max(some[start:]) - some[start] for some in (course.series(pid, what) for pid in course.workers))
+        report.require(changed <= 1, f"Number of {what} stays", f"{changed:+.0f} at most")
+
+
+def _worker_row(course: Course, number: int, pid: int, start: int) -> tuple[object, ...]:
+    pss = course.series(pid, "pss")[start:]
+    slope, error = growth(course.requests[start:], pss)
+    counts = (course.series(pid, what)[start:] for what in ("descriptors", "threads"))
+    return (
+        number,
+        *(f"{value:.1f}" for value in (pss[0], pss[-1], max(pss))),
+        f"{slope:+.2f} ± {error:.2f}",
+        *(f"{min(some):.0f} to {max(some):.0f}" for some in counts),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
