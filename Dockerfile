@@ -26,6 +26,8 @@ RUN python -m venv --without-pip /opt/venv \
 WORKDIR /opt/venv/lib/python3.11/site-packages
 RUN pip --python /opt/venv/bin/python uninstall -y sympy mpmath networkx setuptools \
     && rm -rf torch/include torch/share torch/test torch/_dynamo torch/_inductor torch/onnx \
+        torch/distributed/tensor torch/distributed/fsdp torch/distributed/checkpoint torch/distributed/elastic \
+        torch/distributed/pipelining torch/_vendor/quack torch/utils/hipify torch/utils/benchmark \
         torch/lib/lib*_test.so torch/lib/libaoti_custom_ops.so torch/lib/libbackend_with_compiler.so \
         PIL/_avif.*.so pillow.libs/libavif-* \
         pytz/zoneinfo flask_swagger_ui/dist/swagger-ui.js flask_swagger_ui/dist/swagger-ui-standalone-preset.js \
@@ -47,7 +49,7 @@ RUN python -m compileall -q -x '/site-packages/torch/' /opt/venv /app \
     && python -c "import io; from PIL import Image; from flask_app import create_app; \
         client = create_app().test_client(); \
         one = {'strokes': [[[100, 20], [101, 60], [100, 120], [99, 180]]]}; \
-        pages, drawn = [client.get(f'/?lang={code}') for code in ('en', 'de')], client.post('/api/v1/predict', json=one); \
+        pages, drawn = [client.get(path) for path in ('/?lang=en', '/?lang=de', '/model')], client.post('/api/v1/predict', json=one); \
         picture = Image.new('RGB', (200, 200), 'white'); picture.paste('black', (95, 30, 110, 170)); \
         files = {kind: io.BytesIO() for kind in ('PNG', 'JPEG', 'GIF', 'BMP', 'WEBP')}; \
         [picture.save(file, kind) or file.seek(0) for kind, file in files.items()]; \

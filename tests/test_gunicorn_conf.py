@@ -130,6 +130,13 @@ def test_unknown_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> Non
 # ---- the file itself ----
 
 
+def test_nothing_is_imported_before_its_variables_are_set() -> None:
+    conf = "import runpy; chosen = runpy.run_path('gunicorn.conf.py')"
+    command = f"{conf}; __import__(chosen['worker_class'].rpartition('.')[0]); import sys; print(*sys.modules)"
+    process = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "cv2", "prometheus_client"} & set(process.stdout.split())
+
+
 def configuration() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "gunicorn.conf.py"))
 

@@ -16,7 +16,8 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import create_environ, run_wsgi_app
 
-from web.problems import GIVEN_ERROR
+from web import metrics
+from web.problems import GIVEN_ERROR, Overloaded
 
 _PLACEHOLDER = uuid.UUID(int=0).hex
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -41,16 +42,19 @@ class Refusals:
         self._app = app
         self._template = lru_cache(maxsize=64)(self._render)
 
-    def answer(self, error: Callable[[], HTTPException], request: bytes, is_api: bool | None = None) -> Refusal:
-        """Refuse `request`, what has come of it so far, with `error`, as an API does or as a page."""
-        if is_api is None:
-            is_api = request.partition(b" ")[2].startswith(b"/api/")
-        head, body = self._template(error, is_api, bool(_IS_SECURE.search(request)))
+    def overloaded(self, request: bytes) -> Refusal:
+        """Refuse `request`, what has come of it so far, because too many are waiting."""
+        metrics.count_overload()
+        is_api = request.partition(b" ")[2].startswith(b"/api/")
+        head, body = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)))
         is_whole = _is_whole(request)
         keeps_open = is_whole and not _CLOSES.search(request)
-        head = head.replace(b"\r\n\r\n", _CONNECTION[keeps_open], 1)
-        answer = head if request.startswith(b"HEAD ") else head + body
-        return Refusal(answer.replace(_PLACEHOLDER.encode(), uuid.uuid4().hex.encode()), is_whole, keeps_open)
+        data = _join(head, b"" if request.startswith(b"HEAD ") else body, keeps_open)
+        return Refusal(data, is_whole, keeps_open)
+
+    def no_request(self, error: Callable[[], HTTPException]) -> bytes:
+        """The problem, and the last word, to a client that sent no request that makes sense."""
+        return _join(*self._template(error, True, False), keeps_open=False)
 
     def _render(self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool) -> tuple[bytes, bytes]:
         """Head and body of an answer, with a placeholder for the request's id."""
@@ -65,7 +69,10 @@ class Refusals:
         return "\r\n".join([*lines, "", ""]).encode("latin-1"), b"".join(chunks)
 
 
-_CONNECTION = {True: b"\r\nConnection: keep-alive\r\n\r\n", False: b"\r\nConnection: close\r\n\r\n"}
+def _join(head: bytes, body: bytes, keeps_open: bool) -> bytes:
+    connection = b"keep-alive" if keeps_open else b"close"
+    answer = head.replace(b"\r\n\r\n", b"\r\nConnection: " + connection + b"\r\n\r\n", 1) + body
+    return answer.replace(_PLACEHOLDER.encode(), uuid.uuid4().hex.encode())
 
 
 def _is_whole(request: bytes) -> bool:

@@ -28,10 +28,6 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug import exceptions
 
-from web import metrics
-from web.problems import Overloaded
-from web.refusals import Refusals
-
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
 _GLANCE, _CHUNK = 2**12, 2**16  # bytes
 # For the first request on a connection, and for a client to notice that it was refused.
@@ -61,6 +57,11 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Get the app."""
         super().load_wsgi()
+        # gunicorn imports this module before it applies raw_env, which torch and Prometheus's client are to see.
+        from web.metrics import show_admitted
+        from web.refusals import Refusals
+
+        self._show_admitted = show_admitted
         self._refusals = Refusals(self.wsgi)
         self._most = self.cfg.threads + self.wsgi.extensions["settings"].queue
 
@@ -109,12 +110,12 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def _count(self, change: int) -> None:
         self._admitted += change
-        metrics.show_admitted(self._admitted)
+        self._show_admitted(self._admitted)
 
     def _refuse(self, conn: TConn) -> None:
         self._note_refusal()
         try:
-            refusal = self._refusals.answer(Overloaded, conn.sock.recv(_CHUNK))
+            refusal = self._refusals.overloaded(conn.sock.recv(_CHUNK))
             conn.sock.send(refusal.data)  # a fresh or answered connection has room for all of it
             if not refusal.is_whole:
                 conn.sock.shutdown(socket.SHUT_WR)
@@ -153,7 +154,6 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._hang_up(conn)
 
     def _note_refusal(self) -> None:
-        metrics.count_overload()
         if time.monotonic() >= self._next_line:
             self.log.warning("too many requests are waiting: refusing what cannot be answered soon")
         self._next_line = time.monotonic() + _QUIET
@@ -169,7 +169,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             error = exceptions.InternalServerError
             self.log.error("a request failed outside the app", exc_info=exc)
         with suppress(OSError):
-            util.write_nonblock(client, self._refusals.answer(error, b"", is_api=True).data)
+            util.write_nonblock(client, self._refusals.no_request(error))
 
 
 def _has_read_ahead(conn: TConn) -> bool:
