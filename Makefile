@@ -60,6 +60,10 @@ check: $(VENV)/dev.stamp ## lint, formatting, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev.stamp ## take the pictures of the page in docs/ anew; needs Chromium
+	$(BIN)/python docs/screenshots.py
+
 .PHONY: format
 format: $(VENV)/dev.stamp ## repair what ruff can repair
 	$(BIN)/ruff check --fix
