@@ -1,5 +1,6 @@
 """What gets installed, and what gets into the container image."""
 
+import json
 import re
 import subprocess
 import sys
@@ -74,6 +75,14 @@ def let_in() -> set[str]:
 
 def test_image_gets_the_weights_and_the_pages() -> None:
     assert {"mnist_model.pth", "templates", "static", "requirements-serve.txt", "gunicorn.conf.py"} <= let_in()
+
+
+def test_image_gets_what_the_page_about_the_model_shows() -> None:
+    note = json.loads((ROOT / "mnist_model.json").read_text(encoding="utf-8"))
+    tables = {file["file"] for name, file in note["files"].items() if not name.startswith("mistakes/")}
+    assert {"train_metrics.csv", "confusion_matrix.csv"} <= tables
+    assert {"mnist_model.json", *tables} <= let_in()
+    assert "translations" in let_in()
 
 
 def test_image_gets_every_module_that_serving_imports() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from babel import negotiate_locale
+from babel import Locale, negotiate_locale
+from babel.numbers import format_decimal, format_percent
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
@@ -25,6 +26,21 @@ def init_app(app: Flask) -> None:
     Babel(app, default_locale=_DEFAULT, locale_selector=_choose)
     app.context_processor(_page_facts)
     app.after_request(_tell)
+    app.add_template_filter(decimal)
+    app.add_template_filter(share)
+
+
+def decimal(value: float | str, places: int | None = None) -> str:
+    """A number as the language of this request writes it, with as many decimals as it has, or as are asked for."""
+    pattern = "#,##0.######" if places is None else f"#,##0.{'0' * places}"
+    return format_decimal(float(value), pattern, locale=current_language())
+
+
+def share(value: float | str, places: int = 2) -> str:
+    """A share, 0 to 1, in percent, as it is written in the language of this request."""
+    locale = Locale.parse(current_language())
+    pattern = locale.percent_formats[None].pattern  # "#,##0%", in German with a space before the %
+    return format_percent(float(value), pattern.replace("0", f"0.{'0' * places}"), locale=locale)
 
 
 def current_language() -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from babel import Locale
-from babel.numbers import format_percent
 from flask import Blueprint, render_template
 
 from recognition import InputError, Prediction, Recognizer
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
-from web.language import current_language
+from web.language import share
 from web.operations import current_model_id, current_recognizer, current_settings
 from web.problems import describe
 
@@ -67,14 +65,8 @@ def certainty(prediction: Prediction) -> str:
 
 
 @pages.app_template_filter()
-def percent(share: float) -> str:
+def percent(probability: float) -> str:
     """A probability as text. No answer is certain, so none is shown as 100%."""
-    if share > 0.999:
-        return ">" + _one_place(0.999)
-    return _one_place(share) if share >= 0.001 else "<" + _one_place(0.001)
-
-
-def _one_place(share: float) -> str:
-    locale = Locale.parse(current_language())
-    pattern = locale.percent_formats[None].pattern.replace("0", "0.0")  # "#,##0.0%", in German with a space before %
-    return format_percent(share, pattern, locale=locale)
+    if probability > 0.999:
+        return ">" + share(0.999, 1)
+    return share(probability, 1) if probability >= 0.001 else "<" + share(0.001, 1)

@@ -21,6 +21,7 @@ ANSWERS = [
     ("POST", "/", 422),
     ("PUT", "/", 405),
     ("GET", "/nothing", 404),
+    ("GET", "/model", 200),
     ("GET", "/static/style.css", 200),
     ("GET", "/static/nothing.css", 404),
     ("GET", "/static/../config.py", 404),
