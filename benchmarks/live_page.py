@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -137,11 +138,11 @@ def draw_and_take(page: Page, drawing: Drawing) -> list[float]:
 
 def to_markdown(latencies: dict[int, list[list[float]]], chromium: str) -> str:
     """The report."""
-    moves = [move for drawings in latencies.values() for drawing in drawings for move in drawing]
+    moves = list(chain.from_iterable(chain.from_iterable(latencies.values())))
     last = [drawing[-1] for drawings in latencies.values() for drawing in drawings]
     count = sum(map(len, latencies.values()))
     rows = [("all moves", moves), ("the last move of each drawing", last)]
-    rows += [(f"moves of a {digit}", sum(drawings, [])) for digit, drawings in latencies.items()]
+    rows += [(f"moves of a {digit}", list(chain.from_iterable(drawings))) for digit, drawings in latencies.items()]
     table = "".join(
         f"| {name} | {len(values):,} | {statistics.median(values):.1f} | {percentile(values, 95):.1f} |\n"
         for name, values in rows

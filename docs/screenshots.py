@@ -75,6 +75,7 @@ def take_all(browser: Browser, url: str) -> None:
     take("no-digit", drawn(SPIRAL, "?"), **DESKTOP)
     take("picture", uploaded(picture_of(DIGITS[4])), **DESKTOP, java_script_enabled=False)
     take("refused", uploaded(b"This is no picture."), **DESKTOP, java_script_enabled=False)
+    take("why", explained(DIGITS[4], "4"), **DESKTOP)
     take("offline", drawn_offline(DIGITS[6]), **DESKTOP)
 
 
@@ -84,6 +85,17 @@ def drawn(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
     def act(page: Page) -> None:
         draw(page, drawing)
         expect(page.locator("[data-slot=numeral]")).to_have_text(numeral)
+
+    return act
+
+
+def explained(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
+    """Draw, and show what spoke for the answer."""
+
+    def act(page: Page) -> None:
+        drawn(drawing, numeral)(page)
+        page.get_by_role("button", name="Show why").click()
+        expect(page.locator("#heat")).to_be_visible()
 
     return act
 

@@ -45,9 +45,11 @@ export class Picture {
     this.#outline.removeAttribute("hidden");
   }
 
-  /** Promise of where [x, y, width, height] of the whole picture are shown, as shares of the sheet's side. */
+  /** Promise of where [x, y, width, height] of the whole picture are shown, as shares of the sheet's side, or null. */
   async place(box) {
-    const { size } = await this.#opened;
+    const opened = await this.#opened;
+    if (!opened) return null;
+    const { size } = opened;
     const side = this.#image.clientWidth;
     const room = side - 2 * parseFloat(getComputedStyle(this.#image).paddingLeft);
     const scale = room / Math.max(...size);

@@ -16,7 +16,7 @@ export class Why {
 
   /**
    * `button` shows and hides the map on `canvas`, `choices` are ten radio buttons; `sheet` is told by a class.
-   * `place(box)` gives where a box of what was asked about is on the sheet, as shares of its side.
+   * `place(box)` gives where a box of what was asked about is on the sheet, as shares of its side; null if nowhere.
    */
   constructor({ button, choices, canvas, sheet }, url, { place, onProblem }) {
     this.#button = button;
@@ -45,6 +45,7 @@ export class Why {
 
   /** Nothing is left to be explained. */
   forget() {
+    if (!this.#input) return;
     this.#input = null;
     this.#button.ariaDisabled = "true";
     this.#hide();
@@ -78,7 +79,7 @@ export class Why {
   async #paint({ heat, box }) {
     const asked = this.#input;
     const place = await this.#place(box);
-    if (this.#input !== asked || !this.#isShown) return;
+    if (!place || this.#input !== asked || !this.#isShown) return;
     const cells = document.createElement("canvas");
     cells.width = heat[0].length;
     cells.height = heat.length;

@@ -162,6 +162,22 @@ def test_pen_takes_over_from_the_palm_that_landed_first(open_page: OpenPage) -> 
     assert not has_ink(page, *LEFT[0])
 
 
+def test_no_quick_stroke_of_a_pencil_is_lost(open_page: OpenPage) -> None:
+    page = open_page(has_touch=True)
+    page.evaluate(
+        """() => {
+            window.refused = [];
+            const note = (event) => refused.push(event.defaultPrevented);
+            document.addEventListener("touchmove", note, { passive: true });
+        }"""
+    )
+    fingers = Fingers(page)
+    for x in range(40, 240, 40):
+        fingers.draw([[x, 60], [x, 80], [x, 110]])
+    assert page.evaluate("JSON.parse(sessionStorage.getItem('digits.drawing')).length") == 5
+    assert set(page.evaluate("refused")) == {True}  # or else iPadOS would take them for its own handwriting input
+
+
 def test_only_the_main_button_draws(open_page: OpenPage) -> None:
     page = open_page()
     page.mouse.move(*place(page, 100, 100))
@@ -318,7 +334,9 @@ def test_keys_draw(open_page: OpenPage) -> None:
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     assert has_ink(page, 140, 140)
+    expect(page.get_by_role("status")).to_have_text("Pen up")
     expect_answer(page, 1)
+    expect(page.get_by_role("status")).to_contain_text("This is a 1.")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Tab")  # the ring that shows the pen goes
     assert not has_ink(page, 120, 230)

@@ -4,13 +4,14 @@ import base64
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.hand import draw, has_ink
 from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
 from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from tests.pictures import draw_picture, encode, picture_of
 
 pytestmark = pytest.mark.browser
 
@@ -108,12 +109,87 @@ def _transfer(page: Page, data: bytes):
     )
 
 
+def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
+    page = open_page()
+    small = draw_picture([[[x / 4 + 200, y / 4 + 10] for x, y in stroke] for stroke in DIGITS[3]], pen=5)
+    page.get_by_label("Read pictures").set_input_files(payload(encode(small)))
+    expect_answer(page, 3)
+    outline, sheet = page.locator("#outline rect").bounding_box(), page.locator("#pad").bounding_box()
+    assert outline
+    assert sheet
+    middle = (outline["x"] + outline["width"] / 2 - sheet["x"]) / sheet["width"]
+    assert middle > 0.7
+    assert outline["width"] < 0.5 * sheet["width"]
+
+
+def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -> None:
+    page = open_page()
+    page.route("**/api/v1/predict*", lambda route: route.abort())  # shown, whatever the server does
+    photograph = draw_picture(DIGITS[3]).resize((4000, 3000))
+    page.get_by_label("Read pictures").set_input_files(payload(encode(photograph, "JPEG")))
+    expect(page.locator("#picture")).to_be_visible()
+    page.wait_for_function("() => document.getElementById('picture').naturalWidth === 560")
+
+
+def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> None:
+    page = open_page(errors="415")
+    files = [payload(picture_of(DIGITS[4]), "four.png"), payload(b"hello", "<b>bad</b>.png")]
+    files.append(payload(picture_of(DIGITS[9]), "nine.png"))
+    page.get_by_label("Read pictures").set_input_files(files)
+    expect(page.locator("#several strong")).to_have_text(["This is a 4", "Unsupported picture", "This is a 9"])
+    expect(page.locator("#several span")).to_have_text(["four.png", "<b>bad</b>.png", "nine.png"])
+    expect_answer(page, 4)
+    page.locator("#several button").nth(2).click()
+    expect_answer(page, 9)
+    expect_picture(page)
+    page.locator("#several button").nth(1).click()
+    expect(page.locator("[data-slot=words]")).to_have_text("Unsupported picture")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#several")).to_be_hidden()
+
+
+def test_several_pictures_without_javascript_give_a_list(open_page: OpenPage) -> None:
+    page = open_page(java_script_enabled=False)
+    files = [payload(b"hello", "bad.png"), payload(picture_of(DIGITS[4]), "four.png")]
+    page.get_by_label("Read pictures").set_input_files(files)
+    page.get_by_role("button", name="Read picture", exact=True).click()
+    expect(page.locator("#several strong")).to_have_text(["Unsupported picture", "This is a 4"])
+    expect_answer(page, 4)
+    expect(page.locator("#outline rect")).to_be_visible()
+
+
+def test_phones_are_offered_their_camera(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    camera = page.get_by_label("Take a photograph")
+    assert camera.get_attribute("capture") == "environment"
+    camera.set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+
+
+def test_undo_brings_back_the_drawing_that_a_picture_took_the_place_of(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+    page.get_by_role("button", name="Undo").click()
+    expect_answer(page, 5)
+    expect(page.locator("#picture")).to_be_hidden()
+
+
 def test_file_that_is_no_picture_gets_a_sentence(open_page: OpenPage) -> None:
     page = open_page(errors="415")
     page.get_by_label("Read pictures").set_input_files(payload(b"hello"))
     expect(page.locator("[data-slot=note]")).to_contain_text("The file is not a picture")
     page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
     expect_answer(page, 2)
+
+
+def test_blank_picture_is_said_to_be_blank(open_page: OpenPage) -> None:
+    page = open_page(errors="422")
+    page.get_by_label("Read pictures").set_input_files(payload(encode(Image.new("L", (200, 200), 255))))
+    expect(page.locator("[data-slot=words]")).to_have_text("Nothing to read")
+    expect(page.locator("[data-slot=numeral]")).to_have_text("!")
 
 
 def test_too_heavy_picture_is_not_even_sent_and_the_drawing_stays(open_page: OpenPage, tmp_path: Path) -> None:

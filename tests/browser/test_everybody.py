@@ -1,0 +1,130 @@
+"""What keeps people from using the page, in every state that it has: axe-core looks, in light and in dark."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.hand import draw
+from tests.browser.test_drawing import expect_answer
+from tests.browser.test_pictures import payload
+from tests.handwriting import DIGITS
+from tests.pictures import picture_of
+
+pytestmark = pytest.mark.browser
+
+
+def answered(page: Page) -> None:
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    expect(page.locator("#history .card")).to_have_count(1)
+
+
+def explained(page: Page) -> None:
+    answered(page)
+    page.get_by_role("button", name="Show why").click()
+    expect(page.locator("#heat")).to_be_visible()
+
+
+def not_live(page: Page) -> None:
+    page.get_by_label("Live").uncheck()
+    draw(page, DIGITS[5])
+    expect(page.locator("#answer")).to_have_attribute("data-state", "waiting")
+
+
+def no_digit(page: Page) -> None:
+    draw(page, [[[x, y] for x in range(20, 260, 40) for y in (20, 260)]])
+    expect(page.locator("#answer")).to_have_attribute("data-state", "foreign")
+
+
+def several_read(page: Page) -> None:
+    files = [payload(picture_of(DIGITS[4])), payload(b"hello", "bad.png")]
+    page.get_by_label("Read pictures").set_input_files(files)
+    expect(page.locator("#several strong")).to_have_text(["This is a 4", "Unsupported picture"])
+
+
+def away(page: Page) -> None:
+    page.context.set_offline(True)
+    draw(page, DIGITS[5])
+    expect(page.locator("#answer")).to_have_attribute("data-state", "trouble")
+
+
+STATES: dict[str, Callable[[Page], object]] = {
+    "empty": lambda _: None,
+    "answered": answered,
+    "explained": explained,
+    "not live": not_live,
+    "no digit": no_digit,
+    "several pictures": several_read,
+    "server away": away,
+    "an error": lambda page: page.goto(page.url + "nothing"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing(open_page: OpenPage, state: str, scheme: str) -> None:
+    page = open_page(color_scheme=scheme, reduced_motion="reduce", errors="Failed to load resource")
+    STATES[state](page)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_axe_finds_nothing_on_a_phone(open_page: OpenPage, language: str) -> None:
+    page = open_page(viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True, locale=language)
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_all_ten_probabilities_are_a_table_to_screen_readers(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    table = page.get_by_role("table", name="All ten digits")
+    expect(table.get_by_role("columnheader")).to_have_text(["Digit", "Probability"])
+    expect(table.get_by_role("rowheader")).to_have_text([str(digit) for digit in range(10)])
+    expect(table.get_by_role("row").nth(6).get_by_role("cell")).to_have_text(">99.9%")
+
+
+def test_pad_changes_sides_for_good(open_page: OpenPage) -> None:
+    page = open_page()
+
+    def pad_is_right() -> bool:
+        return page.evaluate(
+            "pad.getBoundingClientRect().left > document.getElementById('answer').getBoundingClientRect().left"
+        )
+
+    assert not pad_is_right()
+    page.get_by_label("Pad on the right").check()
+    assert pad_is_right()
+    page.reload()
+    assert pad_is_right()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    page.get_by_label("Pad on the right").uncheck()
+    assert not pad_is_right()
+
+
+def test_forced_colours_show_ink_and_bars(open_page: OpenPage) -> None:
+    page = open_page(forced_colors="active")
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    bar, paper = page.evaluate(
+        """() => [
+            getComputedStyle(document.querySelector(".bar-fill")).fill,
+            getComputedStyle(document.querySelector(".answer")).backgroundColor,
+        ]"""
+    )
+    assert bar != paper
+
+
+def test_nothing_moves_where_motion_is_unwelcome(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    moving = """() => [...document.querySelectorAll("*")]
+        .filter((node) => parseFloat(getComputedStyle(node).transitionDuration) > 0).length"""
+    assert page.evaluate(moving) == 0

@@ -1,0 +1,97 @@
+"""The last drawings and pictures with their answers: kept in the browser, and nowhere else."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.hand import draw, has_ink
+from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
+from tests.browser.test_pictures import expect_picture, payload
+from tests.handwriting import DIGITS, EUROPEAN_7
+from tests.pictures import picture_of
+
+pytestmark = pytest.mark.browser
+
+
+def expect_history(page: Page, *numerals: str) -> None:
+    expect(page.locator("#history .card span")).to_have_text(list(numerals))
+
+
+def draw_anew(page: Page, digit: int) -> None:
+    page.get_by_role("button", name="Clear").click()
+    draw(page, DIGITS[digit])
+    expect_answer(page, digit)
+    expect(page.locator("#history .card span").first).to_have_text(str(digit))
+
+
+def test_drawings_are_kept_newest_first_and_opened_again(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    expect_history(page, "7")
+    draw_anew(page, 3)
+    page.reload()
+    expect_history(page, "3", "7")
+    page.get_by_role("button", name="Open again: This is a 7").click()
+    expect_answer(page, 7)
+    assert has_ink(page, *EUROPEAN_7[1][2])
+    page.keyboard.press("Control+z")  # as it was before
+    expect_answer(page, 3)
+
+
+def test_no_server_is_asked_to_open_one_again(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_history(page, "5")
+    page.get_by_role("button", name="Clear").click()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Open again: This is a 5").click()
+    expect_answer(page, 5)
+
+
+def test_picture_is_kept_small_and_opened_again(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+    expect_history(page, "4")
+    page.get_by_role("button", name="Clear").click()
+    expect_nothing_drawn(page)
+    page.get_by_role("button", name="Open again: This is a 4").click()
+    expect_answer(page, 4)
+    expect_picture(page)
+    expect(page.locator("#outline rect")).to_be_visible()
+
+
+def test_twenty_are_kept(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_history(page, "5")
+    page.evaluate(
+        """() => {
+            const [entry] = JSON.parse(localStorage.getItem("digits.history"));
+            const older = Array.from({ length: 20 }, (_, id) => ({ ...entry, id, strokes: [[[id, 0], [100, 100]]] }));
+            localStorage.setItem("digits.history", JSON.stringify(older));
+        }"""
+    )
+    page.reload()
+    expect(page.locator("#history .card")).to_have_count(20)
+    draw_anew(page, 3)
+    expect(page.locator("#history .card")).to_have_count(20)
+
+
+def test_forgetting_leaves_nothing(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_history(page, "5")
+    page.get_by_role("button", name="Forget all").click()
+    expect_history(page)
+    assert page.evaluate("localStorage.getItem('digits.history')") == "[]"
+
+
+def test_browser_that_keeps_nothing_hinders_nothing(open_page: OpenPage) -> None:
+    page = open_page()
+    page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); };")
+    page.reload()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    expect_history(page, "5")
