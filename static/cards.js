@@ -41,6 +41,8 @@ export function pictureThumbnail(url) {
   const image = document.createElement("img");
   image.alt = "";
   image.src = url;
+  // What is no picture leaves its place empty.
+  image.addEventListener("error", () => image.removeAttribute("src"));
   return image;
 }
 
