@@ -79,6 +79,7 @@ def _limit_rates(app: Flask, settings: Settings) -> None:
             storage_uri=settings.rate_limit_storage,
             strategy="fixed-window",
             application_limits=[settings.rate_limit],
+            in_memory_fallback_enabled=True,  # without Redis each process counts for itself
         )
         limiter.request_filter(_is_uncounted)
         limiter.init_app(app)
