@@ -75,6 +75,37 @@ audit: $(VENV)/dev.stamp ## look for known holes: in the code, in the packages, 
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.txt
 
+# ---- prove; on Linux, and chaos, slow-clients and overload with nginx ----
+
+# Each prints a table, writes it to benchmarks/results/, and fails where a bound on correctness is broken.
+.PHONY: soak
+soak: $(VENV)/dev.stamp ## 200,000 requests, 30 % hostile: no 5xx, no wrong answer, no growth
+	$(BIN)/python -m benchmarks.load.soak $(ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp ## kill a worker every second for five minutes, under load
+	$(BIN)/python -m benchmarks.load.chaos $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev.stamp ## 20,000 hostile pictures
+	$(BIN)/python -m benchmarks.load.fuzz $(ARGS)
+
+.PHONY: slow-clients
+slow-clients: $(VENV)/dev.stamp ## 300 clients that never end their requests, for a minute
+	$(BIN)/python -m benchmarks.load.slow_clients $(ARGS)
+
+.PHONY: overload
+overload: $(VENV)/dev.stamp ## ten times the capacity for a minute
+	$(BIN)/python -m benchmarks.load.overload $(ARGS)
+
+.PHONY: refusals
+refusals: $(VENV)/dev.stamp ## how long each documented way to be refused takes
+	$(BIN)/python -m benchmarks.load.refusals $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## speed, memory and start, beside the same network served otherwise
+	$(BIN)/python -m benchmarks.load.serving $(ARGS)
+
 .PHONY: clean
 clean: ## remove what these targets made: the virtual environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
