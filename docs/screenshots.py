@@ -47,6 +47,7 @@ def main() -> int:
         print(f"screenshots.py: {MISSING}", file=sys.stderr)
         return 2
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    expect.set_options(timeout=60_000)
     server = Server(create_app())
     server.start()
     try:
@@ -77,6 +78,8 @@ def take_all(browser: Browser, url: str) -> None:
     take("refused", uploaded(b"This is no picture."), **DESKTOP, java_script_enabled=False)
     take("why", explained(DIGITS[4], "4"), **DESKTOP)
     take("offline", drawn_offline(DIGITS[6]), **DESKTOP)
+    take("model", about_the_model, **DESKTOP)
+    take("model-phone", about_the_model, **PHONE, color_scheme="dark", locale="de-DE")
 
 
 def drawn(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
@@ -98,6 +101,12 @@ def explained(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
         expect(page.locator("#heat")).to_be_visible()
 
     return act
+
+
+def about_the_model(page: Page) -> None:
+    """Go to the page about the model."""
+    page.goto(page.url + "model")
+    page.locator("h2").nth(1).scroll_into_view_if_needed()
 
 
 def drawn_offline(drawing: Drawing) -> Callable[[Page], None]:

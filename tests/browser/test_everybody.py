@@ -104,6 +104,7 @@ def test_pad_changes_sides_for_good(open_page: OpenPage) -> None:
     assert pad_is_right()
     page.reload()
     assert pad_is_right()
+    page.evaluate("scrollTo(0, 0)")  # to where it was before the reload, the browser scrolls by itself
     draw(page, DIGITS[5])
     expect_answer(page, 5)
     page.get_by_label("Pad on the right").uncheck()
