@@ -239,7 +239,7 @@ class Load:
         length = _LENGTH.search(received, 0, end)
         if length is not None:
             client.ends_at = end + 4 + int(length[1])
-        elif received[9:12] in {b"204", b"304"}:
+        elif bytes(received[9:12]) in {b"204", b"304"}:
             client.ends_at = end + 4
 
     def _read_answer(self, client: _Client) -> None:

@@ -56,8 +56,8 @@ class HostilePicture:
     data: bytes
 
 
-def hostile_pictures(seed: int) -> Iterator[HostilePicture]:
-    """Endless files, of all kinds in turn."""
+def hostile_pictures(seed: int, *, bombs: bool = True) -> Iterator[HostilePicture]:
+    """Endless files, of all kinds at random; `bombs` are costly to make and to read."""
     chance = random.Random(seed)
     makers: dict[str, Callable[[], bytes]] = {
         "damaged": lambda: damage(chance, chance.choice(list(victims().values()))),
@@ -66,7 +66,7 @@ def hostile_pictures(seed: int) -> Iterator[HostilePicture]:
         "polyglot": lambda: chance.choice(POLYGLOTS)(chance, chance.choice(list(victims().values()))),
         "bomb": lambda: chance.choice(BOMBS)(),
     }
-    weights = {"damaged": 30, "repaired": 24, "extreme header": 20, "cut": 20, "polyglot": 5, "bomb": 1}
+    weights = {"damaged": 30, "repaired": 24, "extreme header": 20, "cut": 20, "polyglot": 5, "bomb": int(bombs)}
     cuts = _cuts(chance)
     while True:
         (kind,) = chance.choices(list(weights), list(weights.values()))

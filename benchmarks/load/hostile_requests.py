@@ -190,10 +190,10 @@ def broken() -> list[Request]:
     return requests
 
 
-def picture_requests(seed: int) -> Iterator[Request]:
+def picture_requests(seed: int, *, bombs: bool = True) -> Iterator[Request]:
     """Endless hostile pictures, mostly as forms with names to match, some in JSON."""
     chance = random.Random(seed)
-    for picture in hostile_pictures(seed):
+    for picture in hostile_pictures(seed, bombs=bombs):
         if chance.random() < 0.8 or len(picture.data) > 10**6:
             data = file_request([picture.data], name=chance.choice(_FILE_NAMES))
         else:

@@ -110,7 +110,7 @@ def to_report(trials: Sequence[Trial], times: float) -> Report:
     report = Report("Overload")
     report.say(
         f"`python -m benchmarks.load.overload`: drawings, {times:g} times as many as the server can answer, for "
-        f"{trials[0].seconds:g} s, over {CONNECTIONS} connections; the server has all cores but one, what asks that one. "
+        f"{trials[0].seconds:g} s, over {CONNECTIONS} connections; the server has all cores but one. "
         "Time counts from when a request was due, not from when it was sent."
     )
     rows = []

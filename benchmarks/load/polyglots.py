@@ -74,5 +74,5 @@ def text(chance: random.Random, _picture: bytes) -> bytes:
 Image.init()
 _WRITABLE = frozenset(Image.SAVE)
 POLYGLOTS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
-    with_archive, with_script, after_script, script_gif, picture_twice, foreign, foreign, text,
+    with_archive, with_script, after_script, script_gif, picture_twice, foreign, text,
 )  # fmt: skip

@@ -61,7 +61,7 @@ def flask_app() -> Flask:
     app = Flask(__name__)
 
     def predict() -> dict[str, object]:
-        return to_answer(recognizer.predict_strokes(request.json["strokes"]))  # type: ignore[index]
+        return to_answer(recognizer.predict_strokes(request.json["strokes"]))
 
     def predict_file() -> dict[str, object]:
         return to_answer(recognizer.predict_picture(request.files["image"].read()))

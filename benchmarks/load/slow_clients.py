@@ -65,6 +65,7 @@ class SlowClient:
         self._address = address
         self._source = f"127.2.{number // 250}.{1 + number % 250}"
         self._beginning, self._drip = _BEGINNINGS[number % len(_BEGINNINGS)]
+        self._next = b""
         self._connect()
 
     def crawl(self) -> None:
@@ -99,10 +100,10 @@ def to_report(alone: Sequence[Outcome], during: Sequence[Outcome], slow: Sequenc
     report = Report("Slow clients")
     connections = sum(client.connections for client in slow)
     report.say(
-        f"`python -m benchmarks.load.slow_clients`: drawings, {RATE:g} a second, through nginx with `deploy/nginx.conf`, but "
-        f"for TLS, while {len(slow)} clients with addresses of their own hold half-sent requests; a third say no more, a "
-        f"third add a byte a second to a header, a third to a body. Hung up on, they came again: {connections:,} "
-        "connections in all."
+        f"`python -m benchmarks.load.slow_clients`: drawings, {RATE:g} a second, through nginx with deploy/nginx.conf "
+        f"but for TLS, while {len(slow)} clients with addresses of their own hold half-sent requests: a third say no "
+        "more, a third add a byte a second to a header, a third to a body. Hung up on, they came again: "
+        f"{connections:,} connections in all."
     )
     failed = [outcome for outcome in [*alone, *during] if outcome.fault is not None]
     report.require(not failed, "Every other request is answered, and rightly", faults(failed) if failed else "all are")

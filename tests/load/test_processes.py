@@ -1,0 +1,40 @@
+"""What processes hold."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.load.processes import children, family, growth, look_at
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
+
+
+def test_growth_is_found_in_noise() -> None:
+    requests = np.arange(0, 200_000, 2000)
+    noise = np.random.default_rng(0).normal(0, 0.5, len(requests))
+    slope, error = growth(list(requests), list(100 + 3e-5 * requests + noise))
+    assert abs(slope - 3) < 3 * error
+    assert error < 0.5
+
+
+def test_memory_and_descriptors_are_seen() -> None:
+    before = look_at(os.getpid())
+    with Path(os.devnull).open() as _:
+        kept = bytearray(b"x") * (50 * 2**20)
+        after = look_at(os.getpid())
+    assert after.descriptors == before.descriptors + 1
+    assert len(kept) / 2**20 - 5 < after.rss - before.rss
+    assert after.pss <= after.rss
+    assert after.threads >= 1
+
+
+def test_children_are_found() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert process.pid in children(os.getpid())
+        assert process.pid in family(os.getpid())
+        process.communicate(b"\n")
+    assert process.pid not in children(os.getpid())

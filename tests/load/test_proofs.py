@@ -1,0 +1,151 @@
+"""Each proof in short, on the real server: that it runs, finds no fault, and would say so if there were one."""
+
+import sys
+from collections.abc import Iterator
+from itertools import chain, repeat
+from pathlib import Path
+
+import pytest
+
+from benchmarks.load import chaos, fuzz, overload, refusals, serving, slow_clients, soak
+from benchmarks.load.front import start_nginx
+from benchmarks.load.generator import Outcome
+from benchmarks.load.processes import Holding
+from benchmarks.load.report import Report
+from benchmarks.load.rounds import Course
+from benchmarks.load.traffic import reads
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "report.md"
+
+
+@pytest.fixture
+def needs_nginx(tmp_path: Path) -> None:
+    try:
+        start_nginx(tmp_path / "trial", ("127.0.0.1", 9)).stop()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    except RuntimeError:  # it started, and found nobody behind it
+        pass
+
+
+def test_soak(output: Path) -> None:
+    assert soak.main(["--requests", "300", "--round", "100", "--output", str(output)]) == 0
+    assert "No answer is a 5xx: 0. Held." in output.read_text()
+    assert "| strokes |" in output.read_text()
+
+
+def test_hostile_pictures_do_no_harm(output: Path) -> None:
+    assert fuzz.main(["--pictures", "200", "--round", "100", "--no-bombs", "--output", str(output)]) == 0
+    assert "| cut |" in output.read_text()
+
+
+def test_every_refusal_is_as_documented(output: Path) -> None:
+    assert refusals.main(["--times", "1", "--output", str(output)]) == 0
+
+
+@pytest.mark.usefixtures("needs_nginx")
+def test_no_client_notices_that_workers_die(output: Path) -> None:
+    # So short that a single failure is more than a thousandth.
+    assert chaos.main(["--seconds", "3", "--output", str(output)]) == 0
+    assert "a worker killed every second" in output.read_text()
+
+
+@pytest.mark.usefixtures("needs_nginx")
+def test_slow_clients_keep_nobody_out(output: Path) -> None:
+    assert slow_clients.main(["--clients", "60", "--seconds", "2", "--output", str(output)]) == 0
+    assert "beside 60 slow clients" in output.read_text()
+
+
+@pytest.mark.usefixtures("needs_nginx")
+def test_overload_is_refused_and_health_answered(output: Path) -> None:
+    assert overload.main(["--times", "4", "--seconds", "1", "--output", str(output)]) == 0
+    assert "503" in output.read_text()
+
+
+def test_rivals_answer_too(output: Path) -> None:
+    assert serving.main(["--seconds", "0.1", "--output", str(output)]) == 0
+    assert "| FastAPI, uvicorn |" in output.read_text()
+
+
+# ---- they would say so ----
+
+
+def course(status: int = 200, fault: str | None = None, pss: float = 100.0) -> Course:
+    """Twenty rounds with one worker, in which nothing happens but what is asked for here, each time."""
+    outcome = Outcome("strokes", status, 1.0, 0.002, fault)
+    return Course(
+        outcomes=[outcome] * 2000,
+        requests=list(range(100, 2001, 100)),
+        holdings=[{7: Holding(pss if number > 10 else 100.0, 200, 9, 5)} for number in range(20)],
+    )
+
+
+def test_steady_course_breaks_no_bound() -> None:
+    assert soak.to_report(course(), 0.3).broken == []
+    assert fuzz.to_report(course(), 0, 2).broken == []
+
+
+@pytest.mark.parametrize(
+    ("found", "bound"),
+    [
+        (course(status=500, fault="a 500"), "5xx"),
+        (course(status=0, fault="no answer"), "Every answer is right"),
+        (course(fault="3 was read as 5"), "Every answer is right"),
+        (course(pss=170.0), "MB"),
+    ],
+    ids=["a 5xx", "no answer", "a wrong one", "a leak"],
+)
+def test_faults_break_bounds(found: Course, bound: str) -> None:
+    for report in (soak.to_report(found, 0.3), fuzz.to_report(found, 0, 2)):
+        assert any(bound in broken for broken in report.broken)
+
+
+def test_death_of_a_worker_breaks_a_bound() -> None:
+    found = course()
+    found.holdings[5] = {8: found.holdings[5][7]}
+    for report in (soak.to_report(found, 0.3), fuzz.to_report(found, 0, 2)):
+        assert any("No worker dies" in broken for broken in report.broken)
+
+
+def outcomes(*faults: tuple[int, str]) -> list[Outcome]:
+    good: Iterator[tuple[int, str | None]] = repeat((200, None), 500)
+    return [Outcome("strokes", status, 1.0, 0.002, fault) for status, fault in chain(good, faults)]
+
+
+@pytest.mark.parametrize(
+    ("phase", "faults", "is_broken"),
+    [
+        ("a worker killed every second", [], False),
+        ("a worker killed every second", [(0, "no answer")] * 2, True),
+        ("a worker killed every second", [(200, "3 was read as 5")], True),
+        ("all workers replaced every 5 s", [(502, "a 502")], True),
+    ],
+)
+def test_chaos_counts_failures(phase: str, faults: list[tuple[int, str]], is_broken: bool) -> None:
+    report = chaos.to_report({phase: outcomes(*faults)}, outcomes(), 0)
+    assert bool(report.broken) == is_broken
+
+
+def test_exit_status_tells_of_broken_bounds(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("Proof")
+    report.aim(False, "Quick", "slow")
+    assert report.publish(output) == 0
+    report.require(False, "Right", "wrong")
+    assert report.publish(output) == 1
+    assert "broken: Right: wrong" in capsys.readouterr().err
+    assert "**Broken**" in output.read_text()
+
+
+def test_answers_are_looked_at() -> None:
+    check = reads(3)
+    right = b'{"digit": 3, "probabilities": [0, 0, 0, 0.9, 0.1, 0, 0, 0, 0, 0]}'
+    assert check(200, right) is None
+    assert reads(4)(200, right) == "4 was read as 3"
+    for wrong in (right.replace(b"0.9", b"0.8"), right.replace(b'"digit": 3', b'"digit": 4')):
+        assert check(200, wrong) is not None
+    assert check(500, right) is not None
