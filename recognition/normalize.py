@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
-from recognition.paper import Ink, Picture, between_bars, find_ink
+from recognition.paper import LEAST_CONTRAST, Ink, Picture, between_bars, find_ink
 from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
+from recognition.ruling import remove_ruling
 
 Frame = NDArray[np.float32]
 
@@ -37,6 +38,12 @@ _STROKE_RANGE = (1.8, 4.0)
 _DOUBT_OF_LINES = 2.0
 _DOUBT_OF_LINES_IF_CLEAN = 3.0
 _DOUBT_OF_PAPER = 1.0
+_DOUBT_OF_RULING = 2.0
+_DOUBT_OF_SHADE = 2.0
+_DOUBT_OF_FRAME = 1.0
+_DOUBT_OF_MENDED_FRAME = 2.0
+# What is narrower than this in a frame, in pixels, is ink and no cloud or stripe.
+_BROADEST_STROKE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +102,9 @@ def normalize(picture: Picture) -> Frame:
 def candidates(picture: Picture) -> list[Candidate]:
     """The digit in a picture in each way to tell it from what surrounds it, the plainest first.
 
-    They are: the main piece with what lies near it; all ink; the main piece without long lines along the border; the
-    main piece if the paper is not as it seems; the main piece between bars. Raises `BlankInput` where there is no ink.
+    They are: the main piece with what lies near it; all ink; the main piece without long lines along the border, or
+    without ruled lines; the main piece if the paper is not as it seems, or lies in a shadow with edges; the main piece
+    between bars; the picture as it is, if it has a frame's size. Raises `BlankInput` where there is no ink.
     """
     view = _look(picture)
     ink = find_ink(view.picture)
@@ -113,15 +121,55 @@ def candidates(picture: Picture) -> list[Candidate]:
         is_known = any(np.array_equal(reading.ink, other.ink) for other in distinct)
         if not is_known and (reading.ink > INK_LEVEL).any():
             distinct.append(reading)
-    return [reading.to_candidate() for reading in distinct]
+    found = [reading.to_candidate() for reading in distinct]
+    return [*found, *_as_frames(picture, found[0].frame)] if picture.shape == found[0].frame.shape else found
 
 
 def _bolder_readings(ink: Ink, view: _View) -> Iterator[_Reading]:
     """Readings that rest on a guess about the picture."""
     if (unruled := remove_lines(ink.amount)) is not ink.amount:
         yield _Reading(keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES, view)
+    yield from _unruled(ink.amount, _DOUBT_OF_RULING, view)
+    if ink.in_shade is not None:
+        yield _Reading(keep_digit(ink.in_shade), _DOUBT_OF_SHADE, view)
+        yield from _unruled(ink.in_shade, _DOUBT_OF_SHADE + _DOUBT_OF_RULING, view)
     if ink.otherwise is not None:
         yield _Reading(keep_digit(ink.otherwise), _DOUBT_OF_PAPER, view)
+
+
+def _unruled(ink: Picture, doubt: float, view: _View) -> Iterator[_Reading]:
+    """The readings without ruled lines, and without the pieces of others along the border, where there are any."""
+    if (unruled := remove_ruling(ink)) is not ink:
+        yield _Reading(keep_digit(unruled), doubt, view)
+        if (within := remove_lines(unruled)) is not unruled:
+            yield _Reading(keep_digit(within), doubt + 1, view)
+
+
+def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
+    """A picture of a frame's size as a frame that needs no more than mending; nothing if it is the one `known`."""
+    field = Field(0, 0, FRAME_SIZE)
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    is_dark_paper = float(np.median(border)) > (float(picture.min()) + float(picture.max())) / 2
+    plain = _full_range(1 - picture if is_dark_paper else picture)
+    if float(np.abs(plain - known).max()) < LEAST_CONTRAST:
+        return
+    yield Candidate(plain, _DOUBT_OF_FRAME, field)
+    samples = np.round(plain * 255).astype(np.uint8)
+    window = np.ones((_BROADEST_STROKE, _BROADEST_STROKE), np.uint8)
+    # Without specks; without clouds and stripes, the ink being dark or light.
+    for mended in (
+        cv2.medianBlur(samples, 3),
+        cv2.morphologyEx(samples, cv2.MORPH_TOPHAT, window),
+        cv2.morphologyEx(samples, cv2.MORPH_BLACKHAT, window),
+    ):
+        if float(np.ptp(mended)) >= LEAST_CONTRAST * 255:
+            yield Candidate(_full_range(mended.astype(np.float32)), _DOUBT_OF_MENDED_FRAME, field)
+
+
+def _full_range(picture: Picture) -> Frame:
+    low, high = float(picture.min()), float(picture.max())
+    frame: Frame = ((picture - low) / (high - low)).astype(np.float32)
+    return np.clip(frame, 0, 1)
 
 
 def _between_bars(picture: Picture) -> Iterator[_Reading]:

@@ -27,6 +27,11 @@ _BAR_CONTRAST = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
 _PAPER_SIDE = 64
 _PAPER_WINDOW = 33
+# Shade is told from ink on a picture of this size; what is broader than this share of it is shade.
+_SHADE_SIDE = 128
+_SHADE_WINDOW = 0.3
+_LEAST_SHADE = 0.1  # shade makes paper darker by at least this, of a range of 1
+_LEAST_LIGHT = 0.3  # in less light than this, differences are mostly noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Ink:
 
     amount: Picture
     otherwise: Picture | None  # what is ink if the paper is not as it seems
+    in_shade: Picture | None  # what is ink if the paper has shadows with edges
     is_clean: bool  # the paper was one even value
 
 
@@ -43,12 +49,13 @@ def find_ink(picture: Picture) -> Ink:
     even = _even_paper(picture)
     contrast = picture - (_uneven_paper(picture) if even is None else even)
     sign = 1 if _is_dark_on_light(contrast) else -1
+    in_shade = _ink_in_shade(picture)
     if even is None:
-        return Ink(_threshold(sign * contrast), _ink_in_even_light(sign * picture), is_clean=False)
+        return Ink(_threshold(sign * contrast), _ink_in_even_light(sign * picture), in_shade, is_clean=False)
     # A clean picture keeps its greys: a threshold would only spoil them.
     amount = _stretch(sign * contrast)
     is_heavy = float((amount > 0.5).mean()) > _HEAVY
-    return Ink(amount, 1 - amount if is_heavy else None, is_clean=True)
+    return Ink(amount, 1 - amount if is_heavy else None, in_shade, is_clean=True)
 
 
 def _ink_in_even_light(darkness: Picture) -> Picture | None:
@@ -57,6 +64,29 @@ def _ink_in_even_light(darkness: Picture) -> Picture | None:
         return _threshold(darkness - np.float32(np.median(darkness)))
     except BlankInput:
         return None
+
+
+def _ink_in_shade(picture: Picture) -> Picture | None:
+    """The ink if what is broad and dark is shade, however sharp its edges; None where there is no shade."""
+    small = cv2.medianBlur(_reduce(picture, _SHADE_SIDE), 3)
+    darkness, small = (picture, small) if _has_dark_strokes(small) else (1 - picture, 255 - small)
+    # A grey opening takes away what is narrower than its window, and leaves the edges of all else where they are.
+    window = max(3, round(_SHADE_WINDOW * max(small.shape)))
+    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, np.ones((window, window), np.uint8))
+    if int(np.ptp(opened)) < _LEAST_SHADE * 255:
+        return None
+    paper = _enlarge(opened.astype(np.float32) / 255, picture)
+    try:
+        # Ink takes away a share of the light that falls on it, so the contrast is less in the shade.
+        return _threshold(((darkness - paper) / np.maximum(1 - paper, _LEAST_LIGHT)).astype(np.float32))
+    except BlankInput:
+        return None
+
+
+def _has_dark_strokes(picture: NDArray[np.uint8]) -> bool:
+    """Whether what is narrow is dark: strokes skew the differences from their surroundings, edges of shadows do not."""
+    detail = picture.astype(np.float32) - cv2.blur(picture, (_PAPER_WINDOW, _PAPER_WINDOW))
+    return float((detail * detail * detail).sum()) >= 0
 
 
 def _even_paper(picture: Picture) -> float | None:
@@ -69,13 +99,22 @@ def _even_paper(picture: Picture) -> float | None:
 
 def _uneven_paper(picture: Picture) -> Picture:
     """The paper under the ink `[H, W]`: light and shade without strokes."""
-    scale = min(1.0, _PAPER_SIDE / max(picture.shape))
-    size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
-    small = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
-    window = min(_PAPER_WINDOW, max(size) // 2 * 2 + 1)
-    smooth = cv2.GaussianBlur(cv2.medianBlur(small, window).astype(np.float32) / 255, (0, 0), 3)
-    paper: Picture = cv2.resize(smooth, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return paper
+    small = _reduce(picture, _PAPER_SIDE)
+    window = min(_PAPER_WINDOW, max(small.shape) // 2 * 2 + 1)
+    return _enlarge(cv2.GaussianBlur(cv2.medianBlur(small, window).astype(np.float32) / 255, (0, 0), 3), picture)
+
+
+def _reduce(picture: Picture, side: int) -> NDArray[np.uint8]:
+    """The picture at no more than `side` pixels a side, 0 to 255."""
+    scale = min(1.0, side / max(picture.shape))
+    size = [max(1, round(length * scale)) for length in reversed(picture.shape)]
+    small: NDArray[np.uint8] = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
+    return small
+
+
+def _enlarge(small: NDArray[np.float32], like: Picture) -> Picture:
+    large: Picture = cv2.resize(small, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return large
 
 
 def _is_dark_on_light(contrast: Picture) -> bool:
@@ -98,16 +137,23 @@ def _stretch(contrast: Picture) -> Picture:
 def _threshold(contrast: Picture) -> Picture:
     """Ink where the contrast is nearer to the strokes' than to the paper's, with soft edges; grain vanishes."""
     is_ink = contrast > _otsu(contrast)
-    if int(is_ink.sum()) < 3 or is_ink.all():
+    if not _stands_out(contrast, is_ink):
+        # Otsu's threshold splits the grain where the ink is a small digit on a large sheet.
+        is_ink = contrast > float(cv2.blur(contrast, (3, 3)).max()) / 2
+    if not _stands_out(contrast, is_ink):
         raise BlankInput
     paper, strokes = float(np.median(contrast[~is_ink])), float(np.median(contrast[is_ink]))
     noise = 1.4826 * float(np.median(np.abs(contrast[~is_ink] - paper)))  # a deviation that no outlier moves
     depth = strokes - paper
-    if depth < LEAST_CONTRAST / 2:
-        raise BlankInput
     low, full = max(_FAINT * depth, min(2 * noise, 0.5 * depth)), (1 - _FAINT) * depth
     ink: Picture = np.clip((contrast - paper - low) / (full - low), 0, 1).astype(np.float32)
     return ink
+
+
+def _stands_out(contrast: Picture, is_ink: NDArray[np.bool_]) -> bool:
+    if int(is_ink.sum()) < 3 or is_ink.all():
+        return False
+    return float(np.median(contrast[is_ink]) - np.median(contrast[~is_ink])) >= LEAST_CONTRAST / 2
 
 
 def _otsu(values: Picture) -> float:

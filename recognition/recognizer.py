@@ -132,12 +132,18 @@ class Recognizer:
         frames = [candidate.frame for picture in pictures for candidate in picture]
         predictions = iter(self.predict_frames(frames))
         chosen = [
-            _located(*max(((next(predictions), candidate) for candidate in picture), key=_score_less_doubt))
+            self._chosen(*max(((next(predictions), candidate) for candidate in picture), key=_score_less_doubt))
             for picture in pictures
         ]
         for prediction in chosen:
             self.observer.note(prediction)
         return chosen
+
+    def _chosen(self, prediction: Prediction, candidate: Candidate) -> Prediction:
+        """The prediction of a candidate, its doubt taken off the digit score: who guesses must not accept more."""
+        score = prediction.digit_score - candidate.doubt
+        is_digit = prediction.is_digit and score >= self._threshold
+        return replace(prediction, field=candidate.field, digit_score=score, is_digit=is_digit)
 
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
         """What in a drawing spoke for `digit`, or for the likeliest one. Raises `InvalidStrokes` or `BlankInput`."""
@@ -203,10 +209,6 @@ class Recognizer:
             return self._candidates(data)
         except InputError as error:
             return error
-
-
-def _located(prediction: Prediction, candidate: Candidate) -> Prediction:
-    return replace(prediction, field=candidate.field)
 
 
 def _score_less_doubt(seen: tuple[Prediction, Candidate]) -> float:

@@ -109,6 +109,33 @@ def test_light_ink_in_uneven_light_is_seen(digit: int, light: Picture) -> None:
     assert best_likeness(0.9 - light - 0.4 * picture_of(digit), digit) > 0.9
 
 
+@each_digit
+def test_shadow_with_a_sharp_edge_does_not_matter(digit: int) -> None:
+    assert best_likeness(0.1 + 0.35 * (ACROSS > 0.5) + 0.45 * picture_of(digit), digit) > 0.8
+
+
+@each_digit
+def test_small_digit_on_a_large_grainy_sheet_is_seen(digit: int) -> None:
+    sheet = np.random.default_rng(digit).normal(0.2, 0.01, (800, 800))
+    sheet[500:540, 600:640] += 0.6 * cv2.resize(picture_of(digit, pen=30), (40, 40), interpolation=cv2.INTER_AREA)
+    assert best_likeness(sheet, digit) > 0.75
+
+
+@each_digit
+def test_ruled_lines_through_the_digit_are_not_read(digit: int) -> None:
+    ruled = picture_of(digit)
+    for row in range(30, 280, 55):
+        ruled[row : row + 3] = np.maximum(ruled[row : row + 3], 0.7)
+    assert best_likeness(ruled, digit) > 0.85
+
+
+def test_frame_with_specks_is_read_without_them() -> None:
+    frame = draw([np.array(stroke, np.float64) for stroke in DIGITS[3]])
+    specked = frame.copy()
+    specked[[2, 5, 9, 22, 25], [24, 3, 25, 2, 20]] = 1
+    assert max(likeness(seen, frame) for seen in frames_of(specked)) > 0.9
+
+
 def with_line(picture: Picture, *sides: str) -> Picture:
     """The picture with a printed line along some of its sides."""
     ruled = picture.copy()

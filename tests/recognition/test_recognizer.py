@@ -113,6 +113,15 @@ def test_doubtful_reading_must_be_better_by_its_doubt(doubt: float, ink: float, 
     assert prediction.frame.sum() == pytest.approx(ink, rel=1e-4)
 
 
+def test_doubt_is_taken_off_the_digit_score() -> None:
+    sure, guess = (Candidate(frame_of(20), doubt, Field(0, 0, 28)) for doubt in (0.0, 5.0))
+    without = Recognizer(ink_counter(), LIMITS).predict_candidates([[sure]])[0].digit_score
+    strict = Recognizer(ink_counter(threshold=without - 1), LIMITS)
+    taken, doubted = strict.predict_candidates([[sure], [guess]])
+    assert (taken.is_digit, doubted.is_digit) == (True, False)
+    assert doubted.digit_score == pytest.approx(without - 5, rel=1e-5)
+
+
 def test_readings_of_many_pictures_stay_apart(recognizer: Recognizer) -> None:
     pictures = [[candidate(ink) for ink in inks] for inks in ([3], [9, 2, 5], [1, 4])]
     predictions = recognizer.predict_candidates(pictures)

@@ -1,0 +1,58 @@
+"""Ruled lines go, strokes stay."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from recognition.paper import Picture
+from recognition.ruling import remove_ruling
+from tests.handwriting import HANDWRITINGS
+from tests.recognition.test_pieces import ink_of
+
+INKS = {
+    f"{digit}, hand {hand + 1}": ink_of(drawing)
+    for digit, drawings in HANDWRITINGS.items()
+    for hand, drawing in enumerate(drawings)
+}
+each_ink = pytest.mark.parametrize("ink", INKS.values(), ids=INKS)
+
+
+def ruled(ink: Picture, lean: float = 0.0, *, squared: bool = False) -> Picture:
+    """The ink with lines of 2 px, which sink by `lean` pixels from left to right."""
+    height, width = ink.shape
+    lines = np.zeros((height, width), np.float32)
+    for place in range(10, height, 40):
+        cv2.line(lines, (0, place), (width, round(place + lean)), 0.8, 2)
+        if squared:
+            cv2.line(lines, (place, 0), (round(place - lean), height), 0.8, 2)
+    return np.maximum(ink, lines)
+
+
+@each_ink
+def test_digit_on_plain_paper_loses_nothing(ink: Picture) -> None:
+    assert remove_ruling(ink) is ink
+
+
+@each_ink
+@pytest.mark.parametrize("squared", [False, True], ids=["ruled", "squared"])
+@pytest.mark.parametrize("lean", [0, 6], ids=["straight", "leaning"])
+def test_digit_on_ruled_paper_is_left_alone(ink: Picture, lean: float, squared: bool) -> None:
+    kept = remove_ruling(ruled(ink, lean, squared=squared))
+    assert kept[ink > 0.9].mean() > 0.95
+    assert kept[ink == 0].mean() < 0.03
+
+
+@hypothesis_settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    share=st.floats(0, 1),
+)
+def test_no_ink_is_ever_added(seed: int, size: tuple[int, int], share: float) -> None:
+    chance = np.random.default_rng(seed)
+    kept = remove_ruling(ink := (chance.random(size) < share).astype(np.float32))
+    assert (kept.shape, kept.dtype) == (ink.shape, np.float32)
+    assert ((kept == ink) | (kept == 0)).all()
