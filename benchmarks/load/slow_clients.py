@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = options(__doc__, "slow_clients")
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second of the others")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -40,18 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             start_gunicorn(folder / "log", environment=TRUST) as server,
             start_nginx(folder / "front", server.address) as front,
         ):
-            before = ask(front.address, chosen.seconds / 2, [])
+            before = ask(front.address, chosen.rate, chosen.seconds / 2, [])
             slow = [SlowClient(front.address, number) for number in range(chosen.clients)]
-            during = ask(front.address, chosen.seconds, slow)
+            during = ask(front.address, chosen.rate, chosen.seconds, slow)
             for client in slow:
                 client.hang_up()
-            after = ask(front.address, chosen.seconds / 2, [])
-    return to_report([*before, *after], during, slow).publish(chosen.output)
+            after = ask(front.address, chosen.rate, chosen.seconds / 2, [])
+    return to_report([*before, *after], during, slow, chosen.rate).publish(chosen.output)
 
 
-def ask(address: Address, seconds: float, slow: Sequence[SlowClient]) -> list[Outcome]:
+def ask(address: Address, rate: float, seconds: float, slow: Sequence[SlowClient]) -> list[Outcome]:
     """Drawings at an even pace, while `slow` crawl."""
-    load = Load(address, cycle(strokes()), clients=16, rate=RATE, seconds=seconds)
+    load = Load(address, cycle(strokes()), clients=16, rate=rate, seconds=seconds)
     for client in slow:
         load.every(STEP_SECONDS, client.crawl)
     return load.run()
@@ -95,12 +96,12 @@ class SlowClient:
         self.connections += 1
 
 
-def to_report(alone: Sequence[Outcome], during: Sequence[Outcome], slow: Sequence[SlowClient]) -> Report:
+def to_report(alone: Sequence[Outcome], during: Sequence[Outcome], slow: Sequence[SlowClient], rate: float) -> Report:
     """Figures and bounds."""
     report = Report("Slow clients")
     connections = sum(client.connections for client in slow)
     report.say(
-        f"`python -m benchmarks.load.slow_clients`: drawings, {RATE:g} a second, through nginx with deploy/nginx.conf "
+        f"`python -m benchmarks.load.slow_clients`: drawings, {rate:g} a second, through nginx with deploy/nginx.conf "
         f"but for TLS, while {len(slow)} clients with addresses of their own hold half-sent requests: a third say no "
         "more, a third add a byte a second to a header, a third to a body. Hung up on, they came again: "
         f"{connections:,} connections in all."
