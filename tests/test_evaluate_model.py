@@ -18,9 +18,11 @@ from tests.handwriting import DIGITS, HANDWRITINGS
 from tests.pictures import draw_picture, picture_of
 from tests.tiny_mnist import make_digits, tiny_mnist, write_mnist  # noqa: F401
 from training import material
+from training.artifacts import vouch
 from training.data import DataError
 from training.evaluation import Committee, collect, measure, worst
 from training.material import NO_DIGIT, Drawing, Item, RawFrame, read_items
+from web.record import read_record
 
 SCRIBBLE = [[[i * 37 % 100, i * 53 % 100] for i in range(40)]]
 
@@ -194,6 +196,23 @@ def test_robustness_writes_a_table_and_sheets_of_all_there_is(
     assert Path("out/robustness.md").read_text().count("\n") == len(names) + 2
     assert Path("out/robustness/letters.png").exists()
     assert "letters" in capsys.readouterr().out
+
+
+def test_publishing_writes_what_the_app_shows_of_the_model(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mnist(tmp_path / "data", 60, 20)
+    monkeypatch.setenv("DIGITS_DATA_DIR", str(tmp_path / "data"))
+    Path("m.pth").write_bytes((checkpoints / "m-0.pth").read_bytes())
+    vouch(Path("m.pth"), "0" * 12, {"train_metrics": checkpoints / "train_metrics-0.csv"})
+    assert evaluate_model.main(["m.pth", "--publish"]) == 0
+    record = read_record(Path("m.pth"), load_checkpoint(Path("m.pth")).id)
+    assert {"mnist", "mnist-validation"} <= {row["set"] for row in record.table("robustness") or ()}
+    assert record.table("reliability")
+    assert "mnist" in record.sheets
+    assert "train_metrics" not in record.files  # it was of another model
+    with pytest.raises(SystemExit, match="2"):
+        evaluate_model.main(["m.pth", "--publish", "--limit", "5"])  # figures of a part are not the model's
 
 
 def test_required_accuracy_decides_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
