@@ -178,6 +178,7 @@ def test_log_is_lines_of_json_that_name_nobody(
 ) -> None:
     assert model_path.parent == tmp_path
     monkeypatch.setenv("DIGITS_ENV", "prod")
+    monkeypatch.setenv("DIGITS_WORKERS", "1")  # another might still be starting when the server is to end
     with gunicorn() as server:
         server.predict()
         with server.connect() as connection:
