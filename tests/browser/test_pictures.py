@@ -123,7 +123,7 @@ def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
 
 
 def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -> None:
-    page = open_page()
+    page = open_page(errors="Failed to load resource")
     page.route("**/api/v1/predict*", lambda route: route.abort())  # shown, whatever the server does
     photograph = draw_picture(DIGITS[3]).resize((4000, 3000))
     page.get_by_label("Read pictures").set_input_files(payload(encode(photograph, "JPEG")))
