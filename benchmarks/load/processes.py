@@ -33,6 +33,12 @@ def look_at(pid: int) -> Holding:
     )
 
 
+def is_idle(pid: int) -> bool:
+    """Whether every thread of the process sleeps."""
+    stats = [(folder / "stat").read_text() for folder in (PROC / str(pid) / "task").iterdir()]
+    return all(stat.rpartition(") ")[2].startswith("S") for stat in stats)
+
+
 def children(pid: int) -> list[int]:
     """The processes that this one has started and that still run, oldest first."""
     text = (PROC / str(pid) / "task" / str(pid) / "children").read_text()

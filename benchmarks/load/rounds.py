@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from benchmarks.load.generator import Load, Outcome, Request
-from benchmarks.load.processes import Holding, look_at
+from benchmarks.load.processes import Holding, is_idle, look_at
 from benchmarks.load.report import Report, faults, statuses
 from benchmarks.load.server import Server
+
+IDLE_LOOKS, IDLE_SECONDS = 5, 30.0
 
 
 @dataclass(slots=True)
@@ -44,10 +47,19 @@ def drive_in_rounds(server: Server, requests: Iterator[Request], count: int, siz
         some = list(islice(requests, min(size, count - len(course.outcomes))))
         course.outcomes += Load(server.address, iter(some), clients=clients).run()
         course.requests.append(len(course.outcomes))
+        wait_until_idle(server)
         course.holdings.append({pid: look_at(pid) for pid in server.workers()})
         print(f"\r{len(course.outcomes):,} of {count:,}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return course
+
+
+def wait_until_idle(server: Server) -> None:
+    """Return when the workers have noticed that nobody is there any more, which takes them time on a busy machine."""
+    looks, deadline = 0, time.perf_counter() + IDLE_SECONDS
+    while looks < IDLE_LOOKS and time.perf_counter() < deadline:
+        looks = looks + 1 if all(is_idle(pid) for pid in server.workers()) else 0
+        time.sleep(0.02)
 
 
 def require_right_answers(report: Report, course: Course) -> None:

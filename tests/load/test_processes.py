@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.load.processes import children, family, growth, look_at
+from benchmarks.load.processes import children, family, growth, is_idle, look_at
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
 
@@ -30,6 +30,14 @@ def test_memory_and_descriptors_are_seen() -> None:
     assert len(kept) / 2**20 - 5 < after.rss - before.rss
     assert after.pss <= after.rss
     assert after.threads >= 1
+
+
+def test_waiting_is_idle_and_working_is_not() -> None:
+    assert not is_idle(os.getpid())
+    with subprocess.Popen(["sleep", "60"]) as process:
+        while not is_idle(process.pid):
+            assert process.poll() is None
+        process.kill()
 
 
 def test_children_are_found() -> None:

@@ -63,7 +63,7 @@ def test_no_answer_is_wrong_or_lost_when_workers_end(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("needs_nginx")
 def test_slow_clients_keep_nobody_out(output: Path) -> None:
-    assert slow_clients.main(["--clients", "60", "--seconds", "2", "--rate", "2", "--output", str(output)]) == 0
+    assert slow_clients.main(["--clients", "60", "--seconds", "4", "--output", str(output)]) == 0
     assert "beside 60 slow clients" in output.read_text()
 
 
