@@ -9,7 +9,7 @@ from web.charts.axes import Axis, Tick, log_axis
 from web.record import Rows
 
 WIDTH, HEIGHT = 320, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 312, 10, 172
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 312, 10, 172
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from web.charts.axes import Axis, Tick
 from web.record import Rows
 
 WIDTH, HEIGHT = 320, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 298, 14, 286
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 298, 14, 286
 _LARGEST_DOT = 9.0
 
 
