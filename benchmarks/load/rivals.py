@@ -17,7 +17,7 @@ from recognition import Prediction, Recognizer
 class Drawing(BaseModel):
     """The body of a request."""
 
-    strokes: list[list[tuple[float, float]]]
+    strokes: list[list[list[float]]]
 
 
 def load() -> Recognizer:

@@ -119,9 +119,9 @@ def start(contender: Contender, log: Path) -> Server:
     server = Server(contender.command, log, environment=contender.environment)
     first = requests("strokes", contender)[:1]
     try:
-        while Load(server.address, iter(first)).run()[0].fault is not None:
-            if server.process.poll() is not None:
-                raise RuntimeError(f"{contender.name} has ended:\n{server.log()}")
+        while (outcome := Load(server.address, iter(first)).run()[0]).fault is not None:
+            if outcome.status or server.process.poll() is not None:
+                raise RuntimeError(f"{contender.name} does not answer: {outcome.fault}\n{server.log()}")
             time.sleep(0.005)
     except BaseException:
         server.stop()
