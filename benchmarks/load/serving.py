@@ -61,7 +61,7 @@ def contenders(cores: int) -> list[Contender]:
     """This server and the others, each with its usual command."""
     python = sys.executable
     gunicorn = [python, "-m", "gunicorn"]
-    bare = [*gunicorn, "-c", "/dev/null", "--bind", "127.0.0.1:0", "--workers", str(cores)]
+    bare = [*gunicorn, "-c", "/dev/null", "--no-control-socket", "--bind", "127.0.0.1:0", "--workers", str(cores)]
     return [
         Contender(OURS, gunicorn, PREDICT, PREDICT, environment={"DIGITS_ENV": "prod", "DIGITS_PORT": "0"}),
         Contender(
