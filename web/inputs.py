@@ -60,7 +60,7 @@ def uploaded_picture() -> bytes:
 def uploaded_pictures(field: str = "images") -> list[tuple[str, bytes]]:
     """Names and bytes of the form's files `field`, in order. Raises `MissingPicture` or `InvalidRequest`."""
     request.max_content_length = current_settings().limits.max_body_bytes
-    if request.mimetype != "multipart/form-data":
+    if request.mimetype not in {"", "multipart/form-data"}:
         raise UnsupportedMediaType(f"Send multipart/form-data with files named {field}.")
     files = [file for file in request.files.getlist(field) if _is_sent(file)]
     if not files:
