@@ -189,7 +189,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
-    """Verify the content of a checkpoint file; errors name `path`. Raises `CheckpointError` as `load_checkpoint` does."""
+    """Verify the content of a checkpoint file; errors name `path`. Raises `CheckpointError`, as `load_checkpoint`."""
     content = _unpickle(data, path)
     expected = {item.name for item in fields(Checkpoint)} | {"format", "digest"}
     if not isinstance(content, dict) or set(content) != expected:

@@ -1,6 +1,6 @@
 """What each distortion of the training brings: train without it, and measure on everything there is.
 
-    DIGITS_DATA_DIR=data python -m benchmarks.ablation        # about 25 minutes on two idle cores; resumes where it stopped
+    DIGITS_DATA_DIR=data python -m benchmarks.ablation     # about 25 minutes on two cores; resumes where it stopped
 
 Every row is a small network (width 16, 3 epochs) trained by `train_model.py --without NAME` and measured by
 `evaluate_model.py` on MNIST validation and on every set under DIGITS_DATA_DIR/dev, from one seed: differences of a few

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -40,12 +39,10 @@ class Server:
         self.started = time.perf_counter()
         self._log = log
         with log.open("wb") as output:
+            # `env` adds to the environment that is handed on, which only config.py reads, and becomes the command.
+            settings = [f"{name}={value}" for name, value in (environment or {}).items()]
             self.process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**os.environ, **(environment or {})},  # noqa: TID251 - handed on, not read
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                ["env", *settings, *command], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
             )
         try:
             self.address = address or self._find_address()
