@@ -217,8 +217,8 @@ function showTools() {
   enable("play", !drawing.isEmpty);
 }
 
-const undo = () => step(() => drawing.undo());
-const redo = () => step(() => drawing.redo());
+const undo = () => drawing.canUndo && step(() => drawing.undo());
+const redo = () => drawing.canRedo && step(() => drawing.redo());
 
 function pressed(event) {
   const key = event.key.toLowerCase();
