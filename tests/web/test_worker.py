@@ -4,6 +4,7 @@ import json
 import select
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from email.message import Message
@@ -55,6 +56,12 @@ def finish(connection: socket.socket) -> int:
     """Send what is missing of the unfinished request; the status of its answer."""
     connection.sendall(BODY[10:])
     return int(connection.recv(2**16).split()[1])
+
+
+@pytest.fixture(autouse=True)
+def settled() -> None:
+    """A thread is free a moment after its answer has left it: here, where there is one, the next test waits for it."""
+    time.sleep(0.2)
 
 
 class Answer(NamedTuple):
@@ -179,6 +186,7 @@ def test_log_is_lines_of_json_that_name_nobody(
     assert model_path.parent == tmp_path
     monkeypatch.setenv("DIGITS_ENV", "prod")
     monkeypatch.setenv("DIGITS_WORKERS", "1")  # another might still be starting when the server is to end
+    monkeypatch.setenv("DIGITS_QUEUE", "16")
     with gunicorn() as server:
         server.predict()
         with server.connect() as connection:
