@@ -79,6 +79,9 @@ class Limits(_Group):
     max_decodes: int = Field(2, ge=1, description="pictures decoded at the same time in one process")
 
 
+_NO_DEBUG = frozenset({"", "0", "false", "no"})  # what Flask takes for "off"
+
+
 class Settings(_Group):
     """The settings of the trainer, the command line and the web app."""
 
@@ -162,13 +165,9 @@ class Settings(_Group):
             # What was given as a key may be one, and ends up in a log.
             given = "" if first["input"] and "api_key" in str(first["loc"][0]) else f"={first['input']!r}"
             raise SettingsError(f"setting {name}{given} does not fit: {first['msg'].lower()}") from error
+        debug = os.environ.get("FLASK_DEBUG", "").lower()
         # Flask's debugger runs whatever its visitor types.
-        if settings.env == Environment.PROD and os.environ.get("FLASK_DEBUG", "").lower() not in {
-            "",
-            "0",
-            "false",
-            "no",
-        }:
+        if settings.env == Environment.PROD and debug not in _NO_DEBUG:
             raise SettingsError("FLASK_DEBUG is set, which setting DIGITS_ENV=prod does not allow")
         return settings
 
