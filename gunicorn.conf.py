@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from config import Settings, SettingsError
 from web import logs, processes
+from web.balance import Held
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -75,6 +76,8 @@ backlog = 256  # a burst waits here until it is taken on or refused; more would 
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file safely
 control_socket_disable = True  # it would be written to $HOME, and nothing here uses it
 
+_held = Held()
+
 
 def on_starting(server: Arbiter) -> None:
     """Verify the checkpoint once, in the master: gunicorn would end with a trace and status 3 if workers found it."""
@@ -109,6 +112,7 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
     """Give the worker the first slot that no other one has."""
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(slot for slot in count(1) if slot not in taken)
+    worker.held = _held
 
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
@@ -130,3 +134,4 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
     from web import metrics
 
     metrics.free_slot(worker.slot)
+    _held.forget(worker.slot)

@@ -198,7 +198,7 @@ def _bar(picture: Picture) -> int:
     half = picture[: len(picture) // 2]
     if not len(half) or np.abs(half[0] - picture[0, 0]).max() > LEAST_CONTRAST:
         return 0
-    is_even = np.abs(half - picture[0, 0]).max(axis=1) <= LEAST_CONTRAST
+    is_even = np.maximum(half.max(axis=1) - picture[0, 0], picture[0, 0] - half.min(axis=1)) <= LEAST_CONTRAST
     if is_even.all():
         return 0
     height = int(is_even.argmin())

@@ -106,7 +106,8 @@ def _darkness(image: Image.Image) -> NDArray[np.float32]:
     image.load()
     # Made smaller before it is turned: turning all of it would hold it in memory twice.
     small = _reduce(_plain(image))
-    return 1 - _brightness(ImageOps.exif_transpose(small))
+    ImageOps.exif_transpose(small, in_place=True)
+    return 1 - _brightness(small)
 
 
 def _plain(image: Image.Image) -> Image.Image:

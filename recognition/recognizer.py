@@ -95,7 +95,8 @@ class Recognizer:
             data=tuple(checkpoint.data),
             metrics=dict(checkpoint.metrics),
         )
-        self._network = checkpoint.build()
+        # Channels last is how one frame is fastest convolved and pooled on a CPU: half the time of the other order.
+        self._network = checkpoint.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._temperature = checkpoint.temperature
         self._threshold = checkpoint.rejection_threshold
         # Decoding 50 megapixels takes up to 400 MB, as WebP 750 MB: only a few pictures may be in memory at a time.

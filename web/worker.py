@@ -3,7 +3,7 @@
 gunicorn's own queues every connection that it accepts, up to a thousand, and answers all of them too late. This one
 takes on what its threads and `DIGITS_QUEUE` have room for, and answers the rest 503 at once, on the thread that
 accepts: a refusal costs a fiftieth of an answer, so that ten times the load leaves the answers their time. Health and
-metrics have a thread of their own.
+metrics have a thread of their own. A new connection is left to the worker that has the fewest.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug import exceptions
 
+from web.balance import Held
+
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
 _GLANCE, _CHUNK = 2**12, 2**16  # bytes
 # For the first request on a connection, and for a client to notice that it was refused.
 _PATIENCE = 5.0  # seconds
 _QUIET = 10.0  # seconds between two lines in the log about overload
+# For each connection that this worker has more than another: time for that one to wake and take the next.
+_COURTESY, _MOST_COURTESY = 0.0005, 0.002  # seconds
 _STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
     LimitRequestLine: exceptions.RequestURITooLarge,
     LimitRequestHeaders: exceptions.RequestHeaderFieldsTooLarge,
@@ -43,6 +47,10 @@ _STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
 
 class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     """A gthread worker that refuses what would wait too long."""
+
+    # Given by whoever forks it.
+    slot: int  # from 1, no two live workers have the same
+    held: Held
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -69,6 +77,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: socket.socket) -> None:
         """Wait for the request here: a client that says nothing must not hold a thread."""
+        if self._admitted < self._most and (more := self.nr_conns - self.held.fewest()) > 0:
+            time.sleep(min(more * _COURTESY, _MOST_COURTESY))
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
@@ -79,6 +89,14 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             self._wait(conn, self.on_pending_socket_readable)
         else:
             self.enqueue_req(conn)
+
+    def notify(self) -> None:
+        """Called in every round of the loop."""
+        super().notify()
+        if self._accepting:
+            self.held.tell(self.slot, self.nr_conns)
+        else:
+            self.held.forget(self.slot)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take on a request of which something has come, or refuse it."""

@@ -3,8 +3,8 @@
     python -m benchmarks.load.serving                   # a few minutes, on a machine that does nothing else
     python -m benchmarks.load.serving --seconds 1
 
-All run on this machine one after the other, with a worker for each core where they can. `benchmarks/load/rivals.py` has
-the others.
+All run on this machine and are asked in turn, with a worker for each core where they can. `benchmarks/load/rivals.py`
+has the others.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 
 from benchmarks.load.generator import Load, Outcome, Request, measure_ceiling
@@ -27,7 +29,9 @@ from benchmarks.load.server import Server
 from benchmarks.load.traffic import PREDICT, photographs, small_png, strokes
 
 MAX_P50_MS, MIN_RATIO, MAX_PSS = 2.5, 1.3, 90.0
+WHAT = ("strokes", "small PNG", "12-megapixel JPEG")
 CLIENTS = (1, 16)
+ROUNDS = 10
 STARTS = 3  # of each server; the median counts
 _RIVALS = "benchmarks.load.rivals"
 
@@ -43,7 +47,7 @@ class Contender:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Figures:
     """What was measured of one contender."""
 
@@ -51,7 +55,9 @@ class Figures:
     cold_start: float  # seconds from the command to the first right answer, median
     workers: list[float]  # MB of PSS of each process that answers
     total: float  # MB of PSS of all its processes
-    runs: dict[tuple[str, int], tuple[float, list[Outcome]]]  # by what and clients: requests a second, and each
+    # By what is asked and by how many clients: requests a second in each round, and all outcomes.
+    rates: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    outcomes: dict[tuple[str, int], list[Outcome]] = field(default_factory=lambda: defaultdict(list))
 
 
 OURS = "this server"
@@ -83,35 +89,49 @@ def contenders(cores: int) -> list[Contender]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, report; the exit status."""
     parser = options(__doc__, "serving")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long each is asked each way")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="how long each is asked each way, all rounds together"
+    )
     chosen = parser.parse_args(arguments)
     ceiling = measure_ceiling()
+    everyone = contenders(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        figures = [measure(one, log, chosen.seconds) for one in contenders(len(os.sched_getaffinity(0)))]
+        figures = [measure_alone(one, Path(folder) / "log") for one in everyone]
+        measure_speed(everyone, figures, Path(folder), chosen.seconds)
     return to_report(figures, ceiling, chosen.seconds).publish(chosen.output)
 
 
-def measure(contender: Contender, log: Path, seconds: float) -> Figures:
-    """Start it, ask it everything, look at its memory, and start it again to see how long that takes."""
-    with start(contender, log) as server:
-        starts = [time.perf_counter() - server.started]
-        for request in (*requests("strokes", contender), *requests("small PNG", contender)):
-            Load(server.address, iter([request] * 4), clients=4).run()  # every worker is warm
-        resting = [look_at(pid).pss for pid in family(server.pid)]
-        workers = [look_at(pid).pss for pid in answering(server)]
-        runs = {}
-        for what in ("strokes", "small PNG", "12-megapixel JPEG"):
-            for clients in CLIENTS:
-                began = time.perf_counter()
-                outcomes = Load(
-                    server.address, cycle(requests(what, contender)), clients=clients, seconds=seconds
-                ).run()
-                runs[what, clients] = len(outcomes) / (time.perf_counter() - began), outcomes
-    for _ in range(STARTS - 1):
+def measure_alone(contender: Contender, log: Path) -> Figures:
+    """How soon it answers, and its memory before it has seen anything large."""
+    starts = []
+    for _ in range(STARTS):
         with start(contender, log) as server:
             starts.append(time.perf_counter() - server.started)
-    return Figures(contender.name, statistics.median(starts), workers, sum(resting), runs)
+            warm_up(contender, server)
+            workers = [look_at(pid).pss for pid in answering(server)]
+            total = sum(look_at(pid).pss for pid in family(server.pid))
+    return Figures(contender.name, statistics.median(starts), workers, total)
+
+
+def measure_speed(everyone: Sequence[Contender], figures: Sequence[Figures], folder: Path, seconds: float) -> None:
+    """Ask each in turn, round after round: what slows the machine for a while slows all of them."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(start(one, folder / f"log-{number}")) for number, one in enumerate(everyone)]
+        for one, server in zip(everyone, servers, strict=True):
+            warm_up(one, server)
+        for what, clients, _ in product(WHAT, CLIENTS, range(ROUNDS)):
+            for one, server, found in zip(everyone, servers, figures, strict=True):
+                began = time.perf_counter()
+                load = Load(server.address, cycle(requests(what, one)), clients=clients, seconds=seconds / ROUNDS)
+                outcomes = load.run()
+                found.rates[what, clients].append(len(outcomes) / (time.perf_counter() - began))
+                found.outcomes[what, clients] += outcomes
+
+
+def warm_up(contender: Contender, server: Server) -> None:
+    """Have every worker answer each request."""
+    for request in (*requests("strokes", contender), *requests("small PNG", contender)):
+        Load(server.address, iter([request] * 4), clients=4).run()
 
 
 def start(contender: Contender, log: Path) -> Server:
@@ -154,24 +174,26 @@ def to_report(figures: Sequence[Figures], ceiling: tuple[float, float], seconds:
     report = Report("Serving")
     versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn"))
     report.say(
-        f"`python -m benchmarks.load.serving`: each way {seconds:g} s, every answer checked. The others have the same "
-        f"recognizer and nothing else ({versions}). What asks runs on the same cores, and costs {1e6 * ceiling[1]:.0f} "
-        f"microseconds of processor time a request: a server that does nothing gets {ceiling[0]:,.0f} a second from it."
+        f"`python -m benchmarks.load.serving`: each way {seconds:g} s in {ROUNDS} rounds, every answer checked. The "
+        f"others have the same recognizer and nothing else ({versions}). What asks runs on the same cores, and costs "
+        f"{1e6 * ceiling[1]:.0f} microseconds of processor time a request: a server that does nothing gets "
+        f"{ceiling[0]:,.0f} a second from it."
     )
-    wrong = [outcome for one in figures for _, outcomes in one.runs.values() for outcome in outcomes if outcome.fault]
+    wrong = [outcome for one in figures for run in one.outcomes.values() for outcome in run if outcome.fault]
     report.require(not wrong, "Every answer is right", faults(wrong) if wrong else "all are")
     ours, *others = figures
-    p50 = percentile([outcome.seconds for outcome in ours.runs["strokes", 1][1]], 50)
+    p50 = percentile([outcome.seconds for outcome in ours.outcomes["strokes", 1]], 50)
     report.aim(p50 <= MAX_P50_MS, f"Strokes at one client, p50 at most {MAX_P50_MS:g} ms", f"{p50:.2f} ms")
     for other in others:
-        ratio = ours.runs["strokes", 16][0] / other.runs["strokes", 16][0]
+        rounds = zip(ours.rates["strokes", 16], other.rates["strokes", 16], strict=True)
+        ratio = statistics.median(mine / theirs for mine, theirs in rounds)
         report.aim(ratio >= MIN_RATIO, f"Strokes at 16 clients, {MIN_RATIO:g} times {other.name}", f"{ratio:.2f} times")
     report.aim(
         max(ours.workers) <= MAX_PSS, f"Memory of a worker at most {MAX_PSS:g} MB", f"{max(ours.workers):.0f} MB"
     )
     report.table(
         ("server", "requests", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms"),
-        [_row(one, what, clients) for what, clients in ours.runs for one in figures],
+        [_row(one, what, clients) for what, clients in ours.rates for one in figures],
     )
     report.table(
         ("server", "first answer after s", "workers", "MB PSS a worker", "MB PSS in all"),
@@ -184,8 +206,8 @@ def to_report(figures: Sequence[Figures], ceiling: tuple[float, float], seconds:
 
 
 def _row(figures: Figures, what: str, clients: int) -> tuple[object, ...]:
-    rate, outcomes = figures.runs[what, clients]
-    seconds = [outcome.seconds for outcome in outcomes]
+    rate = statistics.median(figures.rates[what, clients])
+    seconds = [outcome.seconds for outcome in figures.outcomes[what, clients]]
     return figures.name, what, clients, f"{rate:,.1f}", *(f"{percentile(seconds, p):.2f}" for p in (50, 95, 99))
 
 
