@@ -4,7 +4,7 @@
 
 Exit status 2, with one sentence on standard error, where a setting or the checkpoint file does not allow a start.
 HUP replaces the workers, and so the model by what the checkpoint file then holds, or by what it held before where it
-is damaged; other settings need a restart.
+is damaged; settings need a restart.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def _stop(reason: str) -> NoReturn:
 
 
 try:
-    _settings = Settings.load()
+    # HUP runs this file again; the app, which is loaded once, keeps its settings.
+    _settings = processes.settings or Settings.load()
 except SettingsError as error:
     _stop(str(error))
 
@@ -83,6 +84,7 @@ def on_starting(server: Arbiter) -> None:
     """Verify the checkpoint once, in the master: gunicorn would end with a trace and status 3 if workers found it."""
     from model import CheckpointError
 
+    processes.settings = _settings
     try:
         _read_model(server)
     except CheckpointError as error:

@@ -68,9 +68,10 @@ class Server:
 
 
 @contextmanager
-def gunicorn() -> Iterator[Server]:
-    """The server, as the environment variables of this process have it."""
-    with subprocess.Popen(COMMAND, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+def gunicorn(*, folder: Path = ROOT) -> Iterator[Server]:
+    """The server, as the environment variables of this process and a `.env` in `folder` have it."""
+    command = [*COMMAND, "--config", str(ROOT / "gunicorn.conf.py"), "--pythonpath", str(ROOT)]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Server(process)
         finally:

@@ -94,6 +94,17 @@ def test_hangup_with_a_damaged_file_keeps_the_model(server: Server, model_path: 
     assert server.predict()["model"] == old
 
 
+def test_hangup_reads_no_settings(model_path: Path, tmp_path: Path) -> None:
+    assert model_path.exists()
+    (tmp_path / ".env").write_text("DIGITS_WORKERS=1")
+    with gunicorn(folder=tmp_path) as server:
+        before = server.predict()
+        (tmp_path / ".env").write_text("DIGITS_WORKERS=none")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for(rf"Worker exiting \(pid: ({server.worker})\)")
+        assert server.predict()["model"] == before["model"]
+
+
 def test_counts_outlive_a_worker_and_its_gauges_do_not(server: Server) -> None:
     model = server.predict()["model"]
     os.kill(server.worker, signal.SIGKILL)

@@ -9,6 +9,11 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from config import Settings
+
+# Those that the server was started with, once it has.
+settings: Settings | None = None
+
 _MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the folder safely
 
 

@@ -16,6 +16,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import create_environ, run_wsgi_app
 
+from config import split_list
 from web import metrics
 from web.problems import GIVEN_ERROR, Overloaded
 
@@ -24,6 +25,8 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re
 _FIRST_LINE = re.compile(rb"[A-Z]+ \S+ HTTP/1\.1\r\n")
 _NEEDS_CARE = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
+_ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*(?=\r\n)", re.IGNORECASE)
+_ANY_ORIGIN = "https://any.invalid"
 _IS_SECURE = re.compile(rb"\r\nx-forwarded-proto:[ \t]*https", re.IGNORECASE)
 
 
@@ -41,12 +44,17 @@ class Refusals:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._template = lru_cache(maxsize=64)(self._render)
+        self._origins = split_list(app.extensions["settings"].cors_origins)
 
     def overloaded(self, request: bytes) -> Refusal:
         """Refuse `request`, what has come of it so far, because too many are waiting."""
         metrics.count_overload()
         is_api = request.partition(b" ")[2].startswith(b"/api/")
-        head, body = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)))
+        origin = self._allowed_origin(request)
+        # No client may have a template of its own made: that would cost as much as an answer.
+        known = origin if origin in self._origins else origin and _ANY_ORIGIN
+        head, body = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)), known)
+        head = head.replace(_ANY_ORIGIN.encode(), origin.encode())
         is_whole = _is_whole(request)
         keeps_open = is_whole and not _CLOSES.search(request)
         data = _join(head, b"" if request.startswith(b"HEAD ") else body, keeps_open)
@@ -54,14 +62,22 @@ class Refusals:
 
     def no_request(self, error: Callable[[], HTTPException]) -> bytes:
         """The problem, and the last word, to a client that sent no request that makes sense."""
-        return _join(*self._template(error, True, False), keeps_open=False)
+        return _join(*self._template(error, True, False, ""), keeps_open=False)
 
-    def _render(self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool) -> tuple[bytes, bytes]:
+    def _allowed_origin(self, request: bytes) -> str:
+        """The origin whose pages the browser is to let read the answer, or nothing."""
+        found = _ORIGIN.search(request.partition(b"\r\n\r\n")[0] + b"\r\n")
+        origin = found[1].decode() if found else ""
+        return origin if {"*", origin} & set(self._origins) else ""
+
+    def _render(
+        self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool, origin: str
+    ) -> tuple[bytes, bytes]:
         """Head and body of an answer, with a placeholder for the request's id."""
         environ = create_environ(
             "/api/" if is_api else "/",
             "https://localhost" if is_secure else "http://localhost",
-            headers={"X-Request-ID": _PLACEHOLDER},
+            headers={"X-Request-ID": _PLACEHOLDER, **({"Origin": origin} if origin else {})},
             environ_overrides={GIVEN_ERROR: error()},
         )
         chunks, status, headers = run_wsgi_app(self._app.wsgi_app, environ, buffered=True)

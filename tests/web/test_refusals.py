@@ -1,0 +1,53 @@
+"""What refusals that the app never sees tell browsers about other sites."""
+
+from unittest.mock import patch
+
+import pytest
+
+from config import Settings
+from flask_app import create_app
+from web.refusals import Refusals
+
+ALLOWED, FOREIGN = "https://allowed.example", "https://foreign.example"
+
+
+def allowed_origin(settings: Settings, origins: str, request: str) -> str | None:
+    """The value of Access-Control-Allow-Origin in the refusal of a request."""
+    refusals = Refusals(create_app(settings.model_copy(update={"cors_origins": origins})))
+    head = refusals.overloaded(request.encode()).data.partition(b"\r\n\r\n")[0].decode()
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    assert headers["Retry-After"] == "1"
+    return headers.get("Access-Control-Allow-Origin")
+
+
+def get(origin: str) -> str:
+    return f"GET /api/v1/model HTTP/1.1\r\nHost: a\r\nOrigin: {origin}\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("origins", "request_", "expected"),
+    [
+        (ALLOWED, get(ALLOWED), ALLOWED),
+        (f"{FOREIGN},{ALLOWED}", get(ALLOWED), ALLOWED),
+        ("*", get(ALLOWED), ALLOWED),
+        (ALLOWED, get(FOREIGN), None),
+        ("off", get(ALLOWED), None),
+        ("*", "GET /api/v1/model HTTP/1.1\r\nHost: a\r\n\r\n", None),
+        ("*", f"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\n\r\n\r\nOrigin: {ALLOWED}\r\n", None),
+        ("*", f"GET / HTTP/1.1\r\nHost: a\r\nOrigin: {ALLOWED}\r\n\r\n", None),
+    ],
+    ids=["the one", "of two", "any", "another", "off", "not said", "in the body", "page"],
+)
+def test_allowed_sites_may_read_a_refusal(
+    settings: Settings, origins: str, request_: str, expected: str | None
+) -> None:
+    assert allowed_origin(settings, origins, request_) == expected
+
+
+def test_unknown_sites_do_not_each_cost_an_answer(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"cors_origins": "*"}))
+    refusals = Refusals(app)
+    with patch.object(app, "wsgi_app", wraps=app.wsgi_app) as answer:
+        for number in range(100):
+            refusals.overloaded(get(f"https://{number}.example").encode())
+    assert answer.call_count == 1
