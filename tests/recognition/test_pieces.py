@@ -1,32 +1,14 @@
 """Which ink is the digit's."""
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from recognition.paper import Picture
 from recognition.pieces import keep_digit, remove_lines
 from tests.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing
-
-
-def ink_of(drawing: Drawing) -> Picture:
-    """A drawing as ink `[140, 140]`, anti-aliased."""
-    ink = np.zeros((280, 280), np.uint8)
-    lines = [np.array(stroke, np.int32) for stroke in drawing]
-    cv2.polylines(ink, lines, False, 255, 18, cv2.LINE_AA)
-    small: Picture = cv2.resize(ink, (140, 140), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return small
-
-
-INKS = {
-    f"{digit}, hand {hand + 1}": ink_of(drawing)
-    for digit, drawings in HANDWRITINGS.items()
-    for hand, drawing in enumerate(drawings)
-}
-each_ink = pytest.mark.parametrize("ink", INKS.values(), ids=INKS)
+from tests.inks import assert_is_part, chance_inks, each_ink, ink_of
 
 
 @each_ink
@@ -82,14 +64,7 @@ def test_printed_line_along_the_border_is_removed(turn: int) -> None:
 
 
 @hypothesis_settings(max_examples=80)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    share=st.floats(0, 1),
-)
-def test_no_ink_is_ever_added(seed: int, size: tuple[int, int], share: float) -> None:
-    chance = np.random.default_rng(seed)
-    ink = (chance.random(size) * (chance.random(size) < share)).astype(np.float32)
-    for chosen in (keep_digit(ink), remove_lines(ink)):
-        assert (chosen.shape, chosen.dtype) == (ink.shape, np.float32)
-        assert ((chosen == ink) | (chosen == 0)).all()
+@given(chance_inks())
+def test_no_ink_is_ever_added(ink: Picture) -> None:
+    assert_is_part(keep_digit(ink), ink)
+    assert_is_part(remove_lines(ink), ink)

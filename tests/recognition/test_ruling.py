@@ -5,19 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from recognition.paper import Picture
 from recognition.ruling import remove_ruling
-from tests.handwriting import HANDWRITINGS
-from tests.recognition.test_pieces import ink_of
-
-INKS = {
-    f"{digit}, hand {hand + 1}": ink_of(drawing)
-    for digit, drawings in HANDWRITINGS.items()
-    for hand, drawing in enumerate(drawings)
-}
-each_ink = pytest.mark.parametrize("ink", INKS.values(), ids=INKS)
+from tests.inks import assert_is_part, chance_inks, each_ink
 
 
 def ruled(ink: Picture, lean: float = 0.0, *, squared: bool = False) -> Picture:
@@ -46,13 +37,6 @@ def test_digit_on_ruled_paper_is_left_alone(ink: Picture, lean: float, squared: 
 
 
 @hypothesis_settings(max_examples=60)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    share=st.floats(0, 1),
-)
-def test_no_ink_is_ever_added(seed: int, size: tuple[int, int], share: float) -> None:
-    chance = np.random.default_rng(seed)
-    kept = remove_ruling(ink := (chance.random(size) < share).astype(np.float32))
-    assert (kept.shape, kept.dtype) == (ink.shape, np.float32)
-    assert ((kept == ink) | (kept == 0)).all()
+@given(chance_inks())
+def test_no_ink_is_ever_added(ink: Picture) -> None:
+    assert_is_part(remove_ruling(ink), ink)
