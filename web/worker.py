@@ -66,10 +66,11 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         """Get the app."""
         super().load_wsgi()
         # gunicorn imports this module before it applies raw_env, which torch and Prometheus's client are to see.
-        from web.metrics import show_admitted
+        from web.metrics import count_overload, show_admitted
         from web.refusals import Refusals
 
         self._show_admitted = show_admitted
+        self._count_overload = count_overload
         self._refusals = Refusals(self.wsgi)
         self._most = self.cfg.threads + self.wsgi.extensions["settings"].queue
 
@@ -106,12 +107,17 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         start = _peek(conn) or b""
         if not start:
             self._hang_up(conn)
-        elif start.startswith(_EXEMPT) and start.endswith(b"\r\n\r\n"):
+        elif _is_exempt(start):
             self._hand_over(self._aside, conn, super().finish_request)
         elif self._admitted < self._most:
             self._admit(conn)
         else:
             self._refuse(conn)
+
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Take on or refuse the next request of a client that was answered before."""
+        if self._admitted < self._most or not self._refuse_in_place(conn):
+            super().on_client_socket_readable(conn, client)
 
     def finish_request(self, conn: TConn, done: Future[object]) -> None:
         """Called when a thread is done with a request."""
@@ -129,6 +135,25 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     def _count(self, change: int) -> None:
         self._admitted += change
         self._show_admitted(self._admitted)
+
+    def _refuse_in_place(self, conn: TConn) -> bool:
+        """Refuse a request and watch the connection on, for half of what `_refuse` costs; False where that is due."""
+        start = _peek(conn)
+        if not start or _is_exempt(start):
+            return False
+        refusal = self._refusals.overloaded(start)
+        if not refusal.keeps_open:
+            return False
+        self._note_refusal()
+        try:
+            conn.sock.recv(len(start))
+            conn.sock.send(refusal.data)
+            conn.set_timeout()
+        except OSError:  # the client is gone
+            self.poller.unregister(conn.sock)
+            self.keepalived_conns.remove(conn)
+            self._hang_up(conn)
+        return True
 
     def _refuse(self, conn: TConn) -> None:
         self._note_refusal()
@@ -172,6 +197,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._hang_up(conn)
 
     def _note_refusal(self) -> None:
+        self._count_overload()
         if time.monotonic() >= self._next_line:
             self.log.warning("too many requests are waiting: refusing what cannot be answered soon")
         self._next_line = time.monotonic() + _QUIET
@@ -193,6 +219,11 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 def _has_read_ahead(conn: TConn) -> bool:
     """Whether a part of the next request has been read with the last one."""
     return conn.initialized and bool(conn.parser.unreader.buf.getvalue())
+
+
+def _is_exempt(start: bytes) -> bool:
+    """Whether a request that begins like this is answered also when no other is."""
+    return start.startswith(_EXEMPT) and start.endswith(b"\r\n\r\n")
 
 
 def _peek(conn: TConn) -> bytes | None:
