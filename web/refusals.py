@@ -87,7 +87,7 @@ def _join(head: bytes, body: bytes, keeps_open: bool) -> bytes:
     connection = b"keep-alive" if keeps_open else b"close"
     answer = head.replace(b"\r\n\r\n", b"\r\nConnection: " + connection + b"\r\n\r\n", 1) + body
     # Not uuid4, which asks the system: a thread that lets go of Python for that waits for all the others.
-    request_id = f"{random.getrandbits(128):032x}"  # noqa: S311 - it names, and guards nothing
+    request_id = f"{random.getrandbits(128):032x}"
     return answer.replace(_PLACEHOLDER.encode(), request_id.encode())
 
 
