@@ -9,6 +9,7 @@ is damaged; settings need a restart.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from itertools import count
@@ -111,7 +112,9 @@ def _read_model(server: Arbiter) -> None:
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Give the worker the first slot that no other one has."""
+    """Give the worker the first slot that no other one has, and leave what is in memory so far to all of them."""
+    # The collector writes into all that it looks at: the first full collection in a worker would make 25 MB its own.
+    gc.freeze()
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(slot for slot in count(1) if slot not in taken)
     worker.held = _held

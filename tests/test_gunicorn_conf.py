@@ -1,5 +1,6 @@
 """The app under gunicorn: it starts, survives the loss of a worker, ends cleanly, or says why it does not start."""
 
+import gc
 import os
 import runpy
 import signal
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -158,6 +160,16 @@ def test_settings_reach_gunicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     conf = configuration()
     assert conf["bind"] == "[::1]:8123"
     assert (conf["workers"], conf["threads"], conf["loglevel"]) == (3, 7, "debug")
+
+
+def test_collector_leaves_to_workers_what_they_share() -> None:
+    worker = Mock()
+    try:
+        configuration()["pre_fork"](Mock(WORKERS={7: Mock(slot=1)}), worker)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+    assert worker.slot == 2
 
 
 @pytest.mark.parametrize(("cpu_max", "cores"), [("400000 100000", 4), ("150000 100000", 1), ("5000 100000", 1)])
