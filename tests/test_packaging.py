@@ -25,7 +25,7 @@ NEEDS = {
 def pins(name: str) -> dict[str, Version]:
     """Package to version, as a requirements file pins them. Fails on a line that is anything but an exact pin."""
     lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
-    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)", line) for line in lines if line]
+    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)(?: ; sys_platform .+)?", line) for line in lines if line]
     assert all(found), f"{name} holds more than exact pins"
     return {match[1]: Version(match[2]) for match in found}
 

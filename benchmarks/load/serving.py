@@ -172,7 +172,7 @@ def requests(what: str, contender: Contender) -> list[Request]:
 def to_report(figures: Sequence[Figures], ceiling: tuple[float, float], seconds: float) -> Report:
     """Figures and bounds."""
     report = Report("Serving")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "uvloop"))
     report.say(
         f"`python -m benchmarks.load.serving`: each way {seconds:g} s in {ROUNDS} rounds, every answer checked. The "
         f"others have the same recognizer and nothing else ({versions}). What asks runs on the same cores, and costs "
