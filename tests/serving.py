@@ -70,7 +70,7 @@ class Server:
 @contextmanager
 def gunicorn(*, folder: Path = ROOT) -> Iterator[Server]:
     """The server, as the environment variables of this process and a `.env` in `folder` have it."""
-    command = [*COMMAND, "--config", str(ROOT / "gunicorn.conf.py"), "--pythonpath", str(ROOT)]
+    command = ["env", f"PYTHONPATH={ROOT}", *COMMAND, "--config", str(ROOT / "gunicorn.conf.py")]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Server(process)
