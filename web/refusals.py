@@ -48,7 +48,7 @@ class Refusals:
     def overloaded(self, request: bytes) -> Refusal:
         """Refuse `request`, what has come of it so far, because too many are waiting."""
         is_api = request.partition(b" ")[2].startswith(b"/api/")
-        origin = self._allowed_origin(request)
+        origin = _find_origin(request)
         # No client may have a template of its own made: that would cost as much as an answer.
         known = origin if origin in self._origins else origin and _ANY_ORIGIN
         head, body = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)), known)
@@ -61,12 +61,6 @@ class Refusals:
     def no_request(self, error: Callable[[], HTTPException]) -> bytes:
         """The problem, and the last word, to a client that sent no request that makes sense."""
         return _join(*self._template(error, True, False, ""), keeps_open=False)
-
-    def _allowed_origin(self, request: bytes) -> str:
-        """The origin whose pages the browser is to let read the answer, or nothing."""
-        found = _ORIGIN.search(request.partition(b"\r\n\r\n")[0] + b"\r\n")
-        origin = found[1].decode() if found else ""
-        return origin if {"*", origin} & set(self._origins) else ""
 
     def _render(
         self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool, origin: str
@@ -89,6 +83,12 @@ def _join(head: bytes, body: bytes, keeps_open: bool) -> bytes:
     # Not uuid4, which asks the system: a thread that lets go of Python for that waits for all the others.
     request_id = f"{random.getrandbits(128):032x}"
     return answer.replace(_PLACEHOLDER.encode(), request_id.encode())
+
+
+def _find_origin(request: bytes) -> str:
+    """The site whose page asks, or nothing; whether it may read the answer, the app decides."""
+    found = _ORIGIN.search(request.partition(b"\r\n\r\n")[0] + b"\r\n")
+    return found[1].decode() if found else ""
 
 
 def _is_whole(request: bytes) -> bool:
