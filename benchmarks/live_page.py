@@ -26,7 +26,7 @@ from benchmarks.load.server import start_gunicorn
 from config import ROOT
 from storage import write_atomically
 from tests.browser.chromium import MISSING, find_chromium, launch
-from tests.browser.hand import place
+from tests.browser.hand import place, wait_until
 from tests.handwriting import HANDWRITINGS, Drawing
 
 DRAWINGS = 20  # of each digit
@@ -129,7 +129,7 @@ def draw_and_take(page: Page, drawing: Drawing) -> list[float]:
             time.sleep(max(0.0, due - time.perf_counter()))
             page.mouse.move(x, y)
         page.mouse.up()
-    page.wait_for_function("() => unanswered() === 0")
+    wait_until(page, "unanswered() === 0")
     latencies: list[float] = page.evaluate("takeLatencies()")
     page.locator("#clear").click()
     expect(page.locator("#answer")).to_have_attribute("data-state", "empty")

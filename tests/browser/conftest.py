@@ -9,6 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import MISSING, find_chromium, launch
+from tests.browser.hand import PATIENCE
 from tests.browser.server import Server
 
 OpenPage = Callable[..., Page]
@@ -51,7 +52,7 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE)
         own = (f"http://{host}:{server.port}/", "data:", "blob:")
         page.on("request", lambda r: None if r.url.startswith(own) else faults.append(f"asked {r.url}"))
         page.on("pageerror", lambda error: faults.append(f"uncaught {error}"))

@@ -1,10 +1,13 @@
 """A hand for the browser: draws handwriting with mouse or fingers, and looks at what the pad shows."""
 
+import time
+
 from playwright.sync_api import CDPSession, Page
 
 from tests.handwriting import Drawing, Stroke
 
 SIDE = 280  # of the sheet that handwriting is written on
+PATIENCE = 60.0  # seconds; how long something takes says more about the machine than about the page
 
 
 def place(page: Page, x: float, y: float) -> tuple[float, float]:
@@ -61,6 +64,17 @@ class Fingers:
     def _send(self, kind: str) -> None:
         points = [{"id": finger, "x": x, "y": y} for finger, (x, y) in self._down.items()]
         self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Return once the expression is true; `AssertionError` where it does not come true.
+
+    Playwright's own `wait_for_function` evaluates it in the page if it is not true at once, which the page forbids.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not true after {PATIENCE:g} s: {expression}"
+        page.wait_for_timeout(20)
 
 
 def colour(page: Page, x: float, y: float) -> tuple[int, int, int, int]:

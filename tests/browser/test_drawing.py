@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.hand import Fingers, draw, has_ink, place
+from tests.browser.hand import Fingers, draw, has_ink, place, wait_until
 from tests.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
 
 pytestmark = pytest.mark.browser
@@ -74,7 +74,7 @@ def test_answer_is_read_out_once_it_has_settled(open_page: OpenPage) -> None:
 def test_ink_lies_under_the_mouse_on_a_scrolled_page(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 700, "height": 560})
     page.mouse.wheel(0, 120)
-    page.wait_for_function("scrollY > 100")
+    wait_until(page, "scrollY > 100")
     draw(page, DIGITS[2])
     assert has_ink(page, *DIGITS[2][0][10])
     expect_answer(page, 2)
@@ -96,7 +96,7 @@ def test_ink_survives_a_resize(open_page: OpenPage) -> None:
     draw(page, DIGITS[6])
     before = page.locator("#pad").evaluate("pad => pad.width")
     page.set_viewport_size({"width": 360, "height": 700})
-    page.wait_for_function("before => document.getElementById('pad').width !== before", arg=before)
+    wait_until(page, f"document.getElementById('pad').width !== {before}")
     assert has_ink(page, *DIGITS[6][0][10])
     expect_answer(page, 6)
 

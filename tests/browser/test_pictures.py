@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw, has_ink
+from tests.browser.hand import draw, has_ink, wait_until
 from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
 from tests.handwriting import DIGITS
 from tests.pictures import draw_picture, encode, picture_of
@@ -22,7 +22,7 @@ def payload(data: bytes, name: str = "digit.png") -> FilePayload:
 
 def expect_picture(page: Page) -> None:
     """The sheet shows a picture that the browser could open."""
-    page.wait_for_function("document.getElementById('picture').naturalWidth > 1")
+    wait_until(page, "document.getElementById('picture').naturalWidth > 1")
     expect(page.locator("#picture")).to_be_visible()
 
 
@@ -128,7 +128,7 @@ def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -
     photograph = draw_picture(DIGITS[3]).resize((4000, 3000))
     page.get_by_label("Read pictures").set_input_files(payload(encode(photograph, "JPEG")))
     expect(page.locator("#picture")).to_be_visible()
-    page.wait_for_function("() => document.getElementById('picture').naturalWidth === 560")
+    wait_until(page, "document.getElementById('picture').naturalWidth === 560")
 
 
 def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> None:

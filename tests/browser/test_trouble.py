@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw, has_ink
+from tests.browser.hand import draw, has_ink, wait_until
 from tests.browser.server import Server
 from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
 from tests.handwriting import DIGITS, EUROPEAN_7
@@ -98,7 +98,7 @@ def test_answer_that_arrives_in_spite_of_its_cancellation_is_not_shown(open_page
         }"""
     )
     draw(page, EUROPEAN_7[:1])
-    page.wait_for_function("() => Boolean(window.arrive)")
+    wait_until(page, "Boolean(window.arrive)")
     page.get_by_role("button", name="Clear").click()
     page.evaluate("async () => { window.arrive(); await new Promise((done) => setTimeout(done)); }")
     expect_nothing_drawn(page)
