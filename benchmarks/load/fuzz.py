@@ -43,8 +43,8 @@ def to_report(course: Course, seed: int, clients: int) -> Report:
         "`benchmarks/load/hostile_pictures.py` says what the kinds are."
     )
     require_right_answers(report, course)
-    pss = [course.series(pid, "pss") for pid in course.workers]
-    grown = max((some[-1] - some[0] for some in pss), default=0.0)
+    held = [course.series(pid, "anonymous") for pid in course.workers]
+    grown = max((some[-1] - some[0] for some in held), default=0.0)
     report.require(grown < MAX_GROWTH, f"No worker grows by {MAX_GROWTH:g} MB", f"{grown:+.1f} MB")
     slow = [outcome for outcome in course.outcomes if outcome.seconds > MAX_SECONDS]
     slowest = percentile([outcome.seconds for outcome in course.outcomes], 100) / 1000

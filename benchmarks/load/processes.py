@@ -16,7 +16,8 @@ class Holding:
     """What one process holds at one moment."""
 
     pss: float  # MB; what is shared with other processes counts as its share
-    rss: float  # MB
+    # MB in memory that no file backs: what it has allocated, and nothing that depends on who else maps a library.
+    anonymous: float
     descriptors: int
     threads: int
 
@@ -27,7 +28,7 @@ def look_at(pid: int) -> Holding:
     sizes = _kilobytes((folder / "smaps_rollup").read_text())
     return Holding(
         pss=sizes["Pss"] / 1024,
-        rss=sizes["Rss"] / 1024,
+        anonymous=sizes["Anonymous"] / 1024,
         descriptors=len(list((folder / "fd").iterdir())),
         threads=len(list((folder / "task").iterdir())),
     )

@@ -36,7 +36,7 @@ class Course:
         return len(self.holdings[0]) - len(self.workers)
 
     def series(self, pid: int, what: str) -> list[float]:
-        """One figure of a worker's, `pss`, `rss`, `descriptors` or `threads`, at the end of each round."""
+        """One figure of a worker's, `pss`, `anonymous`, `descriptors` or `threads`, at the end of each round."""
         return [float(getattr(holding[pid], what)) for holding in self.holdings]
 
 

@@ -154,7 +154,7 @@ def answering(server: Server) -> list[int]:
     pids = family(server.pid)
     if len(pids) == 1:
         return pids
-    return [pid for pid in pids[1:] if look_at(pid).rss > 100]
+    return [pid for pid in pids[1:] if look_at(pid).anonymous > 50]
 
 
 def requests(what: str, contender: Contender) -> list[Request]:

@@ -83,13 +83,16 @@ def test_rivals_answer_too(output: Path) -> None:
 # ---- they would say so ----
 
 
-def course(status: int = 200, fault: str | None = None, pss: float = 100.0) -> Course:
+def course(status: int = 200, fault: str | None = None, held: float = 100.0) -> Course:
     """Twenty rounds with one worker, in which nothing happens but what is asked for here, each time."""
     outcome = Outcome("strokes", status, 1.0, 0.002, fault)
     return Course(
         outcomes=[outcome] * 2000,
         requests=list(range(100, 2001, 100)),
-        holdings=[{7: Holding(pss if number > 10 else 100.0, 200, 9, 5)} for number in range(20)],
+        holdings=[
+            {7: Holding(pss=100, anonymous=held if number > 10 else 100.0, descriptors=9, threads=5)}
+            for number in range(20)
+        ],
     )
 
 
@@ -104,7 +107,7 @@ def test_steady_course_breaks_no_bound() -> None:
         (course(status=500, fault="a 500"), "5xx"),
         (course(status=0, fault="no answer"), "Every answer is right"),
         (course(fault="3 was read as 5"), "Every answer is right"),
-        (course(pss=170.0), "MB"),
+        (course(held=170.0), "MB"),
     ],
     ids=["a 5xx", "no answer", "a wrong one", "a leak"],
 )
