@@ -115,6 +115,17 @@ def test_finger_draws_and_the_page_stays_where_it_is(open_page: OpenPage) -> Non
     assert page.evaluate("scrollY") == 0
 
 
+def test_ink_lies_under_the_finger_on_a_magnified_page(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    page.context.new_cdp_session(page).send("Emulation.setPageScaleFactor", {"pageScaleFactor": 1.5})
+    wait_until(page, "visualViewport.scale === 1.5")
+    for stroke in DIGITS[2]:
+        Fingers(page).draw(stroke)
+    assert has_ink(page, *DIGITS[2][0][10])
+    expect_answer(page, 2)
+    assert page.evaluate("visualViewport.scale") == 1.5
+
+
 def test_second_finger_draws_nothing(open_page: OpenPage) -> None:
     page = open_page(has_touch=True)
     fingers = Fingers(page)
