@@ -27,6 +27,8 @@ WORKING_SIDE = 1536
 # with the ends of its rows.
 _MAX_SIDE = 2**16 - 1
 
+_STRIP_PIXELS = 2**18  # stay in a processor's cache
+
 # A transparent picture with more than this share of its pixels so dark has ink that shows on white paper.
 _DARK, _DARK_SHARE = 0.7, 1e-4
 
@@ -105,9 +107,30 @@ def _darkness(image: Image.Image) -> NDArray[np.float32]:
     image.draft("RGB", (WORKING_SIDE // 2, WORKING_SIDE // 2))
     image.load()
     # Made smaller before it is turned: turning all of it would hold it in memory twice.
-    small = _reduce(_plain(image))
+    small = _small(image)
     ImageOps.exif_transpose(small, in_place=True)
     return 1 - _brightness(small)
+
+
+def _small(image: Image.Image) -> Image.Image:
+    """The picture in one of the modes of `_plain`, averaged down to at most `WORKING_SIDE` pixels a side.
+
+    A strip at a time: copies of a whole large picture, of which both steps need some, cost more than its decoding.
+    """
+    factor = -(-max(image.size) // WORKING_SIDE)
+    if factor == 1:
+        return _plain(image)
+    width, height = image.size
+    n_rows = factor * -(-_STRIP_PIXELS // (factor * width))
+    strips = [
+        _plain(image.crop((0, top, width, min(top + n_rows, height)))).reduce(factor)
+        for top in range(0, height, n_rows)
+    ]
+    small = Image.new(strips[0].mode, (strips[0].width, -(-height // factor)))
+    small.info = image.info
+    for number, strip in enumerate(strips):
+        small.paste(strip, (0, number * n_rows // factor))
+    return small
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -123,11 +146,6 @@ def _shallow(image: Image.Image) -> Image.Image:
     grey = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     grey.info = image.info
     return grey
-
-
-def _reduce(image: Image.Image) -> Image.Image:
-    factor = -(-max(image.size) // WORKING_SIDE)
-    return image if factor == 1 else image.reduce(factor)
 
 
 def _brightness(image: Image.Image) -> NDArray[np.float32]:

@@ -157,6 +157,16 @@ def test_large_picture_is_averaged_down(mode: str) -> None:
     assert np.abs(picture - 0.5).max() < 0.2
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P"])
+def test_each_pixel_is_the_mean_of_its_block_in_the_file(mode: str) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (2001, 1700), dtype=np.uint8)  # in strips, the last one cut off
+    stored = Image.fromarray(values.astype(np.uint16) * 257 if mode == "I;16" else values)
+    picture = decode(encode(stored if mode in {"L", "I;16"} else stored.convert(mode)))
+    padded = np.pad(values.astype(float), ((0, 1), (0, 0)), mode="edge")
+    means = padded.reshape(1001, 2, 850, 2).mean((1, 3))
+    np.testing.assert_allclose(picture, 1 - means / 255, atol=0.005)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (WORKING_SIDE + 1, 3)])
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
 def test_extreme_shapes_are_pictures(size: tuple[int, int], file_format: str) -> None:
