@@ -34,14 +34,22 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": formatter}},
+        "filters": {"stalls": {"()": WithoutStalls}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
         "root": handlers,
         "loggers": {
-            "gunicorn.error": {**handlers, "propagate": False},
+            "gunicorn.error": {**handlers, "filters": ["stalls"], "propagate": False},
             # Each request has its line already, from `init_app`.
             "gunicorn.access": {"handlers": [], "propagate": False},
         },
     }
+
+
+class WithoutStalls(logging.Filter):
+    """Drops gunicorn's word, and its trace, on a client that stopped in the middle: anybody could fill the log so."""
+
+    def filter(self, record: LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
 
 
 class JsonFormatter(logging.Formatter):

@@ -60,6 +60,8 @@ _models = Gauge(
 _admitted = Gauge("digits_requests_admitted", "Requests being answered or waiting.", multiprocess_mode="livesum")
 _overloaded = Counter("digits_overloaded", "Requests refused because too many were waiting.")
 
+_NO_ROUTE = "none"
+
 operations = Blueprint("operations", __name__)
 
 
@@ -92,9 +94,16 @@ def count_problem(problem_type: str) -> None:
     _problems.labels(problem_type).inc()
 
 
-def count_overload() -> None:
+def count_unseen(problem_type: str, status: int) -> None:
     """Count a request that was turned away before the app saw it."""
+    count_problem(problem_type)
+    _requests.labels(_NO_ROUTE, str(status)).inc()
+
+
+def count_overload() -> None:
+    """Count a request that was turned away because too many were waiting."""
     _overloaded.inc()
+    count_unseen("overloaded", 503)
 
 
 def show_admitted(number: int) -> None:
@@ -133,8 +142,10 @@ def _decoding() -> Iterator[None]:
 
 
 def _count_request(response: Response) -> Response:
+    if g.get("is_template"):
+        return response
     # By the rule and not by the path: a stranger must not be able to make up rows of this table.
-    route = request.url_rule.rule if request.url_rule else "none"
+    route = request.url_rule.rule if request.url_rule else _NO_ROUTE
     _requests.labels(route, str(response.status_code)).inc()
     _request_seconds.labels(route).observe(time.perf_counter() - g.started)
     return response

@@ -180,6 +180,7 @@ def init_app(app: Flask) -> None:
 
 def _raise_given() -> None:
     if (error := request.environ.get(GIVEN_ERROR)) is not None:
+        g.is_template = True  # and no answer: whoever sends it counts
         raise error
 
 
@@ -188,12 +189,18 @@ def describe(error: Exception) -> Problem:
 
     Whatever the table does not know is an internal error.
     """
-    kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
-    if kind is None:
-        kind = _http_kind(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
+    kind = kind_of(error)
     detail = gettext(kind.detail) if kind.detail else _own_words(error)
     errors = [(pointer, gettext(sentence)) for pointer, sentence in _errors(error)]
     return Problem(kind.status, kind.type, gettext(kind.title), detail, errors)
+
+
+def kind_of(error: Exception) -> Kind:
+    """The row of the table for `error`."""
+    kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
+    if kind is None:
+        kind = _http_kind(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
+    return kind
 
 
 def _own_words(error: Exception) -> str:
@@ -218,7 +225,8 @@ def _answer(error: Exception) -> Response:
         current_app.logger.error("request %s failed", g.get("request_id"), exc_info=error)
     _drain()
     problem = describe(error)
-    metrics.count_problem(problem.type)
+    if not g.get("is_template"):
+        metrics.count_problem(problem.type)
     answer = _as_json(problem) if request.path.startswith("/api/") else _as_page(problem)
     if isinstance(error, MissingKey):
         answer.headers["WWW-Authenticate"] = error.challenge

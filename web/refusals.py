@@ -17,7 +17,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import create_environ, run_wsgi_app
 
 from config import split_list
-from web.problems import GIVEN_ERROR, Overloaded
+from web import metrics
+from web.problems import GIVEN_ERROR, Overloaded, kind_of
 
 _PLACEHOLDER = "0" * 32
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -37,6 +38,15 @@ class Refusal(NamedTuple):
     keeps_open: bool  # the connection may be used again
 
 
+class _Template(NamedTuple):
+    """An answer, with a placeholder for the request's id, and as what it is counted."""
+
+    head: bytes
+    body: bytes
+    status: int
+    type: str
+
+
 class Refusals:
     """Answers of `app` to requests that it does not get to see."""
 
@@ -45,36 +55,37 @@ class Refusals:
         self._template = lru_cache(maxsize=64)(self._render)
         self._origins = split_list(app.extensions["settings"].cors_origins)
 
-    def overloaded(self, request: bytes) -> Refusal:
+    def overloaded(self, request: bytes, *, may_stay: bool = True) -> Refusal:
         """Refuse `request`, what has come of it so far, because too many are waiting."""
         is_api = request.partition(b" ")[2].startswith(b"/api/")
         origin = _find_origin(request)
         # No client may have a template of its own made: that would cost as much as an answer.
         known = origin if origin in self._origins else origin and _ANY_ORIGIN
-        head, body = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)), known)
-        head = head.replace(_ANY_ORIGIN.encode(), origin.encode())
+        template = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)), known)
+        head = template.head.replace(_ANY_ORIGIN.encode(), origin.encode())
         is_whole = _is_whole(request)
-        keeps_open = is_whole and not _CLOSES.search(request)
-        data = _join(head, b"" if request.startswith(b"HEAD ") else body, keeps_open)
+        keeps_open = may_stay and is_whole and not _CLOSES.search(request)
+        data = _join(head, b"" if request.startswith(b"HEAD ") else template.body, keeps_open)
         return Refusal(data, is_whole, keeps_open)
 
     def no_request(self, error: Callable[[], HTTPException]) -> bytes:
-        """The problem, and the last word, to a client that sent no request that makes sense."""
-        return _join(*self._template(error, True, False, ""), keeps_open=False)
+        """The problem, and the last word, to a client that sent no request that makes sense; it is counted."""
+        template = self._template(error, True, False, "")
+        metrics.count_unseen(template.type, template.status)
+        return _join(template.head, template.body, keeps_open=False)
 
-    def _render(
-        self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool, origin: str
-    ) -> tuple[bytes, bytes]:
-        """Head and body of an answer, with a placeholder for the request's id."""
+    def _render(self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool, origin: str) -> _Template:
+        given = error()
         environ = create_environ(
             "/api/" if is_api else "/",
             "https://localhost" if is_secure else "http://localhost",
             headers={"X-Request-ID": _PLACEHOLDER, **({"Origin": origin} if origin else {})},
-            environ_overrides={GIVEN_ERROR: error()},
+            environ_overrides={GIVEN_ERROR: given},
         )
         chunks, status, headers = run_wsgi_app(self._app.wsgi_app, environ, buffered=True)
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1"), b"".join(chunks)
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        return _Template(head, b"".join(chunks), given.code or 500, kind_of(given).type)
 
 
 def _join(head: bytes, body: bytes, keeps_open: bool) -> bytes:
@@ -97,4 +108,4 @@ def _is_whole(request: bytes) -> bool:
     if not end or not _FIRST_LINE.match(head) or _NEEDS_CARE.search(head):
         return False
     lengths = _LENGTH.findall(head + b"\r\n")
-    return len(lengths) < 2 and len(body) == sum(map(int, lengths))
+    return len(lengths) == head.lower().count(b"content-length") < 2 and len(body) == sum(map(int, lengths))

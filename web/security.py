@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -66,6 +65,8 @@ class _BehindProxies:
             peer = ip_address(address)
         except ValueError:  # a Unix socket has none
             return False
+        # What listens on IPv6 sees an IPv4 peer as ::ffff:1.2.3.4.
+        peer = getattr(peer, "ipv4_mapped", None) or peer
         return any(peer in network for network in self._networks)
 
 
@@ -88,7 +89,7 @@ def _refuse_cross_site() -> None:
     else:
         # Older browsers, and all browsers on plain http: but for localhost, say no more than the origin.
         origin = request.headers.get("Origin")
-        allowed = origin is None or urlsplit(origin).netloc == request.host
+        allowed = origin is None or origin.partition("://")[2] == request.host
     if not allowed and not is_allowed_origin():
         raise CrossSiteRequest
 

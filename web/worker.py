@@ -8,7 +8,9 @@ metrics have a thread of their own. A new connection is left to the worker that 
 
 from __future__ import annotations
 
+import re
 import socket
+import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,9 +33,12 @@ from werkzeug import exceptions
 from web.balance import Held
 
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
+_ANNOUNCES_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding)", re.IGNORECASE)
 _GLANCE, _CHUNK = 2**12, 2**16  # bytes
 # For the first request on a connection, and for a client to notice that it was refused.
 _PATIENCE = 5.0  # seconds
+# For the next bytes of a request that a thread reads, and for room to write its answer: a timeval of C.
+_STALL = struct.pack("ll", 10, 0)
 _QUIET = 10.0  # seconds between two lines in the log about overload
 # For each connection that this worker has more than another: time for that one to wake and take the next.
 _COURTESY, _MOST_COURTESY = 0.0005, 0.002  # seconds
@@ -84,6 +89,9 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
+        # The system's own timeouts hold whatever gunicorn makes of Python's.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _STALL)
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
         if _peek(conn) is None:
@@ -108,7 +116,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if not start:
             self._hang_up(conn)
         elif _is_exempt(start):
-            self._hand_over(self._aside, conn, super().finish_request)
+            self._hand_over(self._aside, conn, self._finish)
         elif self._admitted < self._most:
             self._admit(conn)
         else:
@@ -116,13 +124,30 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Take on or refuse the next request of a client that was answered before."""
-        if self._admitted < self._most or not self._refuse_in_place(conn):
+        if self._admitted < self._most or not self.alive or not self._refuse_in_place(conn):
             super().on_client_socket_readable(conn, client)
 
     def finish_request(self, conn: TConn, done: Future[object]) -> None:
         """Called when a thread is done with a request."""
         self._count(-1)
-        super().finish_request(conn, done)
+        self._finish(conn, done)
+
+    def _finish(self, conn: TConn, done: Future[object]) -> None:
+        """Keep the connection, or part with it."""
+        if done.exception() is None and done.result():
+            super().finish_request(conn, done)
+        else:
+            self._part(conn)
+
+    def _part(self, conn: TConn) -> None:
+        """Hang up once the client has. gunicorn would wait for that here, for up to 2 s, and do nothing else."""
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the client is gone
+            self._hang_up(conn)
+        else:
+            self._wait(conn, self._discard)
 
     def _admit(self, conn: TConn) -> None:
         self._count(+1)
@@ -148,26 +173,27 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         try:
             conn.sock.recv(len(start))
             conn.sock.send(refusal.data)
-            conn.set_timeout()
         except OSError:  # the client is gone
             self.poller.unregister(conn.sock)
             self.keepalived_conns.remove(conn)
             self._hang_up(conn)
+            return True
+        conn.set_timeout()
+        self.keepalived_conns.remove(conn)  # it is kept in the order of timeouts
+        self.keepalived_conns.append(conn)
         return True
 
     def _refuse(self, conn: TConn) -> None:
         self._note_refusal()
         try:
-            refusal = self._refusals.overloaded(conn.sock.recv(_CHUNK))
+            refusal = self._refusals.overloaded(conn.sock.recv(_CHUNK), may_stay=self.alive)
             conn.sock.send(refusal.data)  # a fresh or answered connection has room for all of it
-            if not refusal.is_whole:
-                conn.sock.shutdown(socket.SHUT_WR)
         except OSError:  # the client is gone
             self._hang_up(conn)
             return
         if not refusal.is_whole:
             # Closed at once, what is still coming would make the client's machine drop the answer.
-            self._wait(conn, self._discard)
+            self._part(conn)
         elif refusal.keeps_open:
             conn.set_timeout()
             self.keepalived_conns.append(conn)
@@ -186,7 +212,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self.poller.register(conn.sock, EVENT_READ, partial(proceed, conn))
 
     def _discard(self, conn: TConn, client: socket.socket) -> None:
-        """Read what a refused client still sends, until it hangs up or `_PATIENCE` is over."""
+        """Read what a client still sends that is parted with, until it hangs up or `_PATIENCE` is over."""
         try:
             if client.recv(_CHUNK):
                 return
@@ -222,8 +248,9 @@ def _has_read_ahead(conn: TConn) -> bool:
 
 
 def _is_exempt(start: bytes) -> bool:
-    """Whether a request that begins like this is answered also when no other is."""
-    return start.startswith(_EXEMPT) and start.endswith(b"\r\n\r\n")
+    """Whether this is one request, and all of it, that is answered also when no other is."""
+    is_one_head = start.find(b"\r\n\r\n") == len(start) - 4
+    return start.startswith(_EXEMPT) and is_one_head and not _ANNOUNCES_BODY.search(start)
 
 
 def _peek(conn: TConn) -> bytes | None:

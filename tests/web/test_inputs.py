@@ -126,6 +126,16 @@ HOSTILE = {
     "a heavy drawing": (body('{"strokes": [' + " " * 2**18 + "]}"), 413, "body-too-large"),
     "a heavy picture": (multipart(bytes(12 * 2**20)), 413, "body-too-large"),
     "a heavy base64": (body('{"image_base64": "' + "A" * 12 * 2**20 + '"}'), 413, "body-too-large"),
+    "a heavy body of other fields": (
+        body('{"image_base64": "", ' + ", ".join(f'"{number}": 0' for number in range(40_000)) + "}"),
+        413,
+        "body-too-large",
+    ),
+    "a heavy body of strokes": (
+        body('{"image_base64": "", "strokes": [' + "[]," * 2**17 + "[]]}"),
+        413,
+        "body-too-large",
+    ),
     "a heavy form field": (
         {"data": {"image": "A" * 2**18}, "content_type": "multipart/form-data"},
         413,
@@ -150,6 +160,19 @@ def test_problem_points_to_the_bad_coordinate(client: FlaskClient) -> None:
 def test_problem_points_to_the_unknown_field(client: FlaskClient) -> None:
     response = client.post("/api/v1/predict", json={"strokes": [], "a/b~c": 1})
     assert "/a~1b~0c" in [error["pointer"] for error in response.get_json()["errors"]]
+
+
+def test_answer_does_not_outgrow_a_bad_request(client: FlaskClient) -> None:
+    sent = json.dumps({str(number): 0 for number in range(10_000)})
+    response = client.post("/api/v1/predict", **body(sent))
+    assert_problem(response, 422, "invalid-request")
+    assert 1 < len(response.get_json()["errors"]) < 50
+    assert len(response.data) < len(sent)
+
+
+def test_base64_may_be_broken_into_lines(client: FlaskClient) -> None:
+    text = base64.encodebytes(picture_of(DIGITS[6])).decode().replace("\n", "\r\n")
+    assert_answer(client.post("/api/v1/predict", json={"image_base64": text}), 6)
 
 
 def test_limits_are_settings(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from config import Environment, Settings
 from flask_app import create_app
 from tests.handwriting import DIGITS
 from tests.pictures import picture_of
-from web.logs import JsonFormatter, PlainFormatter, configuration, printable
+from web.logs import JsonFormatter, PlainFormatter, WithoutStalls, configuration, printable
 
 
 @pytest.fixture
@@ -102,3 +102,9 @@ def test_fault_keeps_its_trace() -> None:
 def test_json_is_for_production(environment: str, formatter: type, settings: Settings) -> None:
     chosen = configuration(settings.model_copy(update={"env": Environment(environment)}))
     assert chosen["formatters"]["lines"]["()"] is formatter
+
+
+@pytest.mark.parametrize(("fault", "is_kept"), [(BlockingIOError(11, "stalled"), False), (OSError(5, "broken"), True)])
+def test_clients_that_stall_leave_no_trace(fault: OSError, is_kept: bool) -> None:
+    record = logging.makeLogRecord({"msg": "Socket error", "exc_info": (type(fault), fault, None)})
+    assert bool(WithoutStalls().filter(record)) is is_kept

@@ -44,6 +44,30 @@ def test_allowed_sites_may_read_a_refusal(
     assert allowed_origin(settings, origins, request_) == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "may_stay", "keeps_open"),
+    [
+        ("", True, True),
+        ("Content-Length: 0\r\n", True, True),
+        ("Connection: close\r\n", True, False),
+        ("", False, False),
+        ("Content-Length: 0000000047\r\n", True, False),
+        ("Content-Length: 47, 47\r\n", True, False),
+        ("Content-Length: +47\r\n", True, False),
+        ("Content-Length:\r\n 47\r\n", True, False),
+        ("Content-Length : 47\r\n", True, False),
+        ("Transfer-Encoding: chunked\r\n", True, False),
+    ],
+)
+def test_connection_is_kept_only_where_it_is_clear_what_comes_next(
+    settings: Settings, lines: str, may_stay: bool, keeps_open: bool
+) -> None:
+    request = f"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode()
+    refusal = Refusals(create_app(settings)).overloaded(request, may_stay=may_stay)
+    assert refusal.keeps_open is keeps_open
+    assert (b"Connection: keep-alive" in refusal.data) is keeps_open
+
+
 def test_unknown_sites_do_not_each_cost_an_answer(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"cors_origins": "*"}))
     refusals = Refusals(app)

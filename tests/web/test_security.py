@@ -76,6 +76,8 @@ def test_other_request_id_is_replaced(client: FlaskClient, name: str) -> None:
         {"Origin": "https://elsewhere.example"},
         {"Origin": "http://localhost:8000"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "localhost"},
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/v1/predict"])
@@ -173,6 +175,8 @@ FORWARDED = {
         ("10.0.0.0/24", "10.0.1.2", False),
         ("::1, 10.0.0.2", "10.0.0.2", True),
         ("10.0.0.0/24", "", False),
+        ("10.0.0.0/24", "::ffff:10.0.0.2", True),  # over IPv6's socket
+        ("10.0.0.0/24", "::ffff:10.0.1.2", False),
     ],
 )
 def test_proxies_are_believed_only_where_trusted(

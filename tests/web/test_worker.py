@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from email.message import Message
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -143,15 +143,95 @@ def test_refused_client_gets_in_again_on_the_same_connection(server: Server, bus
         assert connection.sock is opened
 
 
-@pytest.mark.usefixtures("busy")
-def test_refusals_are_counted(server: Server) -> None:
-    def refused() -> float:
-        (line,) = [line for line in server.get("/metrics").splitlines() if line.startswith("digits_overloaded_total ")]
-        return float(line.split()[1])
+def count(server: Server, series: str) -> float:
+    lines = [line for line in server.get("/metrics").splitlines() if line.startswith(series + " ")]
+    return float(lines[0].split()[1]) if lines else 0.0
 
-    before = refused()
-    assert ask(server, "GET", "/").status == 503
-    assert refused() == before + 1
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(
+    "series",
+    [
+        "digits_overloaded_total",
+        'digits_problems_total{type="overloaded"}',
+        'digits_requests_total{route="none",status="503"}',
+    ],
+)
+def test_refusals_are_counted(server: Server, series: str) -> None:
+    before = count(server, series)
+    for _ in range(3):
+        assert ask(server, "GET", "/").status == 503
+    assert count(server, series) == before + 3
+
+
+def test_what_is_no_request_is_counted(server: Server) -> None:
+    series = ('digits_problems_total{type="bad-request"}', 'digits_requests_total{route="none",status="400"}')
+    before = [count(server, some) for some in series]
+    refused = 0
+    while refused < 3:  # the thread is free a moment after the last answer has left it
+        with server.connect() as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            refused += connection.recv(2**16).startswith(b"HTTP/1.1 400")
+    assert [count(server, some) for some in series] == [number + 3 for number in before]
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /api/v1/health/nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+        b"GET /api/v1/health/live HTTP/1.1\r\nHost: a\r\n\r\nGET /api/v1/model HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=["with a body", "with another behind it"],
+)
+def test_what_only_begins_like_a_probe_is_refused(server: Server, request_bytes: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(request_bytes)
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 503")
+        assert ask(server, "GET", "/api/v1/health/live").status == 200
+
+
+def test_clients_that_do_not_hang_up_keep_nobody_waiting(server: Server) -> None:
+    with ExitStack() as stack:
+        start = time.monotonic()
+        for _ in range(15):
+            connection = stack.enter_context(server.connect())
+            connection.sendall(b"GET /api/v1/health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert connection.recv(2**16).startswith(b"HTTP/1.1 200")
+        assert ask(server, "GET", "/api/v1/health/live").status == 200
+        # Left to gunicorn, each would keep the worker from everything else for 2 s.
+        assert time.monotonic() - start < 20
+
+
+def test_half_a_request_does_not_hold_a_thread_for_good(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"G")
+        deadline = time.monotonic() + 120
+        while ask(server, "GET", "/api/v1/model").status == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_idle_connection_is_closed_whatever_others_are_refused(
+    monkeypatch: pytest.MonkeyPatch, model_path: Path
+) -> None:
+    assert model_path.exists()
+    for name, value in {"WORKERS": "1", "THREADS": "1", "QUEUE": "0"}.items():
+        monkeypatch.setenv(f"DIGITS_{name}", value)
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--keep-alive 2")
+    with gunicorn() as server, ExitStack() as stack:
+        server.predict()
+        eager, idle = (stack.enter_context(closing(HTTPConnection(*server.address, timeout=60))) for _ in range(2))
+        for connection in (eager, idle):
+            while ask_on(connection, "GET", "/api/v1/model").status == 503:
+                pass  # the thread is free a moment after the last answer has left it
+        busy = stack.enter_context(server.connect())
+        busy.sendall(b"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        deadline = time.monotonic() + 60
+        while not select.select([idle.sock], [], [], 0.1)[0]:
+            ask_on(eager, "GET", "/api/v1/model")
+            assert time.monotonic() < deadline
+        assert idle.sock.recv(1) == b""
 
 
 def test_silent_client_holds_no_thread(server: Server) -> None:
