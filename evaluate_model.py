@@ -79,7 +79,7 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
         choices=("frames", "pictures"),
         help="the door for data sets of 28x28 digits; else the corrupted ones are pictures, the others frames",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on N items of each set, evenly chosen")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on at most N items of each set, evenly spaced")
     parser.add_argument("--json", action="store_true", help="print JSON, with unrounded figures")
     parser.add_argument("--require-accuracy", type=float, metavar="X", help="exit with 1 below X (0 to 1) on any set")
     parser.add_argument("--confusion", action="store_true", help="print confusion matrices as well")
@@ -96,6 +96,8 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
     options.robustness |= options.publish
     if options.publish and (len(options.checkpoints) > 1 or options.limit):
         parser.error("--publish is for one checkpoint, measured without --limit")
+    if options.json and (options.confusion or options.report):
+        parser.error("--json goes without --confusion and --report")
     options.data = options.data or ([] if options.robustness else ["mnist"])
     if options.robustness:
         options.data += [*_ROBUSTNESS, *map(str, _development_sets(settings.data_dir))]

@@ -54,8 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _stop(str(error), 2)
     except (DivergedError, OSError) as error:
         return _stop(str(error), 1)
-    except (Interrupted, KeyboardInterrupt):
-        return _stop("interrupted; --resume continues from the last saved state", 130)
+    except Interrupted:
+        return _stop("interrupted; what was learned is saved: the same command with --resume goes on", 130)
+    except KeyboardInterrupt:
+        return _stop("interrupted; if an epoch was finished, the same command with --resume goes on behind it", 130)
     return 0
 
 

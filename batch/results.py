@@ -3,7 +3,8 @@
     results.csv.parts/part-000001.csv     while the batch runs; each of them final
     results.csv                           all rows, once it has ended; then the parts are gone
 
-Whatever process is killed, and whenever, at most the rows of the part in progress are read again.
+Whatever process is killed, and whenever, at most the rows of the part in progress are read again, and those of pictures
+that could not be read: perhaps they now can.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
@@ -32,7 +33,7 @@ PART_ROWS = 5_000
 
 
 class KnownPaths:
-    """The paths that have a row already: 8 bytes for each, so that a million of them do not fill the memory."""
+    """The paths that need no other row: 8 bytes for each, so that a million of them do not fill the memory."""
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._hashes: NDArray[np.uint64] = np.sort(np.array(array("Q", map(_hash, paths)), dtype=np.uint64))
@@ -57,7 +58,7 @@ def _hash(path: str) -> int:
 class Results:
     """Rows on their way into the file `url`, a local path or one of fsspec's. Raises `BatchError` or `OSError`.
 
-    `n_errors` counts the rows of pictures that could not be read, those of earlier runs too.
+    `n_errors` counts the pictures of this run that could not be read.
     """
 
     def __init__(self, url: str, columns: Columns, part_rows: int = PART_ROWS) -> None:
@@ -73,7 +74,7 @@ class Results:
         self._rows: list[Row] = []
         self._parts = self._find_parts()
         self.n_errors = 0
-        self.known = KnownPaths(self._paths_of_earlier_runs())
+        self.known = KnownPaths(self._paths_read_by_earlier_runs())
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take rows; they are safe once the part that they belong to is full."""
@@ -90,14 +91,14 @@ class Results:
             self._rows = []
 
     def finish(self) -> None:
-        """Join the parts behind the rows of earlier runs, and remove them."""
+        """Join the parts behind the rows of earlier runs, one row for each path, and remove them."""
         self.save()
         if self._parts or not self._files.exists(self._path):
-            # Killed between the last two steps, an earlier run left parts behind whose rows stand in the file already.
-            finished = KnownPaths(self._paths_in(self._finished()))
-            parts = (_unless_known(records, finished) for part in self._parts for records in self._read(part))
+            # A picture that was read again has two rows. So has every one of the parts that an earlier run left behind
+            # when it was killed between the last two steps.
+            is_last = _is_last(str(record["path"]) for records in self._all() for record in records)
             with self._replace(self._path) as file:
-                self._format.write(file, chain(self._finished(), parts), self._columns)
+                self._format.write(file, _choose(self._all(), is_last), self._columns)
         if self._files.isdir(self._folder):
             self._files.rm(self._folder, recursive=True)
 
@@ -133,14 +134,13 @@ class Results:
         with self._files.open(path, "rb") as file:
             yield from self._format.read(file)
 
-    def _paths_of_earlier_runs(self) -> Iterator[str]:
-        for records in chain(self._finished(), *map(self._read, self._parts)):
-            self._refuse_other(records)
-            self.n_errors += sum(bool(record.get("error")) for record in records)
-            yield from self._paths_in([records])
+    def _all(self) -> Iterator[list[Record]]:
+        return chain(self._finished(), *map(self._read, self._parts))
 
-    def _paths_in(self, batches: Iterable[Sequence[Record]]) -> Iterator[str]:
-        return (str(record["path"]) for records in batches for record in records)
+    def _paths_read_by_earlier_runs(self) -> Iterator[str]:
+        for records in self._all():
+            self._refuse_other(records)
+            yield from (str(record["path"]) for record in records if not record.get("error"))
 
     def _refuse_other(self, records: Sequence[Record]) -> None:
         """Rows of another model, or with other columns, must not be mixed with those of this run."""
@@ -162,9 +162,18 @@ def _shape(record: Record) -> tuple[set[str], int]:
     return set(record), len(top) if isinstance(top, list) else 0
 
 
-def _unless_known(records: Sequence[Record], known: KnownPaths) -> list[Record]:
-    missing = set(known.missing(str(record["path"]) for record in records))
-    return [record for record in records if record["path"] in missing]
+def _is_last(paths: Iterable[str]) -> NDArray[np.bool_]:
+    """For each of `paths`, whether it does not come again."""
+    backwards = np.array(array("Q", map(_hash, paths)), dtype=np.uint64)[::-1]
+    is_last = np.zeros(len(backwards), dtype=np.bool_)
+    is_last[np.unique(backwards, return_index=True)[1]] = True
+    return is_last[::-1]
+
+
+def _choose(batches: Iterable[Sequence[Record]], is_chosen: Iterable[np.bool_]) -> Iterator[list[Record]]:
+    """Those records, numbered through all batches, that are chosen."""
+    chosen = iter(is_chosen)
+    return (list(compress(records, chosen)) for records in batches)
 
 
 def _is_local(files: AbstractFileSystem) -> bool:

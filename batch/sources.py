@@ -14,7 +14,10 @@ from batch.rows import BatchError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+_READ = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+# Pictures, too: reading one says that its format is not known here, where passing over it would say nothing.
+_FOREIGN = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
+SUFFIXES = (*_READ, *_FOREIGN)
 # What predict.py writes beside the pictures of a folder is no input of the next run.
 FRAME_SUFFIX, PLOT_SUFFIX = ".frame.png", ".plot.png"
 STANDARD_INPUT = "-"

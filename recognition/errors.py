@@ -35,7 +35,7 @@ class BlankInput(InputError):
     """The input holds no ink."""
 
     def __init__(self) -> None:
-        super().__init__(N_("There is nothing to read: the input is blank. Write a digit first."))
+        super().__init__(N_("There is nothing to read: no ink was found."))
 
 
 class InvalidStrokes(InputError):

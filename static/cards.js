@@ -42,7 +42,7 @@ export function pictureThumbnail(url) {
   image.alt = "";
   image.src = url;
   // What is no picture leaves its place empty.
-  image.addEventListener("error", () => image.removeAttribute("src"));
+  image.addEventListener("error", () => { image.style.visibility = "hidden"; });
   return image;
 }
 

@@ -44,12 +44,21 @@ export class History {
     this.#timer = setTimeout(() => this.#render(this.#save()), SETTLED);
   }
 
+  /** Keep a picture and its answer at once, whatever else is going on. */
+  keep(what, answer) {
+    this.#render(this.#put({ id: Date.now() + Math.random(), ...what, answer }));
+  }
+
   /** Keep what is not kept yet. Gives all that is kept now; it is not shown, because a page that ends loads nothing. */
   #save() {
     clearTimeout(this.#timer);
     if (!this.#unsaved) return entries();
     const entry = this.#unsaved;
     this.#unsaved = null;
+    return this.#put(entry);
+  }
+
+  #put(entry) {
     const older = entries().filter((other) => other.id !== entry.id && subject(other) !== subject(entry));
     let kept = [entry, ...older].slice(0, LENGTH);
     // Browsers give a page some megabytes: the oldest make room.

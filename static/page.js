@@ -9,7 +9,7 @@ import { History } from "./history.js";
 import { SIDE, isDrawing, toQuestion } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
-import { Picture, toDataUrl, toFile } from "./picture.js";
+import { Picture, openFile, toDataUrl, toFile } from "./picture.js";
 import { Playback } from "./playback.js";
 import { drawWithPointers } from "./pointer.js";
 import { Several } from "./several.js";
@@ -44,6 +44,7 @@ const several = new Several(element("several"), {
   ask: predict,
   describe: (outcome) => view.describe(outcome),
   open: showPicture,
+  note: async (file, answer) => keepPicture(await openFile(file), answer),
 });
 const conversation = new Conversation((question, signal) => predict(question.input, signal), {
   onAnswer(answer, question) {
@@ -67,6 +68,10 @@ async function answered(answer, input, strokes) {
   }
   const opened = await picture.opened;
   if (opened && picture.file === input) history.note({ picture: await toDataUrl(opened.copy), size: opened.size }, answer);
+}
+
+async function keepPicture(opened, answer) {
+  if (opened) history.keep({ picture: await toDataUrl(opened.copy), size: opened.size }, answer);
 }
 
 function showAnswer(answer, input) {

@@ -35,13 +35,16 @@ export class Picture {
     this.#opened = this.#open(file);
   }
 
-  /** Draw a line around [x, y, width, height], in pixels of the whole picture; none where no box is given. */
+  /** Draw a line around what lies in the picture of [x, y, width, height], in its pixels; none where no box is given. */
   async mark(box, size) {
     const file = this.#file;
     size ??= (await this.#opened)?.size;
     if (!box || !size || this.#file !== file) return;
     this.#outline.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
-    ["x", "y", "width", "height"].forEach((name, i) => this.#outline.firstElementChild.setAttribute(name, box[i]));
+    const start = [0, 1].map((i) => Math.max(0, box[i]));
+    const end = [0, 1].map((i) => Math.min(size[i], box[i] + box[i + 2]));
+    const inside = { x: start[0], y: start[1], width: end[0] - start[0], height: end[1] - start[1] };
+    Object.entries(inside).forEach(([name, value]) => this.#outline.firstElementChild.setAttribute(name, value));
     this.#outline.removeAttribute("hidden");
   }
 
@@ -70,10 +73,9 @@ export class Picture {
   async #open(file) {
     try {
       await this.#image.decode();
-      const size = [this.#image.naturalWidth, this.#image.naturalHeight];
-      const copy = await shrink(this.#image);
-      if (this.#file === file) this.#show(copy);
-      return { copy, size };
+      const opened = await shrink(this.#image);
+      if (this.#file === file) this.#show(opened.copy);
+      return opened;
     } catch {
       // The browser cannot open it; the server may, or says why it cannot.
       if (this.#file === file) this.#image.hidden = true;
@@ -92,7 +94,21 @@ export class Picture {
   }
 }
 
-function shrink(image) {
+/** Promise of {copy, size} of a file that is not shown; of null where it does not open. */
+export async function openFile(file) {
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  try {
+    await image.decode();
+    return await shrink(image);
+  } catch {
+    return null;
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
+}
+
+async function shrink(image) {
   const { naturalWidth, naturalHeight } = image;
   const scale = Math.min(1, COPY_SIDE / Math.max(naturalWidth, naturalHeight));
   const canvas = document.createElement("canvas");
@@ -101,7 +117,8 @@ function shrink(image) {
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => { canvas.toBlob(resolve, "image/webp", 0.85); });
+  const copy = await new Promise((resolve) => { canvas.toBlob(resolve, "image/webp", 0.85); });
+  return { copy, size: [naturalWidth, naturalHeight] };
 }
 
 /** Promise of a file as a data URL. */

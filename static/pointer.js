@@ -35,9 +35,15 @@ export function drawWithPointers(canvas, pad, drawing) {
   // The system took the pointer away: it was a palm or a gesture, so its mark goes.
   canvas.addEventListener("pointercancel", (event) => { if (draws(event)) drawing.drop(); });
   // iPadOS takes quick pencil strokes for its own handwriting input unless touchmove is refused.
-  canvas.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
+  canvas.addEventListener("touchmove", (event) => {
+    if (event.touches.length === 1 || !isMagnified()) event.preventDefault();
+  }, { passive: false });
+  // Two fingers are a palm and a pen, unless the page was magnified: then they may be the way back.
+  visualViewport?.addEventListener("resize", () => canvas.parentElement.classList.toggle("magnified", isMagnified()));
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 }
+
+const isMagnified = () => visualViewport?.scale > 1;
 
 // Mice and most screens report no pressure, but a number all the same.
 const pressure = (event) => (event.pointerType === "pen" ? event.pressure : 0);

@@ -8,18 +8,20 @@ export class Several {
   #ask;
   #describe;
   #open;
+  #note;
   #asked = null; // the conversation that is going on
   #urls = []; // of the thumbnails
 
   /**
    * `ask(file, signal)` gives an answer or throws a `Problem`, `describe` words either, `open(file, answer or problem)`
-   * shows one of them in full.
+   * shows one of them in full, `note(file, answer)` is told of each answer.
    */
-  constructor(list, { ask, describe, open }) {
+  constructor(list, { ask, describe, open, note }) {
     this.#list = list;
     this.#ask = ask;
     this.#describe = describe;
     this.#open = open;
+    this.#note = note;
   }
 
   /** Read files one after the other, and open the first of them. */
@@ -63,7 +65,7 @@ export class Several {
         row.words.textContent = this.#describe(outcome).words;
       };
       this.#asked = new Conversation((file, signal) => this.#ask(file, signal), {
-        onAnswer: (answer) => { tell(answer); resolve(); },
+        onAnswer: (answer) => { tell(answer); this.#note(row.file, answer); resolve(); },
         onProblem: (problem) => { tell(problem); if (!problem.passes) resolve(); },
       });
       this.#asked.put(() => row.file);

@@ -104,6 +104,23 @@ def test_unreadable_pictures_are_named_and_the_rest_is_printed(scans: Path, caps
     ]
 
 
+def test_pictures_in_other_formats_are_not_passed_over(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "page.TIFF").write_bytes(encode(Image.new("L", (50, 50), 255), "TIFF"))
+    (scans / "notes.txt").write_text("3")
+    status, out, err = run(capsys, "--format", "jsonl", scans)
+    assert (status, len(out.splitlines())) == (1, 10)
+    assert err.splitlines() == [
+        f"predict.py: {scans / 'page.TIFF'}: The file is not a picture in PNG, JPEG, GIF, BMP or WebP format."
+    ]
+
+
+def test_no_share_is_printed_as_certain(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--format", "table", "--top", "10", scans / "3.png")
+    assert "<0.1 %" in out
+    assert " 0.0 %" not in out
+    assert "100.0 %" not in out
+
+
 def test_standard_input_is_read_as_a_process(scans: Path) -> None:
     with (scans / "2.png").open("rb") as picture:
         process = command("--format", "json", "-", stdin=picture)

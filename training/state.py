@@ -45,7 +45,7 @@ def load_state(identity: dict[str, Any], path: Path) -> dict[str, Any]:
     for name, value in identity.items():
         if found.get(name) != value:
             raise ChoiceError(
-                f"{path} belongs to another training: its {name} is {found.get(name)!r}, not {value!r}. "
+                f"{path} belongs to another training: {name} was {found.get(name)!r} there and is {value!r} here. "
                 "Resume with the options it was started with."
             )
     return state

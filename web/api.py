@@ -98,7 +98,8 @@ def _to_explained(explanation: Explanation, recognizer: Recognizer, elapsed_ms: 
     return Explained(
         digit=explanation.digit,
         confidence=round(explanation.confidence, 6),
-        heat=[[round(value, 3) for value in row] for row in explanation.heat.values.tolist()],
+        # Added to zero, minus zero is plain zero.
+        heat=[[round(value, 3) + 0.0 for value in row] for row in explanation.heat.values.tolist()],
         strength=round(explanation.heat.strength, 4),
         box=_to_box(explanation.field),
         frame=png_data_url(frame_png(explanation.frame)),

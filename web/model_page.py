@@ -36,6 +36,26 @@ _SETS: Mapping[str, str] = {
     "pen_punctuation": N_("signs and punctuation"),
     "font_letters": N_("letters A to J in decorative fonts"),
 }
+# And what the non-digits are in those that have some beside digits.
+_NON_DIGITS: Mapping[str, str] = {"photo_cells": N_("empty cells of squared sheets in phone photographs")}
+# What `benchmarks/corruptions.py` does to digits.
+_WAYS: Mapping[str, str] = {
+    "shot_noise": N_("grain of faint light"),
+    "impulse_noise": N_("black and white specks"),
+    "glass_blur": N_("frosted glass"),
+    "motion_blur": N_("a camera that moved"),
+    "shear": N_("slant"),
+    "scale": N_("smaller"),
+    "rotate": N_("turned"),
+    "brightness": N_("too bright"),
+    "translate": N_("moved"),
+    "stripe": N_("half of it black and white exchanged"),
+    "fog": N_("fog"),
+    "spatter": N_("spatters of mud"),
+    "dotted_line": N_("a dotted line across"),
+    "zigzag": N_("a zigzag line across"),
+    "canny_edges": N_("outlines only"),
+}
 
 model_page = Blueprint("model_page", __name__)
 
@@ -70,7 +90,15 @@ def mistakes(name: str) -> Response:
 @model_page.app_template_filter()
 def set_name(name: str) -> str:
     """What a set of digits or of other things is, in words; its own name where that is not known."""
-    return str(gettext(_SETS[name])) if name in _SETS else name.partition(":")[2] or name
+    own = name.rpartition(":")[2]
+    words = _SETS.get(name) or _WAYS.get(own)
+    return str(gettext(words)) if words else own
+
+
+@model_page.app_template_filter()
+def non_digits_name(name: str) -> str:
+    """What the non-digits of a set are, in words."""
+    return str(gettext(_NON_DIGITS[name])) if name in _NON_DIGITS else set_name(name)
 
 
 def _record() -> Record:

@@ -30,7 +30,7 @@ _EXAMPLE_PROBLEM = {
     "type": "blank",
     "title": "Nothing to read",
     "status": 422,
-    "detail": "There is nothing to read: the input is blank. Write a digit first.",
+    "detail": "There is nothing to read: no ink was found.",
     "request_id": "3f2a90c1",
 }
 
@@ -179,7 +179,7 @@ class Problem(BaseModel):
     status: int = Field(ge=400, le=599, description="HTTP status", examples=[422])
     detail: str = Field(
         description="what is wrong this time, and what to do",
-        examples=["There is nothing to read: the input is blank. Write a digit first."],
+        examples=["There is nothing to read: no ink was found."],
     )
     request_id: str | None = Field(
         None, description="X-Request-ID of the answer, to be named when asking for help", examples=["3f2a90c1"]

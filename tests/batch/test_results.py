@@ -86,11 +86,29 @@ def test_next_run_goes_on_behind_the_last_whole_part(tmp_path: Path, suffix: str
 
     again = Results(url, COLUMNS, part_rows=4)
     missing = list(again.known.missing(f"{i}.png" for i in range(12)))
-    assert missing == ["8.png", "9.png", "10.png", "11.png"]
-    assert again.n_errors == 1
-    again.add([row(i) for i in range(8, 12)])
+    assert missing == ["6.png", "8.png", "9.png", "10.png", "11.png"]  # 6.png could not be read
+    again.add([row(i) for i in (6, 8, 9, 10, 11)])
     again.finish()
-    assert [record["path"] for record in read(url, suffix)] == [f"{i}.png" for i in range(12)]
+    assert again.n_errors == 1
+    assert [record["path"] for record in read(url, suffix)] == [
+        f"{i}.png" for i in (0, 1, 2, 3, 4, 5, 7, 6, 8, 9, 10, 11)
+    ]
+
+
+def test_what_could_not_be_read_is_read_again(tmp_path: Path, suffix: str) -> None:
+    url = str(tmp_path / f"r{suffix}")
+    first = Results(url, COLUMNS)
+    first.add([row(i) for i in range(9)])
+    first.finish()
+    assert first.n_errors == 1
+    second = Results(url, COLUMNS)
+    assert list(second.known.missing(f"{i}.png" for i in range(9))) == ["6.png"]
+    second.add([Row("6.png", row(3).probabilities, True, 1.5)])
+    second.finish()
+    assert second.n_errors == 0
+    written = read(url, suffix)
+    assert sorted(record["path"] for record in written) == [f"{i}.png" for i in range(9)]
+    assert not any(record.get("error") for record in written)
 
 
 def test_finished_output_is_continued_when_files_are_added(tmp_path: Path, suffix: str) -> None:

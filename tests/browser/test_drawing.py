@@ -126,6 +126,16 @@ def test_ink_lies_under_the_finger_on_a_magnified_page(open_page: OpenPage) -> N
     assert page.evaluate("visualViewport.scale") == 1.5
 
 
+def test_two_fingers_on_the_pad_change_the_size_of_a_magnified_page_alone(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    touch_action = "getComputedStyle(document.getElementById('pad')).touchAction"
+    assert page.evaluate(touch_action) == "none"
+    session = page.context.new_cdp_session(page)
+    for factor, allowed in ((3, "pinch-zoom"), (1, "none")):
+        session.send("Emulation.setPageScaleFactor", {"pageScaleFactor": factor})
+        wait_until(page, f"{touch_action} === '{allowed}'")
+
+
 def test_second_finger_draws_nothing(open_page: OpenPage) -> None:
     page = open_page(has_touch=True)
     fingers = Fingers(page)

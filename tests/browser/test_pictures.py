@@ -122,6 +122,18 @@ def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
     assert outline["width"] < 0.5 * sheet["width"]
 
 
+def test_ink_at_the_edge_lies_within_the_outline(open_page: OpenPage) -> None:
+    page = open_page()
+    tall = draw_picture([[[60, 30], [220, 30], [130, 265]]])  # with the width of the pen, from 21 to 274
+    page.get_by_label("Read pictures").set_input_files(payload(encode(tall)))
+    expect_answer(page, 7)
+    outline = page.locator("#outline rect")
+    expect(outline).to_be_visible()
+    top, height = (float(outline.get_attribute(name) or "nan") for name in ("y", "height"))
+    assert 0 <= top <= 21
+    assert 274 <= top + height <= tall.height
+
+
 def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -> None:
     page = open_page(errors="Failed to load resource")
     page.route("**/api/v1/predict*", lambda route: route.abort())  # shown, whatever the server does
@@ -144,6 +156,7 @@ def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> No
     expect_picture(page)
     page.locator("#several button").nth(1).click()
     expect(page.locator("[data-slot=words]")).to_have_text("Unsupported picture")
+    expect(page.locator("#history .card span")).to_have_text(["9", "4"])
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#several")).to_be_hidden()
 
