@@ -36,7 +36,7 @@ class KnownPaths:
     """The paths that need no other row: 8 bytes for each, so that a million of them do not fill the memory."""
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
-        self._hashes: NDArray[np.uint64] = np.sort(np.array(array("Q", map(_hash, paths)), dtype=np.uint64))
+        self._hashes = np.sort(_hash_all(paths))
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -53,6 +53,10 @@ class KnownPaths:
 def _hash(path: str) -> int:
     # 64 bits: among a million paths, two share one with a probability of 3 in 100 million.
     return int.from_bytes(blake2b(printable(path).encode(), digest_size=8).digest(), "little")
+
+
+def _hash_all(paths: Iterable[str]) -> NDArray[np.uint64]:
+    return np.array(array("Q", map(_hash, paths)), dtype=np.uint64)
 
 
 class Results:
@@ -164,7 +168,7 @@ def _shape(record: Record) -> tuple[set[str], int]:
 
 def _is_last(paths: Iterable[str]) -> NDArray[np.bool_]:
     """For each of `paths`, whether it does not come again."""
-    backwards = np.array(array("Q", map(_hash, paths)), dtype=np.uint64)[::-1]
+    backwards = _hash_all(paths)[::-1]
     is_last = np.zeros(len(backwards), dtype=np.bool_)
     is_last[np.unique(backwards, return_index=True)[1]] = True
     return is_last[::-1]

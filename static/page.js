@@ -44,7 +44,7 @@ const several = new Several(element("several"), {
   ask: predict,
   describe: (outcome) => view.describe(outcome),
   open: showPicture,
-  note: async (file, answer) => keepPicture(await openFile(file), answer),
+  note: keepPicture,
 });
 const conversation = new Conversation((question, signal) => predict(question.input, signal), {
   onAnswer(answer, question) {
@@ -67,12 +67,15 @@ async function answered(answer, input, strokes) {
     return;
   }
   const opened = await picture.opened;
-  if (opened && picture.file === input) history.note({ picture: await toDataUrl(opened.copy), size: opened.size }, answer);
+  if (opened && picture.file === input) history.note(await toEntry(opened), answer);
 }
 
-async function keepPicture(opened, answer) {
-  if (opened) history.keep({ picture: await toDataUrl(opened.copy), size: opened.size }, answer);
+async function keepPicture(file, answer) {
+  const opened = await openFile(file);
+  if (opened) history.keep(await toEntry(opened), answer);
 }
+
+const toEntry = async ({ copy, size }) => ({ picture: await toDataUrl(copy), size });
 
 function showAnswer(answer, input) {
   view.show(answer);

@@ -170,17 +170,16 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if not refusal.keeps_open:
             return False
         self._note_refusal()
+        self.keepalived_conns.remove(conn)
         try:
             conn.sock.recv(len(start))
             conn.sock.send(refusal.data)
         except OSError:  # the client is gone
             self.poller.unregister(conn.sock)
-            self.keepalived_conns.remove(conn)
             self._hang_up(conn)
-            return True
-        conn.set_timeout()
-        self.keepalived_conns.remove(conn)  # it is kept in the order of timeouts
-        self.keepalived_conns.append(conn)
+        else:
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)  # at the end: they are kept in the order of timeouts
         return True
 
     def _refuse(self, conn: TConn) -> None:
