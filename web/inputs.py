@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
@@ -22,9 +21,10 @@ Seen = TypeVar("Seen")
 MAX_JSON_DEPTH = 8
 # A large body is a picture and little else. Of one that is a million of anything else, parsing would take a gigabyte.
 _MOST_COMMAS = 100
-_MOST_ERRORS = 20  # named in an answer, which is not to be larger than what it answers
+# An answer stays small, whatever it answers.
+_MAX_REPORTED_ERRORS = 20
+_MAX_REPORTED_NAME = 64  # characters of a field's name
 _WHITESPACE = dict.fromkeys(map(ord, " \t\r\n"))
-_DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>[^,]*),")
 
 
 def answer_request(to_strokes: Callable[[object], Seen], to_picture: Callable[[bytes], Seen]) -> Seen:
@@ -110,14 +110,18 @@ def _drawing() -> Drawing:
     try:
         return Drawing.model_validate(strict_json(body))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[:_MOST_ERRORS]
+        first = error.errors(include_url=False, include_input=False)[:_MAX_REPORTED_ERRORS]
         errors = [(_pointer(item["loc"]), _sentence(item["msg"])) for item in first]
         raise InvalidRequest(errors[0][1], errors) from error
 
 
-def _pointer(place: tuple[int | str, ...]) -> str:
-    """JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """JSON pointer (RFC 6901), with long names shortened."""
+    return "".join("/" + _shorten(str(part)).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _MAX_REPORTED_NAME else name[: _MAX_REPORTED_NAME - 1] + "…"
 
 
 def _sentence(message: str) -> str:
@@ -125,13 +129,14 @@ def _sentence(message: str) -> str:
 
 
 def _decode_base64(text: str) -> bytes:
-    match = _DATA_URL.match(text)
-    if match:
-        if not match["type"].startswith("image/"):
+    """The bytes of a base64 text or data URL (RFC 2397). Raises `UnsupportedPicture` or `InvalidRequest`."""
+    header, comma, data = text.partition(",")
+    if comma and header.startswith("data:"):
+        if not header.startswith("data:image/"):
             raise UnsupportedPicture("The data URL does not hold a picture.")
-        if not match["parameters"].endswith(";base64"):
+        if not header.endswith(";base64"):
             _refuse_base64()
-        text = text[match.end() :]
+        text = data
     try:
         return base64.b64decode(text.translate(_WHITESPACE), validate=True)
     except ValueError:

@@ -76,6 +76,17 @@ HOSTILE = {
         "unsupported-picture",
     ),
     "a data URL without base64": (body(json.dumps({"image_base64": "data:image/png,hello"})), 422, "invalid-request"),
+    # A search for the comma from every character took hours here.
+    "a megabyte of data URL without a comma": (
+        body(json.dumps({"image_base64": "data:" + "a" * 10**6})),
+        422,
+        "invalid-request",
+    ),
+    "a megabyte of commas in a data URL": (
+        body(json.dumps({"image_base64": "data:image/png;" + ";" * 10**6 + ",AAAA"})),
+        422,
+        "invalid-request",
+    ),
     # strokes
     "a blank canvas": (strokes([]), 422, "blank"),
     "strokes without points": (strokes([[], []]), 422, "blank"),
@@ -168,6 +179,13 @@ def test_answer_does_not_outgrow_a_bad_request(client: FlaskClient) -> None:
     assert_problem(response, 422, "invalid-request")
     assert 1 < len(response.get_json()["errors"]) < 50
     assert len(response.data) < len(sent)
+
+
+@pytest.mark.parametrize("name", ["a", "~", "/", "é", "\x00"])
+def test_long_name_of_a_field_is_not_echoed(client: FlaskClient, name: str) -> None:
+    response = client.post("/api/v1/predict", **body(json.dumps({name * 40_000: 0}, ensure_ascii=False)))
+    assert_problem(response, 422, "invalid-request")
+    assert len(response.data) < 1000
 
 
 def test_base64_may_be_broken_into_lines(client: FlaskClient) -> None:
