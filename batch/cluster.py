@@ -19,7 +19,7 @@ from config import ROOT, Limits, Settings
 # Paths in one execution: many, because each starts its actors anew, and few enough to be held in memory.
 _WINDOW = 200_000
 # What the nodes need is code alone.
-_LEFT_OUT = (".git/", ".venv/", "data/", "runs/", "reports/", "tests/", "docs/", "*.pth", "*.parts/")
+_LEFT_OUT = (".git/", ".venv/", "data/", "runs/", "reports/", "tests/", "testing/", "docs/", "*.pth", "*.parts/")
 
 
 def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | None) -> Iterator[list[Row]]:

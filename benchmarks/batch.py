@@ -32,8 +32,8 @@ from recognition import Recognizer
 from recognition.normalize import candidates
 from recognition.picture import decode_picture
 from storage import write_atomically
-from tests.handwriting import HANDWRITINGS
-from tests.pictures import draw_picture, encode
+from testing.handwriting import HANDWRITINGS
+from testing.pictures import draw_picture, encode
 
 CHUNK = 64
 STARTS = 5  # of each program; the median counts

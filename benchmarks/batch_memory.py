@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.batch import make_pictures
-from benchmarks.load.processes import family, growth, look_at
-from benchmarks.load.report import RESULTS, Report
+from benchmarks.load.report import RESULTS, Report, growth
 from config import ROOT
+from testing.processes import family, look_at
 
 MAX_GROWTH = 5.0  # MB in 100,000 pictures
 SHAPES = 100  # different pictures; the others are links to them

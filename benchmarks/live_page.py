@@ -25,9 +25,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.load.server import start_gunicorn
 from config import ROOT
 from storage import write_atomically
-from tests.browser.chromium import MISSING, find_chromium, launch
-from tests.browser.hand import place, wait_until
-from tests.handwriting import HANDWRITINGS, Drawing
+from testing.chromium import MISSING, find_chromium, launch
+from testing.handwriting import HANDWRITINGS, Drawing
+from testing.pad import place, wait_until
 
 DRAWINGS = 20  # of each digit
 POINT_SECONDS = 1 / 125

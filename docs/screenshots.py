@@ -21,11 +21,11 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
 from flask_app import create_app  # noqa: E402
-from tests.browser.chromium import MISSING, find_chromium, launch  # noqa: E402
-from tests.browser.hand import draw  # noqa: E402
-from tests.browser.server import Server  # noqa: E402
-from tests.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing  # noqa: E402
-from tests.pictures import picture_of  # noqa: E402
+from testing.chromium import MISSING, find_chromium, launch  # noqa: E402
+from testing.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing  # noqa: E402
+from testing.pad import draw  # noqa: E402
+from testing.pictures import picture_of  # noqa: E402
+from testing.threaded import Server  # noqa: E402
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}

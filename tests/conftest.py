@@ -15,9 +15,10 @@ from hypothesis import settings as hypothesis_settings
 
 from config import Environment, Limits, Settings
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
-from tests.serving import save_untrained
+from testing.handwriting import DIGITS
+from testing.pictures import picture_of
+from testing.serving import save_untrained
+from testing.tiny_mnist import write_mnist
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,3 +83,9 @@ def scans(tmp_path: Path) -> Path:
     for digit, drawing in DIGITS.items():
         (folder / f"{digit}.png").write_bytes(picture_of(drawing))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A torchvision root with 240 training and 50 test digits. Not to be written to."""
+    return write_mnist(tmp_path_factory.mktemp("data"))

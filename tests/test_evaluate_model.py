@@ -14,9 +14,9 @@ import train_model
 from benchmarks.corruptions import CORRUPTIONS
 from model import load_checkpoint
 from recognition import Recognizer
-from tests.handwriting import DIGITS, HANDWRITINGS
-from tests.pictures import draw_picture, picture_of
-from tests.tiny_mnist import make_digits, tiny_mnist, write_mnist  # noqa: F401
+from testing.handwriting import DIGITS, HANDWRITINGS
+from testing.pictures import draw_picture, picture_of
+from testing.tiny_mnist import make_digits, write_mnist
 from training import material
 from training.artifacts import vouch
 from training.data import DataError
@@ -40,7 +40,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, tiny_mnist: Path, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def _workplace(tmp_path: Path, tiny_mnist: Path, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITS_DATA_DIR", str(tiny_mnist))
     monkeypatch.setenv("DIGITS_MODEL_PATH", str(checkpoints / "m-0.pth"))
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.serving import COMMAND, ROOT, Server, gunicorn, save_untrained
+from testing.serving import COMMAND, ROOT, Server, gunicorn, save_untrained
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 import predict
-from tests.handwriting import DIGITS
-from tests.pictures import encode, picture_of
+from testing.handwriting import DIGITS
+from testing.pictures import encode, picture_of
 
 ROOT = Path(__file__).parents[1]
 SCRIBBLE = [[[40 + 7 * (i * i % 29), 30 + 9 * (i * 13 % 23)] for i in range(60)]]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import predict
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS
+from testing.pictures import picture_of
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,8 +18,7 @@ import storage
 import train_model
 from model import Checkpoint, load_checkpoint
 from recognition import Recognizer
-from tests.handwriting import DIGITS
-from tests.tiny_mnist import tiny_mnist  # noqa: F401
+from testing.handwriting import DIGITS
 from training import loop
 from training.metrics import Scores
 from training.recipes import DISTORTIONS
@@ -31,7 +30,7 @@ SMALL = ["--model", "dense", "--batch-size", "40", "--epochs", "3", "--device", 
 
 
 @pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, tiny_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: F811
+def _workplace(tmp_path: Path, tiny_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test runs in a folder of its own, with the small MNIST, and leaves the threads as they were."""
     monkeypatch.setenv("DIGITS_DATA_DIR", str(tiny_mnist))
     monkeypatch.setenv("DIGITS_MODEL_PATH", "m.pth")

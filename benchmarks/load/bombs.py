@@ -9,7 +9,7 @@ from functools import cache
 
 from PIL import Image
 
-from tests.pictures import encode
+from testing.pictures import encode
 
 # Just within the limit of 50 megapixels, and far beyond.
 WITHIN, BEYOND = (7000, 7000), (30_000, 30_000)

@@ -23,8 +23,8 @@ from PIL import Image
 
 from benchmarks.load.bombs import BOMBS
 from benchmarks.load.polyglots import POLYGLOTS
-from tests.handwriting import DIGITS
-from tests.pictures import draw_picture, encode
+from testing.handwriting import DIGITS
+from testing.pictures import draw_picture, encode
 
 SIDE = 24  # of the files that are damaged, in pixels: small, so that damage hits what matters
 EXTREMES = (

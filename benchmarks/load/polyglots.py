@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tests.pictures import encode
+from testing.pictures import encode
 
 _SCRIPT = b"<script>alert(document.domain)</script>"
 _ENTITIES = (

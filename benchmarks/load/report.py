@@ -114,3 +114,13 @@ def faults(outcomes: Iterable[Outcome]) -> str:
     found = Counter(f"{o.name}: {o.status or 'no answer'}, {o.fault}" for o in outcomes if o.fault is not None)
     shown = [f"{count} x {fault}" for fault, count in found.most_common(MAX_FAULTS_SHOWN)]
     return "; ".join(shown) or "none"
+
+
+def growth(requests: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
+    """MB by which memory grows in 100,000 requests, by least squares, and the standard error of that."""
+    x, y = np.asarray(requests, dtype=float), np.asarray(megabytes, dtype=float)
+    x = x - x.mean()
+    slope = float(x @ y / (x @ x))
+    residuals = y - y.mean() - slope * x
+    error = float(np.sqrt(residuals @ residuals / (len(x) - 2) / (x @ x)))
+    return 1e5 * slope, 1e5 * error

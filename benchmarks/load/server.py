@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.load.generator import Address
-from benchmarks.load.processes import children
 from config import ROOT
+from testing.processes import children
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0

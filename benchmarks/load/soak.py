@@ -16,8 +16,7 @@ from pathlib import Path
 
 from benchmarks.load.generator import Request
 from benchmarks.load.hostile_requests import hostile
-from benchmarks.load.processes import growth
-from benchmarks.load.report import TIMES_HEAD, Report, options, times_by_name
+from benchmarks.load.report import TIMES_HEAD, Report, growth, options, times_by_name
 from benchmarks.load.rounds import Course, drive_in_rounds, require_right_answers
 from benchmarks.load.server import FOR_EVER, start_gunicorn
 from benchmarks.load.traffic import everyday

@@ -13,8 +13,8 @@ from functools import cache
 from PIL import Image
 
 from benchmarks.load.generator import Check, Request
-from tests.handwriting import HANDWRITINGS, Drawing
-from tests.pictures import draw_picture, encode
+from testing.handwriting import HANDWRITINGS, Drawing
+from testing.pictures import draw_picture, encode
 
 HOST = "localhost"
 PREDICT, BATCH = "/api/v1/predict", "/api/v1/predict/batch"

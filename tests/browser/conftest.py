@@ -1,18 +1,17 @@
 """A real Chromium, and a real server for it to talk to."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.chromium import MISSING, find_chromium, launch
-from tests.browser.hand import PATIENCE
-from tests.browser.server import Server
-
-OpenPage = Callable[..., Page]
+from testing.chromium import MISSING, find_chromium, launch
+from testing.pad import PATIENCE
+from testing.page import OpenPage
+from testing.threaded import Server
 
 # How long something takes says more about the machine than about the page.
 expect.set_options(timeout=30_000)

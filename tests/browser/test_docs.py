@@ -1,6 +1,6 @@
 """The API's pages, in Chromium: they work under the site's own policy, and ask no other host (`open_page` watches)."""
 
-from tests.browser.conftest import OpenPage
+from testing.page import OpenPage
 
 
 def test_docs_list_the_routes_and_try_one(open_page: OpenPage) -> None:

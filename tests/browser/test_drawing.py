@@ -1,29 +1,16 @@
 """Drawing in a real browser: whatever draws, wherever the page stands, the answer follows the pen."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import Fingers, draw, has_ink, place, wait_until
-from tests.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
+from testing.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
+from testing.pad import Fingers, draw, has_ink, place, wait_until
+from testing.page import OpenPage, expect_answer, expect_nothing_drawn
 
 pytestmark = pytest.mark.browser
 
-NONE = "\u2013"  # a dash stands where there is nothing to show
 LEFT = [[40, 40], [40, 60], [40, 100], [40, 140]]
 RIGHT = [[240, 40], [240, 60], [240, 100], [240, 140]]
-
-
-def expect_answer(page: Page, digit: int) -> None:
-    """The page says that it reads `digit`, and lists it first."""
-    expect(page.locator("[data-slot=numeral]")).to_have_text(str(digit), timeout=20_000)
-    expect(page.locator("[data-slot=top] .digit").first).to_have_text(str(digit))
-
-
-def expect_nothing_drawn(page: Page) -> None:
-    expect(page.locator("[data-slot=words]")).to_have_text("Nothing drawn yet")
-    expect(page.locator("[data-slot=numeral]")).to_have_text(NONE)
-    expect(page.locator("[data-slot=top] .digit").first).to_have_text(NONE)
 
 
 @pytest.mark.parametrize("digit", DIGITS)

@@ -6,12 +6,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw
-from tests.browser.test_drawing import expect_answer
-from tests.browser.test_pictures import payload
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS
+from testing.pad import draw
+from testing.page import OpenPage, expect_answer, payload
+from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
 

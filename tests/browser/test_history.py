@@ -3,12 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw, has_ink
-from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
-from tests.browser.test_pictures import expect_picture, payload
-from tests.handwriting import DIGITS, EUROPEAN_7
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS, EUROPEAN_7
+from testing.pad import draw, has_ink
+from testing.page import OpenPage, expect_answer, expect_nothing_drawn, expect_picture, payload
+from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import colour, draw
-from tests.browser.test_drawing import expect_answer
-from tests.handwriting import DIGITS
+from testing.handwriting import DIGITS
+from testing.pad import colour, draw
+from testing.page import OpenPage, expect_answer
 
 STYLE = (Path(__file__).parents[2] / "static" / "style.css").read_text()
 TEXT = product(["text", "muted", "faint", "accent"], ["page", "card"])

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
+from testing.page import OpenPage
 
 pytestmark = pytest.mark.browser
 

@@ -5,25 +5,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw, has_ink, wait_until
-from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
-from tests.handwriting import DIGITS
-from tests.pictures import draw_picture, encode, picture_of
+from testing.handwriting import DIGITS
+from testing.pad import draw, has_ink, wait_until
+from testing.page import OpenPage, expect_answer, expect_nothing_drawn, expect_picture, payload
+from testing.pictures import draw_picture, encode, picture_of
 
 pytestmark = pytest.mark.browser
-
-
-def payload(data: bytes, name: str = "digit.png") -> FilePayload:
-    return {"name": name, "mimeType": "image/png", "buffer": data}
-
-
-def expect_picture(page: Page) -> None:
-    """The sheet shows a picture that the browser could open."""
-    wait_until(page, "document.getElementById('picture').naturalWidth > 1")
-    expect(page.locator("#picture")).to_be_visible()
 
 
 @pytest.mark.parametrize("digit", DIGITS)

@@ -3,10 +3,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw, has_ink
-from tests.browser.test_drawing import expect_answer
-from tests.handwriting import EUROPEAN_7
+from testing.handwriting import EUROPEAN_7
+from testing.pad import draw, has_ink
+from testing.page import OpenPage, expect_answer
 
 pytestmark = pytest.mark.browser
 

@@ -5,11 +5,10 @@ import json
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import draw, has_ink, wait_until
-from tests.browser.server import Server
-from tests.browser.test_drawing import expect_answer, expect_nothing_drawn
-from tests.handwriting import DIGITS, EUROPEAN_7
+from testing.handwriting import DIGITS, EUROPEAN_7
+from testing.pad import draw, has_ink, wait_until
+from testing.page import OpenPage, expect_answer, expect_nothing_drawn
+from testing.threaded import Server
 
 pytestmark = pytest.mark.browser
 

@@ -3,12 +3,10 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.hand import SIDE, draw
-from tests.browser.test_drawing import expect_answer
-from tests.browser.test_pictures import payload
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS
+from testing.pad import SIDE, draw
+from testing.page import OpenPage, expect_answer, payload
+from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 import predict
 from client.digits_client import ConnectionFailed, DigitsClient, Explanation, ProblemError, frame_bytes
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
-from tests.web.shapes import ANSWER_FIELDS
+from testing.answers import ANSWER_FIELDS
+from testing.handwriting import DIGITS
+from testing.pictures import picture_of
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from config import setting_names
-from tests.handwriting import DIGITS
+from testing.handwriting import DIGITS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 IMAGE_USER = 10001

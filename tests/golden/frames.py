@@ -16,8 +16,8 @@ from model import FRAME_SIZE
 from recognition.ink import draw
 from recognition.normalize import Frame, normalize
 from storage import write_atomically
-from tests.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
-from tests.pictures import draw_picture, encode
+from testing.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
+from testing.pictures import draw_picture, encode
 
 FOLDER = Path(__file__).parent
 _FULL_INK = 65535

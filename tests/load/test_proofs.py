@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.load import chaos, fuzz, overload, refusals, serving, slow_clients, soak
 from benchmarks.load.front import start_nginx
 from benchmarks.load.generator import Outcome
-from benchmarks.load.processes import Holding
-from benchmarks.load.report import Report
+from benchmarks.load.report import Report, growth
 from benchmarks.load.rounds import Course
 from benchmarks.load.server import start_gunicorn
 from benchmarks.load.traffic import reads
+from testing.processes import Holding
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -160,3 +161,11 @@ def test_answers_are_looked_at() -> None:
     for wrong in (right.replace(b"0.9", b"0.8"), right.replace(b'"digit": 3', b'"digit": 4')):
         assert check(200, wrong) is not None
     assert check(500, right) is not None
+
+
+def test_growth_is_found_in_noise() -> None:
+    requests = np.arange(0, 200_000, 2000)
+    noise = np.random.default_rng(0).normal(0, 0.5, len(requests))
+    slope, error = growth(list(requests), list(100 + 3e-5 * requests + noise))
+    assert abs(slope - 3) < 3 * error
+    assert error < 0.5

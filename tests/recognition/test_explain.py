@@ -13,8 +13,8 @@ from config import ROOT, Limits
 from recognition import BlankInput, Explanation, Recognizer
 from recognition.explain import find_heat, log_odds
 from recognition.normalize import Field, Frame
-from tests.handwriting import DIGITS, HANDWRITINGS, Drawing
-from tests.pictures import draw_picture, encode
+from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
+from testing.pictures import draw_picture, encode
 
 LIMITS = Limits(_env_file=None)
 ORIENTATION = 0x0112

@@ -15,7 +15,7 @@ from model import FRAME_SIZE
 from recognition.errors import BlankInput, InvalidStrokes
 from recognition.ink import draw, validate_strokes
 from recognition.normalize import INK_CENTRE, INK_SIZE, centre_of_mass
-from tests.handwriting import HANDWRITINGS, Drawing
+from testing.handwriting import HANDWRITINGS, Drawing
 
 LIMITS = Limits(_env_file=None)
 Points = NDArray[np.float64]

@@ -14,8 +14,8 @@ from recognition.errors import BlankInput
 from recognition.ink import draw
 from recognition.normalize import INK_SIZE, Frame, candidates, centre_of_mass, normalize, stroke_width
 from recognition.paper import Picture
-from tests.handwriting import DIGITS, HANDWRITINGS
-from tests.pictures import draw_picture
+from testing.handwriting import DIGITS, HANDWRITINGS
+from testing.pictures import draw_picture
 
 each_digit = pytest.mark.parametrize("digit", range(10))
 

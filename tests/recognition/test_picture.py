@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from config import Limits
 from recognition.errors import PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 from recognition.picture import WORKING_SIDE, decode_picture
-from tests.pictures import encode
+from testing.pictures import encode
 
 LIMITS = Limits(_env_file=None)
 

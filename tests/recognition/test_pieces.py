@@ -7,8 +7,8 @@ from hypothesis import settings as hypothesis_settings
 
 from recognition.paper import Picture
 from recognition.pieces import keep_digit, remove_lines
-from tests.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing
-from tests.inks import assert_is_part, chance_inks, each_ink, ink_of
+from testing.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing
+from testing.inks import assert_is_part, each_ink, ink_of, random_inks
 
 
 @each_ink
@@ -64,7 +64,7 @@ def test_printed_line_along_the_border_is_removed(turn: int) -> None:
 
 
 @hypothesis_settings(max_examples=80)
-@given(chance_inks())
+@given(random_inks())
 def test_no_ink_is_ever_added(ink: Picture) -> None:
     assert_is_part(keep_digit(ink), ink)
     assert_is_part(remove_lines(ink), ink)

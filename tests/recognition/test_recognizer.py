@@ -12,8 +12,8 @@ from config import ROOT, Limits
 from model import ARCHITECTURES, Checkpoint, CheckpointError, save_checkpoint
 from recognition import BlankInput, InputError, InvalidStrokes, Prediction, Recognizer, UnsupportedPicture
 from recognition.normalize import Candidate, Field, Frame
-from tests.handwriting import DIGITS, HANDWRITINGS, Drawing
-from tests.pictures import encode, picture_of
+from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
+from testing.pictures import encode, picture_of
 
 LIMITS = Limits(_env_file=None)
 PICTURES = [picture_of(DIGITS[digit]) for digit in range(10)]

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 
 from recognition.paper import Picture
 from recognition.ruling import remove_ruling
-from tests.inks import assert_is_part, chance_inks, each_ink
+from testing.inks import assert_is_part, each_ink, random_inks
 
 
 def ruled(ink: Picture, lean: float = 0.0, *, squared: bool = False) -> Picture:
@@ -37,6 +37,6 @@ def test_digit_on_ruled_paper_is_left_alone(ink: Picture, lean: float, squared: 
 
 
 @hypothesis_settings(max_examples=60)
-@given(chance_inks())
+@given(random_inks())
 def test_no_ink_is_ever_added(ink: Picture) -> None:
     assert_is_part(remove_ruling(ink), ink)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recognition.normalize import INK_SIZE
-from tests.tiny_mnist import make_digits
+from testing.tiny_mnist import make_digits
 from training.augment import NO_DISTORTIONS, Distorter, Distortions, move
 from training.recipes import DISTORTIONS
 from training.variants import rewrite

@@ -9,8 +9,8 @@ import pytest
 from config import Limits
 from recognition.normalize import normalize
 from recognition.picture import decode_picture
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS
+from testing.pictures import picture_of
 from training import folders
 from training.data import DataError
 from training.folders import load_folder

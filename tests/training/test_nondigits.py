@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recognition.ink import draw
-from tests.tiny_mnist import make_digits
+from testing.tiny_mnist import make_digits
 from training.nondigits import (
     glyph,
     look_like,

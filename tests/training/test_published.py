@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.tiny_mnist import make_digits, tiny_mnist, write_idx, write_mnist  # noqa: F401
+from testing.tiny_mnist import make_digits, write_idx, write_mnist
 from training.data import DataError
 from training.published import load_emnist_digits, load_mnist, load_qmnist, load_usps
 
@@ -31,7 +31,7 @@ def _closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setattr(module, name, refuse)
 
 
-def test_mnist_is_read(tiny_mnist: Path) -> None:  # noqa: F811
+def test_mnist_is_read(tiny_mnist: Path) -> None:
     digits = load_mnist(tiny_mnist, train=True)
     assert digits.frames.shape == (240, 28, 28)
     assert digits.labels[:12].tolist() == [*range(10), 0, 1]

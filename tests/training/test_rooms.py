@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny_mnist import make_digits
+from testing.tiny_mnist import make_digits
 from training.augment import NO_DISTORTIONS
 from training.batches import Batches
 from training.data import DataError, Digits, split_digits, stratified_split

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 
 from config import Settings, SettingsError
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.web.shapes import assert_answer, assert_problem
+from testing.answers import assert_answer, assert_problem
+from testing.handwriting import DIGITS
 
 ONE = {"strokes": DIGITS[1]}
 KEYS = {"anna": "k-anna-7f3a", "ben": "k-ben-91c2"}

@@ -9,9 +9,9 @@ from PIL import Image
 
 from config import Settings
 from flask_app import create_app
-from tests.handwriting import DIGITS, HANDWRITINGS, Drawing
-from tests.pictures import draw_picture, encode, multipart, picture_of
-from tests.web.shapes import assert_answer, assert_problem
+from testing.answers import assert_answer, assert_problem
+from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
+from testing.pictures import draw_picture, encode, multipart, picture_of
 from web.operations import load_model
 
 EVERY_HANDWRITING = [(digit, drawing) for digit, drawings in HANDWRITINGS.items() for drawing in drawings]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load.processes import look_at
-from tests.serving import Server, gunicorn
+from testing.processes import look_at
+from testing.serving import Server, gunicorn
 from web.balance import Held
 
 

@@ -4,17 +4,15 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from tests.handwriting import DIGITS
-from tests.pictures import encode, picture_of
-from tests.web.shapes import ANSWER_FIELDS, assert_problem
+from testing.answers import ANSWER_FIELDS, assert_problem
+from testing.handwriting import DIGITS
+from testing.pictures import encode, multipart, picture_of
 
 PATH = "/api/v1/predict/batch"
 
 
 def form(pictures: list[bytes], name: str = "images") -> dict[str, object]:
-    head = f'--frontier\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'.encode()
-    body = b"".join(head + data + b"\r\n" for data in pictures) + b"--frontier--\r\n"
-    return {"data": body, "content_type": "multipart/form-data; boundary=frontier"}
+    return multipart(*pictures, name=name)
 
 
 def test_every_picture_gets_its_answer_in_order(client: FlaskClient) -> None:

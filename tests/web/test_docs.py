@@ -14,10 +14,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
-from tests.web.shapes import assert_problem
-from tests.web.test_batch import form
+from testing.answers import assert_problem
+from testing.handwriting import DIGITS
+from testing.pictures import multipart, picture_of
 from web.openapi import build_document
 from web.problems import KINDS
 
@@ -177,7 +176,11 @@ def test_no_answer_departs_from_the_document(case: schemathesis.Case) -> None:
 
 
 def test_batch_answers_as_documented() -> None:
-    response = create_app().test_client().post("/api/v1/predict/batch", **form([picture_of(DIGITS[1]), b"x"]))
+    response = (
+        create_app()
+        .test_client()
+        .post("/api/v1/predict/batch", **multipart(picture_of(DIGITS[1]), b"x", name="images"))
+    )
     operation = schema["/api/v1/predict/batch"]["POST"]
     assert json.loads(response.data)["results"][1]["type"] == "unsupported-picture"
     assert operation.is_valid_response(response)

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.handwriting import DIGITS
-from tests.pictures import multipart, picture_of
-from tests.web.shapes import assert_problem
+from testing.answers import assert_problem
+from testing.handwriting import DIGITS
+from testing.pictures import multipart, picture_of
 
 EXPLAIN = "/api/v1/explain"
 FIELDS = {"digit", "confidence", "heat", "strength", "box", "frame", "model", "elapsed_ms"}

@@ -18,9 +18,9 @@ from PIL import Image
 
 from config import Limits, Settings
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.pictures import encode, multipart, picture_of
-from tests.web.shapes import assert_answer, assert_problem
+from testing.answers import assert_answer, assert_problem
+from testing.handwriting import DIGITS
+from testing.pictures import encode, multipart, picture_of
 from web.inputs import strict_json
 from web.problems import MalformedJson
 

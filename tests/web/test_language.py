@@ -13,16 +13,15 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
 
-from tests.handwriting import DIGITS
-from tests.pictures import multipart, picture_of
-from tests.web.shapes import assert_problem
+from testing.answers import GERMAN, assert_problem
+from testing.handwriting import DIGITS
+from testing.pictures import multipart, picture_of
 from web.language import LANGUAGES
 from web.pages import percent
 
 ROOT = Path(__file__).parents[2]
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 VALUE = re.compile(r"\{\w+\}|%\(\w+\)\w")
-GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.8"}
 
 
 def catalogue(code: str) -> Catalog:

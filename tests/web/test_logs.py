@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from config import Environment, Settings
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS
+from testing.pictures import picture_of
 from web.logs import JsonFormatter, PlainFormatter, WithoutStalls, configuration, printable
 
 

@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.handwriting import DIGITS
-from tests.pictures import picture_of
+from testing.handwriting import DIGITS
+from testing.pictures import picture_of
 
 
 def figures(client: FlaskClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from config import Settings
 from flask_app import create_app
-from tests.web.test_language import GERMAN
+from testing.answers import GERMAN
 from training.artifacts import vouch
 from web.operations import current_recognizer
 

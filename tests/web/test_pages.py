@@ -6,8 +6,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from tests.handwriting import DIGITS
-from tests.pictures import encode, multipart, picture_of
+from testing.handwriting import DIGITS
+from testing.pictures import encode, multipart, picture_of
 from web.pages import percent
 
 

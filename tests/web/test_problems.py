@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from config import Settings
 from flask_app import create_app
 from recognition import InputError
-from tests.web.shapes import assert_problem
+from testing.answers import assert_problem
 from web.problems import KINDS
 
 

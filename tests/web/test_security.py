@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from config import Settings
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.web.shapes import assert_problem
+from testing.answers import assert_problem
+from testing.handwriting import DIGITS
 
 ROOT = Path(__file__).parents[2]
 CSP = (

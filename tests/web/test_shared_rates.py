@@ -11,8 +11,8 @@ import pytest
 
 from config import Settings
 from flask_app import create_app
-from tests.handwriting import DIGITS
-from tests.web.shapes import assert_answer, assert_problem
+from testing.answers import assert_answer, assert_problem
+from testing.handwriting import DIGITS
 
 REDIS = shutil.which("redis-server")
 ONE = {"strokes": DIGITS[1]}

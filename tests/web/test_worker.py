@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.serving import DRAWING, Server, gunicorn, save_untrained
+from testing.serving import DRAWING, Server, gunicorn, save_untrained
 from web.security import HEADERS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")

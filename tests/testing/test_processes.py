@@ -5,20 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from benchmarks.load.processes import children, family, growth, is_idle, look_at
+from testing.processes import children, family, is_idle, look_at
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
-
-
-def test_growth_is_found_in_noise() -> None:
-    requests = np.arange(0, 200_000, 2000)
-    noise = np.random.default_rng(0).normal(0, 0.5, len(requests))
-    slope, error = growth(list(requests), list(100 + 3e-5 * requests + noise))
-    assert abs(slope - 3) < 3 * error
-    assert error < 0.5
 
 
 def test_memory_and_descriptors_are_seen() -> None:

@@ -4,7 +4,7 @@ import time
 
 from playwright.sync_api import CDPSession, Page
 
-from tests.handwriting import Drawing, Stroke
+from testing.handwriting import Drawing, Stroke
 
 SIDE = 280  # of the sheet that handwriting is written on
 PATIENCE = 60.0  # seconds; how long something takes says more about the machine than about the page

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from recognition.paper import Picture
-from tests.handwriting import HANDWRITINGS, Drawing
+from testing.handwriting import HANDWRITINGS, Drawing
 
 
 def ink_of(drawing: Drawing) -> Picture:
@@ -29,7 +29,7 @@ each_ink = pytest.mark.parametrize("ink", INKS.values(), ids=INKS)
 
 
 @st.composite
-def chance_inks(draw: st.DrawFn) -> Picture:
+def random_inks(draw: st.DrawFn) -> Picture:
     """Any share of the pixels inked, in black or in any shade."""
     chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size = draw(st.tuples(st.integers(1, 60), st.integers(1, 60)))
@@ -40,5 +40,6 @@ def chance_inks(draw: st.DrawFn) -> Picture:
 
 def assert_is_part(part: Picture, ink: Picture) -> None:
     """No ink was added, or changed its shade."""
-    assert (part.shape, part.dtype) == (ink.shape, np.float32)
+    assert part.shape == ink.shape
+    assert part.dtype == np.dtype(np.float32)
     assert ((part == ink) | (part == 0)).all()

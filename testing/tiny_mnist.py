@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from recognition.ink import draw
-from tests.handwriting import HANDWRITINGS
+from testing.handwriting import HANDWRITINGS
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -42,9 +41,3 @@ def write_mnist(root: Path, n_train: int = 240, n_test: int = 50) -> Path:
         write_idx(root / "MNIST" / "raw" / f"{prefix}-images-idx3-ubyte", frames)
         write_idx(root / "MNIST" / "raw" / f"{prefix}-labels-idx1-ubyte", labels)
     return root
-
-
-@pytest.fixture(scope="session")
-def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A torchvision root with 240 training and 50 test digits. Not to be written to."""
-    return write_mnist(tmp_path_factory.mktemp("data"))

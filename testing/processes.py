@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 PROC = Path("/proc")
 
@@ -49,16 +46,6 @@ def children(pid: int) -> list[int]:
 def family(pid: int) -> list[int]:
     """The process, its children, and theirs."""
     return [pid, *(member for child in children(pid) for member in family(child))]
-
-
-def growth(requests: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
-    """MB by which memory grows in 100,000 requests, by least squares, and the standard error of that."""
-    x, y = np.asarray(requests, dtype=float), np.asarray(megabytes, dtype=float)
-    x = x - x.mean()
-    slope = float(x @ y / (x @ x))
-    residuals = y - y.mean() - slope * x
-    error = float(np.sqrt(residuals @ residuals / (len(x) - 2) / (x @ x)))
-    return 1e5 * slope, 1e5 * error
 
 
 def _kilobytes(rollup: str) -> dict[str, int]:

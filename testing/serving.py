@@ -45,6 +45,7 @@ class Server:
 
     def wait_for(self, pattern: str) -> str:
         """The group of the first line of the log that matches."""
+        assert self.process.stderr is not None
         for line in self.process.stderr:
             if match := re.search(pattern, line):
                 return match[1]
@@ -53,7 +54,8 @@ class Server:
     def get(self, path: str) -> str:
         """The body of a page."""
         with urlopen(self.url + path, timeout=60) as response:
-            return response.read().decode()
+            body: bytes = response.read()
+            return body.decode()
 
     def connect(self) -> socket.socket:
         """A connection on which nothing is said yet."""
@@ -64,7 +66,8 @@ class Server:
         headers = {"Content-Type": "application/json"}
         request = Request(self.url + "/api/v1/predict", json.dumps(DRAWING).encode(), headers)
         with urlopen(request, timeout=60) as response:
-            return json.load(response)
+            answer: dict[str, Any] = json.load(response)
+            return answer
 
 
 @contextmanager

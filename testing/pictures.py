@@ -1,10 +1,11 @@
 """Pictures for tests, drawn from handwriting as somebody would with a felt pen."""
 
 import io
+from typing import Any
 
 from PIL import Image, ImageDraw
 
-from tests.handwriting import Drawing
+from testing.handwriting import Drawing
 
 
 def draw_picture(drawing: Drawing, size: tuple[int, int] = (280, 280), pen: int = 18) -> Image.Image:
@@ -19,20 +20,20 @@ def draw_picture(drawing: Drawing, size: tuple[int, int] = (280, 280), pen: int 
     return picture.reduce(4)
 
 
-def encode(picture: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
+def encode(picture: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
     """The bytes of a picture file."""
     buffer = io.BytesIO()
     picture.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
-def multipart(data: bytes, name: str = "image", filename: str = "digit.png") -> dict[str, object]:
-    """A form with one file, as arguments of a test client's request.
+def multipart(*files: bytes, name: str = "image", filename: str = "digit.png") -> dict[str, Any]:
+    """A form with files, as arguments of a test client's request.
 
     Werkzeug's own encoder leaves the temporary file open in which it puts large ones.
     """
-    head = f'--frontier\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n\r\n'
-    body = head.encode() + data + b"\r\n--frontier--\r\n"
+    head = f'--frontier\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n\r\n'.encode()
+    body = b"".join(head + data + b"\r\n" for data in files) + b"--frontier--\r\n"
     return {"data": body, "content_type": "multipart/form-data; boundary=frontier"}
 
 

@@ -3,6 +3,9 @@
 import pytest
 from werkzeug.test import TestResponse
 
+# Headers of a visitor who prefers German.
+GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.8"}
+
 ANSWER_FIELDS = {
     "digit",
     "confidence",
