@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import access, compression, language, logs, metrics, operations, problems, security
+from web import access, compression, language, logs, metrics, operations, problems, rate_limits, security
 from web.api import api
 from web.docs import docs
 from web.model_page import model_page
@@ -40,7 +40,8 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     for room in (compression, language, problems):
         room.init_app(app)
     security.init_app(app, settings)
-    access.init_app(app, settings)
+    access.init_app(app)
+    rate_limits.init_app(app, settings)
     for blueprint in (pages, model_page, api, docs):
         app.register_blueprint(blueprint)
     if load_model:

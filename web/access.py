@@ -1,16 +1,13 @@
-"""Who may use the API, from where, and how often: keys, allowed origins, rate limits. All are off unless set."""
+"""Who may use the API, and from where: keys and allowed origins (CORS). Both are off unless set."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 
-from flask import Flask, Response, current_app, request
-from flask_limiter import Limiter
-from limits.errors import ConfigurationError
+from flask import Flask, Response, request
 
-from config import OFF, Settings, SettingsError, split_list
+from config import OFF, split_list
 from web.operations import current_settings
 from web.problems import MissingKey
 
@@ -18,16 +15,13 @@ from web.problems import MissingKey
 _OPEN_ENDPOINTS = frozenset(
     {"static", "api.index", "api.live", "api.ready", "docs.openapi", "docs.page", "docs.asset", "operations.metrics"}
 )
-_COUNTED_ENDPOINTS = frozenset({"api.predict", "api.predict_batch", "api.explain", "pages.read_upload"})
 _EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 _PREFLIGHT_AGE = "600"
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Guard `app` as the settings say. Raises `SettingsError`."""
+def init_app(app: Flask) -> None:
+    """Require API keys, and let pages of other origins read answers, as the settings say."""
     app.before_request(_require_key)
-    if settings.rate_limit != OFF:
-        _limit_rates(app, settings)
     app.after_request(_let_origins_read)
 
 
@@ -67,46 +61,6 @@ def _given_key() -> str | None:
     if authorization is None:
         return request.headers.get("X-API-Key")
     return authorization.token if authorization.type == "bearer" else authorization.password
-
-
-# ---- rates ----
-
-
-def _limit_rates(app: Flask, settings: Settings) -> None:
-    try:
-        limiter = Limiter(
-            _client_name,
-            storage_uri=settings.rate_limit_storage,
-            strategy="fixed-window",
-            application_limits=[settings.rate_limit],
-            in_memory_fallback_enabled=True,  # without Redis each process counts for itself
-        )
-        limiter.request_filter(_is_uncounted)
-        limiter.init_app(app)
-    except (ConfigurationError, ImportError, ValueError) as error:
-        raise SettingsError(f"setting DIGITS_RATE_LIMIT_STORAGE does not fit: {error}") from error
-    app.extensions["digits_limiter"] = limiter
-    app.after_request(_show_rate)
-
-
-def _client_name() -> str:
-    return key_digest() or request.remote_addr or "unknown"
-
-
-def _is_uncounted() -> bool:
-    return request.endpoint not in _COUNTED_ENDPOINTS or request.method == "OPTIONS"
-
-
-def _show_rate(response: Response) -> Response:
-    """RateLimit headers, as in draft-ietf-httpapi-ratelimit-headers-10."""
-    limit = current_app.extensions["digits_limiter"].current_limit
-    if limit is not None:
-        seconds = max(0, int(limit.reset_at - time.time()) + 1)
-        response.headers["RateLimit-Policy"] = f'"default";q={limit.limit.amount};w={limit.limit.get_expiry()}'
-        response.headers["RateLimit"] = f'"default";r={max(0, limit.remaining)};t={seconds}'
-        if response.status_code == 429:
-            response.headers["Retry-After"] = str(seconds)
-    return response
 
 
 # ---- origins ----

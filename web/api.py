@@ -13,6 +13,7 @@ from recognition.preview import frame_png, png_data_url
 from web.inputs import answer_request, refuse_other_answers, uploaded_pictures
 from web.operations import current_recognizer
 from web.problems import InvalidRequest, describe, to_body
+from web.rate_limits import count_predictions
 from web.schemas import Answer, BatchAnswer, Explained, Guess, Health, Index, ModelCard, Problem
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -73,6 +74,7 @@ def predict_batch() -> Response:
     with_frame = _wants_frame(request.args)
     recognizer = current_recognizer()
     files = [data for _, data in uploaded_pictures()]
+    count_predictions(len(files) - 1)  # one was counted when the request came in
     started = time.perf_counter()
     seen = recognizer.predict_pictures(files)
     elapsed_ms = 1000 * (time.perf_counter() - started)

@@ -58,6 +58,11 @@ _models = Gauge(
     multiprocess_mode="livesum",
 )
 _admitted = Gauge("digits_requests_admitted", "Requests being answered or waiting.", multiprocess_mode="livesum")
+_rate_limit_fallback = Gauge(
+    "digits_rate_limit_fallback",
+    "Processes that count rates by themselves, because the storage they share does not answer.",
+    multiprocess_mode="livesum",
+)
 _overloaded = Counter("digits_overloaded", "Requests refused because too many were waiting.")
 
 _NO_ROUTE = "none"
@@ -109,6 +114,11 @@ def count_overload() -> None:
 def show_admitted(number: int) -> None:
     """Say how many requests this process has taken on and not answered yet."""
     _admitted.set(number)
+
+
+def set_rate_limit_fallback(is_active: bool) -> None:
+    """Record whether this process counts rates by itself, because the shared storage does not answer."""
+    _rate_limit_fallback.set(is_active)
 
 
 def use_slot(slot: int) -> None:

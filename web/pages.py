@@ -10,6 +10,7 @@ from web.inputs import uploaded_pictures
 from web.language import share
 from web.operations import current_model_id, current_recognizer, current_settings
 from web.problems import describe
+from web.rate_limits import count_predictions
 
 # From this confidence on the page says "this is a 7", below it "probably 7, or 1".
 SURE = 0.9
@@ -27,6 +28,7 @@ def page() -> str:
 def read_upload() -> str:
     """Read the uploaded pictures, the form's way, without JavaScript: one in full, and a list of several."""
     pictures = uploaded_pictures("image")
+    count_predictions(len(pictures) - 1)  # one was counted when the request came in
     recognizer = current_recognizer()
     if len(pictures) == 1:
         data = pictures[0][1]

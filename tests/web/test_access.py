@@ -1,4 +1,4 @@
-"""Keys, origins and rates: all off by default, strict when set."""
+"""Keys and origins: both off by default, strict when set."""
 
 import hashlib
 
@@ -76,50 +76,6 @@ def test_key_that_is_not_hashed_is_refused_as_a_setting(monkeypatch: pytest.Monk
     monkeypatch.setenv("DIGITS_API_KEYS", "secret")
     with pytest.raises(SettingsError, match="sha-256"):
         Settings.load()
-
-
-# ---- rates ----
-
-
-def test_requests_beyond_the_rate_are_put_off(settings: Settings) -> None:
-    client = client_with(settings, rate_limit="3/day")
-    left = []
-    for _ in range(3):
-        response = client.post("/api/v1/predict", json=ONE)
-        assert_answer(response, 1)
-        assert response.headers["RateLimit-Policy"] == '"default";q=3;w=86400'
-        left.append(response.headers["RateLimit"].split(";")[1])
-    assert left == ["r=2", "r=1", "r=0"]
-    refused = client.post("/api/v1/predict", json=ONE)
-    assert_problem(refused, 429, "too-many-requests")
-    assert 0 < int(refused.headers["Retry-After"]) <= 86_401
-    assert client.get("/api/v1/health/ready").status_code == 200
-
-
-def test_each_key_has_its_own_rate(settings: Settings) -> None:
-    digests = ",".join(hashlib.sha256(key.encode()).hexdigest() for key in KEYS.values())
-    client = client_with(settings, rate_limit="1/day", api_keys=digests)
-    statuses = [
-        client.post("/api/v1/predict", json=ONE, headers={"X-API-Key": KEYS[name]}).status_code
-        for name in ("anna", "anna", "ben", "ben")
-    ]
-    assert statuses == [200, 429, 200, 429]
-
-
-def test_no_rate_is_shown_where_there_is_none(client: FlaskClient) -> None:
-    assert "RateLimit" not in client.post("/api/v1/predict", json=ONE).headers
-
-
-@pytest.mark.parametrize("rate", ["many", "0/minute", "5 per minute", "5/fortnight"])
-def test_senseless_rate_is_refused_as_a_setting(rate: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIGITS_RATE_LIMIT", rate)
-    with pytest.raises(SettingsError, match="60/minute"):
-        Settings.load()
-
-
-def test_unusable_storage_stops_the_start(settings: Settings) -> None:
-    with pytest.raises(SettingsError, match="DIGITS_RATE_LIMIT_STORAGE"):
-        client_with(settings, rate_limit="1/day", rate_limit_storage="nosuch://host")
 
 
 # ---- origins ----
