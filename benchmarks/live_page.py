@@ -22,12 +22,12 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from benchmarks.load.server import start_gunicorn
 from config import ROOT
 from storage import write_atomically
 from testing.chromium import MISSING, find_chromium, launch
 from testing.handwriting import HANDWRITINGS, Drawing
 from testing.pad import place, wait_until
+from testing.servers import start_gunicorn
 
 DRAWINGS = 20  # of each digit
 POINT_SECONDS = 1 / 125

@@ -7,7 +7,6 @@ Draws with the tests' handwriting. Needs the development requirements and Debian
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,12 +19,11 @@ DOCS = Path(__file__).resolve().parent
 # Run as a file, Python would look for modules in docs/ alone.
 sys.path.insert(0, str(DOCS.parent))
 
-from flask_app import create_app  # noqa: E402
 from testing.chromium import MISSING, find_chromium, launch  # noqa: E402
 from testing.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing  # noqa: E402
 from testing.pad import draw  # noqa: E402
 from testing.pictures import picture_of  # noqa: E402
-from testing.threaded import Server  # noqa: E402
+from testing.servers import start_gunicorn  # noqa: E402
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
@@ -46,15 +44,14 @@ def main() -> int:
     if path is None:
         print(f"screenshots.py: {MISSING}", file=sys.stderr)
         return 2
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     expect.set_options(timeout=60_000)
-    server = Server(create_app())
-    server.start()
-    try:
-        with sync_playwright() as playwright, launch(playwright, path) as browser:
-            take_all(browser, server.url)
-    finally:
-        server.stop()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_gunicorn(Path(folder) / "log", workers=1) as server,
+        sync_playwright() as playwright,
+        launch(playwright, path) as browser,
+    ):
+        take_all(browser, f"{server.url}/")
     return 0
 
 

@@ -1,9 +1,5 @@
 """The app as tests use it, made by the same factory that serves it."""
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +11,11 @@ from hypothesis import settings as hypothesis_settings
 
 from config import Environment, Limits, Settings
 from flask_app import create_app
+from testing.checkpoints import save_untrained
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
-from testing.serving import save_untrained
+from testing.servers import Server, start_gunicorn
 from testing.tiny_mnist import write_mnist
-
-ROOT = Path(__file__).parents[1]
 
 # How long an example takes says more about the machine than about the code.
 hypothesis_settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,22 +28,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url(settings: Settings) -> Iterator[str]:
-    """Address of the real server, as a process of its own."""
-    environment = {**os.environ, "DIGITS_PORT": "0", "DIGITS_MODEL_PATH": str(settings.model_path)}
-    command = [sys.executable, "flask_app.py"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield re.findall(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture(scope="session")
 def settings() -> Settings:
     """The default settings, whatever a developer's `.env` file says."""
     return Settings(_env_file=None, env=Environment.TEST, port=0, limits=Limits(_env_file=None))
@@ -57,6 +36,14 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def app(settings: Settings) -> Flask:
     return create_app(settings)
+
+
+@pytest.fixture(scope="session")
+def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """gunicorn with the default settings and the shipped model."""
+    environment = {"DIGITS_MODEL_PATH": str(settings.model_path)}
+    with start_gunicorn(tmp_path_factory.mktemp("server") / "log", environment=environment, workers=1) as server:
+        yield server
 
 
 @pytest.fixture

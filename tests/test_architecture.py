@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,46 @@ def test_top_level_module_imports_only_from_layers_below(module: str) -> None:
     assert not imports_of(module) & FOREIGN[module]
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_top_level_module_imports_neither_benchmarks_nor_test_code(module: str) -> None:
+    if module == "evaluate_model":
+        pytest.xfail("takes its corruptions from the benchmarks")
+    assert not imports_of(module) & {"benchmarks", "testing", "tests"}
+
+
+def lint_with(line: str, module: str, folder: Path) -> str:
+    """What import-linter says of a copy of the packages in which `module` has one more line."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    packages = tools["importlinter"]["root_packages"]
+    for source in [ROOT / "pyproject.toml", *(path for package in packages for path in (ROOT / package).rglob("*.py"))]:
+        copy = folder / source.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.read_bytes())
+    with (folder / module).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert process.returncode == ("BROKEN" in process.stdout), process.stdout + process.stderr
+    return process.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("web/api.py", "import benchmarks.load.report", "Imports only go down"),
+        ("recognition/ink.py", "from testing import pictures", "Imports only go down"),
+        ("testing/pictures.py", "from benchmarks.load import report", "Imports only go down"),
+        ("training/__init__.py", "from tests.golden import frames", "Nothing imports a test"),
+    ],
+)
+def test_import_contracts_can_be_broken(module: str, line: str, contract: str, tmp_path: Path) -> None:
+    assert f"{contract} BROKEN" in lint_with(line, module, tmp_path)
+
+
+def test_import_contracts_hold_for_a_copy(tmp_path: Path) -> None:
+    assert "BROKEN" not in lint_with("", "web/api.py", tmp_path)
+
+
 def reads_environment(source: str) -> bool:
     """Whether a module names one of the ways to the environment variables."""
     nodes = list(ast.walk(ast.parse(source)))
@@ -49,7 +90,7 @@ def reads_environment(source: str) -> bool:
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    packages = (path.parent for path in ROOT.glob("*/__init__.py"))
+    packages = (path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "testing")
     sources = [*ROOT.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))]
     readers = {path.name for path in sources if reads_environment(path.read_text(encoding="utf-8"))}
     assert readers == {"config.py"}

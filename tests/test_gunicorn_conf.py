@@ -11,33 +11,31 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
-from urllib.parse import urlsplit
 
 import pytest
 
-from testing.serving import COMMAND, ROOT, Server, gunicorn, save_untrained
+from config import ROOT
+from testing.checkpoints import save_untrained
+from testing.servers import Server, start_gunicorn
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 
 
 @pytest.fixture
-def server(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(model_path: Path, tmp_path: Path) -> Iterator[Server]:
     assert model_path.exists()
-    monkeypatch.setenv("DIGITS_WORKERS", "1")
-    with gunicorn() as server:
+    with start_gunicorn(tmp_path / "log", workers=1) as server:
         yield server
 
 
 def test_answers_and_ends_cleanly(server: Server) -> None:
     assert len(server.predict()["probabilities"]) == 10
-    server.process.send_signal(signal.SIGTERM)
-    assert "Traceback" not in server.process.communicate(timeout=60)[1]
-    assert server.process.returncode == 0
+    assert server.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in server.log()
 
 
 def test_refused_chunked_body_leaves_the_connection_usable(server: Server) -> None:
-    url = urlsplit(server.url)
-    connection = HTTPConnection(url.hostname or "", url.port, timeout=60)
+    connection = HTTPConnection(*server.address, timeout=60)
     for _ in range(2):
         pieces = (bytes(2**20) for _ in range(13))  # a megabyte above the limit
         connection.request("POST", "/api/v1/predict", pieces, {"Content-Type": "application/json"}, encode_chunked=True)
@@ -50,8 +48,7 @@ def test_refused_chunked_body_leaves_the_connection_usable(server: Server) -> No
 
 
 def test_request_without_a_length_is_told_so(server: Server) -> None:
-    url = urlsplit(server.url)
-    connection = HTTPConnection(url.hostname or "", url.port, timeout=60)
+    connection = HTTPConnection(*server.address, timeout=60)
     connection.putrequest("POST", "/api/v1/predict")
     connection.putheader("Content-Type", "application/json")
     connection.endheaders()
@@ -73,9 +70,9 @@ def test_master_forks_without_threads_of_its_own(server: Server) -> None:
 
 
 def test_hangup_brings_in_a_new_model(server: Server, model_path: Path) -> None:
-    new = save_untrained(model_path)
+    new, old_worker = save_untrained(model_path), server.worker
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for(rf"Worker exiting \(pid: ({server.worker})\)")
+    server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
     assert server.predict()["model"] == new
 
 
@@ -89,21 +86,22 @@ def test_new_file_is_not_served_before_a_hangup(server: Server, model_path: Path
 
 def test_hangup_with_a_damaged_file_keeps_the_model(server: Server, model_path: Path) -> None:
     old = server.predict()["model"]
+    old_worker = server.worker
     model_path.write_bytes(b"no network")
     server.process.send_signal(signal.SIGHUP)
     assert server.wait_for(r"(the model stays as it was)")
-    server.wait_for(rf"Worker exiting \(pid: ({server.worker})\)")
+    server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
     assert server.predict()["model"] == old
 
 
 def test_hangup_reads_no_settings(model_path: Path, tmp_path: Path) -> None:
     assert model_path.exists()
     (tmp_path / ".env").write_text("DIGITS_WORKERS=1")
-    with gunicorn(folder=tmp_path) as server:
-        before = server.predict()
+    with start_gunicorn(tmp_path / "log", folder=tmp_path) as server:
+        before, old_worker = server.predict(), server.worker
         (tmp_path / ".env").write_text("DIGITS_WORKERS=none")
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for(rf"Worker exiting \(pid: ({server.worker})\)")
+        server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
         assert server.predict()["model"] == before["model"]
 
 
@@ -119,7 +117,8 @@ def test_counts_outlive_a_worker_and_its_gauges_do_not(server: Server) -> None:
 
 def refusal() -> str:
     """Start gunicorn where it must refuse; what it writes."""
-    process = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-m", "gunicorn"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert process.returncode == 2
     assert "Traceback" not in process.stderr
     return process.stderr

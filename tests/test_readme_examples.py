@@ -12,6 +12,7 @@ import pytest
 import predict
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
+from testing.servers import Server
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,16 +45,16 @@ def test_every_route_has_a_line() -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 @pytest.mark.parametrize("line", CURL)
-def test_curl_lines_are_answered(line: str, server_url: str) -> None:
-    command = line.replace(ADDRESS, server_url).replace("curl ", "curl --silent --show-error --fail ", 1)
+def test_curl_lines_are_answered(line: str, server: Server) -> None:
+    command = line.replace(ADDRESS, server.url).replace("curl ", "curl --silent --show-error --fail ", 1)
     process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     assert process.stdout.startswith("{")
 
 
-def test_python_lines_run(server_url: str) -> None:
+def test_python_lines_run(server: Server) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-    command = [sys.executable, "-c", program.replace(ADDRESS, server_url)]
+    command = [sys.executable, "-c", program.replace(ADDRESS, server.url)]
     process = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()

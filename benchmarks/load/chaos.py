@@ -19,11 +19,11 @@ from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 
-from benchmarks.load.front import SOURCES, TRUST, start_nginx
 from benchmarks.load.generator import Address, Load, Outcome, Request
 from benchmarks.load.report import Report, faults, options, percentile
-from benchmarks.load.server import start_gunicorn
 from benchmarks.load.traffic import photographs, small_png, strokes
+from testing.nginx import SOURCES, TRUST, start_nginx
+from testing.servers import start_gunicorn
 
 MAX_FAILED = 0.001  # of the requests while workers are killed
 CLIENTS = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.load.hostile_requests import picture_requests
 from benchmarks.load.report import TIMES_HEAD, Report, options, percentile, times_by_name
 from benchmarks.load.rounds import Course, drive_in_rounds, require_right_answers
-from benchmarks.load.server import FOR_EVER, start_gunicorn
+from testing.servers import NO_RECYCLING, start_gunicorn
 
 MAX_GROWTH = 64.0  # MB of a worker
 MAX_SECONDS = 1.0
@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-bombs", action="store_true", help="leave out what takes long to make and to read")
     chosen = parser.parse_args(arguments)
     requests = picture_requests(chosen.seed, bombs=not chosen.no_bombs)
-    with tempfile.TemporaryDirectory() as folder, start_gunicorn(Path(folder) / "log", arguments=FOR_EVER) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_gunicorn(Path(folder) / "log", arguments=NO_RECYCLING) as server,
+    ):
         course = drive_in_rounds(server, requests, chosen.pictures, chosen.round, chosen.clients)
     return to_report(course, chosen.seed, chosen.clients).publish(chosen.output)
 

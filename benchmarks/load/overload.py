@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.load.front import SOURCES, TRUST, start_nginx
 from benchmarks.load.generator import Address, Load, Outcome, Request
 from benchmarks.load.report import Report, faults, options, percentile, statuses
-from benchmarks.load.server import start_gunicorn
 from benchmarks.load.traffic import holds, http_request, strokes
+from testing.nginx import SOURCES, TRUST, start_nginx
+from testing.servers import start_gunicorn
 
 MIN_GOODPUT = 0.9  # of the capacity
 MAX_ACCEPTED_MS, MAX_REFUSED_MS, MAX_RECOVERY_SECONDS = 250.0, 50.0, 2.0

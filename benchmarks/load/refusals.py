@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.load.generator import Load, Outcome
 from benchmarks.load.hostile_requests import documented
 from benchmarks.load.report import TIMES_HEAD, Report, faults, options, percentile, times_by_name
-from benchmarks.load.server import start_gunicorn
 from config import Settings
+from testing.servers import start_gunicorn
 
 MAX_MS = 50.0
 

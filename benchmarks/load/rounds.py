@@ -10,8 +10,8 @@ from itertools import islice
 
 from benchmarks.load.generator import Load, Outcome, Request
 from benchmarks.load.report import Report, faults, statuses
-from benchmarks.load.server import Server
 from testing.processes import Holding, is_idle, look_at
+from testing.servers import Server
 
 IDLE_LOOKS, IDLE_SECONDS = 5, 30.0
 PATIENCE = 120.0  # seconds; how long an answer takes is reported, and on a busy machine says nothing of the server

@@ -24,9 +24,9 @@ from pathlib import Path
 
 from benchmarks.load.generator import Load, Outcome, Request, measure_ceiling
 from benchmarks.load.report import Report, faults, options, percentile
-from benchmarks.load.server import Server
 from benchmarks.load.traffic import PREDICT, photographs, small_png, strokes
 from testing.processes import family, look_at
+from testing.servers import Server
 
 MAX_P50_MS, MIN_RATIO, MAX_PSS = 2.5, 1.3, 90.0
 WHAT = ("strokes", "small PNG", "12-megapixel JPEG")

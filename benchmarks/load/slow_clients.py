@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.load.front import TRUST, start_nginx
 from benchmarks.load.generator import Address, Load, Outcome
 from benchmarks.load.report import Report, faults, options, percentile
-from benchmarks.load.server import start_gunicorn
 from benchmarks.load.traffic import PREDICT, http_request, strokes
+from testing.nginx import TRUST, start_nginx
+from testing.servers import start_gunicorn
 
 # Requests a second of the others: far below what the server can do, which is measured first.
 SHARE, MOST = 0.2, 20.0

@@ -18,9 +18,9 @@ from benchmarks.load.generator import Request
 from benchmarks.load.hostile_requests import hostile
 from benchmarks.load.report import TIMES_HEAD, Report, growth, options, times_by_name
 from benchmarks.load.rounds import Course, drive_in_rounds, require_right_answers
-from benchmarks.load.server import FOR_EVER, start_gunicorn
 from benchmarks.load.traffic import everyday
 from config import Settings
+from testing.servers import NO_RECYCLING, start_gunicorn
 
 MAX_GROWTH = 1.0  # MB in 100,000 requests
 WARM_UP = 0.1  # of the rounds, in which caches and the allocator's pools fill
@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
     requests = mixed(chosen.hostile, chosen.seed)
-    with tempfile.TemporaryDirectory() as folder, start_gunicorn(Path(folder) / "log", arguments=FOR_EVER) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_gunicorn(Path(folder) / "log", arguments=NO_RECYCLING) as server,
+    ):
         course = drive_in_rounds(server, requests, chosen.requests, chosen.round, chosen.clients)
     return to_report(course, chosen.hostile).publish(chosen.output)
 

@@ -1,17 +1,16 @@
 """A real Chromium, and a real server for it to talk to."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from testing.chromium import MISSING, find_chromium, launch
 from testing.pad import PATIENCE
 from testing.page import OpenPage
-from testing.threaded import Server
+from testing.programs import require
+from testing.servers import Server
 
 # How long something takes says more about the machine than about the page.
 expect.set_options(timeout=30_000)
@@ -19,23 +18,11 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    path = require("browser", find_chromium(), MISSING)
     with sync_playwright() as playwright:
         browser = launch(playwright, path)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def server(app: Flask) -> Iterator[Server]:
-    server = Server(app)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -52,7 +39,7 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(1000 * PATIENCE)
-        own = (f"http://{host}:{server.port}/", "data:", "blob:")
+        own = (f"http://{host}:{server.address[1]}/", "data:", "blob:")
         page.on("request", lambda r: None if r.url.startswith(own) else faults.append(f"asked {r.url}"))
         page.on("pageerror", lambda error: faults.append(f"uncaught {error}"))
         page.on(

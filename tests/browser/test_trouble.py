@@ -1,6 +1,8 @@
 """When answers are late, wrong or missing: the ink stays, the page says what happened and mends itself."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -8,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
 from testing.page import OpenPage, expect_answer, expect_nothing_drawn
-from testing.threaded import Server
+from testing.servers import Server, start_gunicorn
 
 pytestmark = pytest.mark.browser
 
@@ -103,15 +105,22 @@ def test_answer_that_arrives_in_spite_of_its_cancellation_is_not_shown(open_page
     expect_nothing_drawn(page)
 
 
-def test_server_that_goes_away_and_comes_back_is_met_without_a_reload(open_page: OpenPage, server: Server) -> None:
-    page = open_page(errors="Failed to load resource")
-    server.stop()
-    draw(page, DIGITS[6])
-    expect_words(page, "The server cannot be reached")
-    expect(page.locator("[data-slot=note]")).to_contain_text("Nothing is lost")
-    assert has_ink(page, *DIGITS[6][0][10])
-    server.start()
-    expect_answer(page, 6)
+class TestRestart:
+    @pytest.fixture
+    def server(self, tmp_path: Path) -> Iterator[Server]:
+        """A server that the test may stop."""
+        with start_gunicorn(tmp_path / "log", workers=1) as server:
+            yield server
+
+    def test_page_recovers_without_a_reload(self, open_page: OpenPage, server: Server, tmp_path: Path) -> None:
+        page = open_page(errors="Failed to load resource")
+        server.stop()
+        draw(page, DIGITS[6])
+        expect_words(page, "The server cannot be reached")
+        expect(page.locator("[data-slot=note]")).to_contain_text("Nothing is lost")
+        assert has_ink(page, *DIGITS[6][0][10])
+        with start_gunicorn(tmp_path / "second.log", workers=1, port=server.address[1]):
+            expect_answer(page, 6)
 
 
 def test_slow_server_is_said_to_be_slow(open_page: OpenPage) -> None:

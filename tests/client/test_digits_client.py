@@ -19,11 +19,12 @@ from client.digits_client import ConnectionFailed, DigitsClient, Explanation, Pr
 from testing.answers import ANSWER_FIELDS
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
+from testing.servers import Server
 
 
 @pytest.fixture(scope="module")
-def digits(server_url: str) -> DigitsClient:
-    return DigitsClient(server_url)
+def digits(server: Server) -> DigitsClient:
+    return DigitsClient(server.url)
 
 
 def test_every_form_of_input_is_read(digits: DigitsClient, tmp_path: Path) -> None:
@@ -97,11 +98,11 @@ def test_address_that_is_no_server_is_refused(url: str) -> None:
 # ---- the command line, with --url ----
 
 
-def test_command_line_asks_the_server(server_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_asks_the_server(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for digit in (2, 7):
         (tmp_path / f"{digit}.png").write_bytes(picture_of(DIGITS[digit]))
     (tmp_path / "bad.png").write_bytes(b"hello")
-    status = predict.main([str(tmp_path), "--url", server_url, "--format", "jsonl", "--frame"])
+    status = predict.main([str(tmp_path), "--url", server.url, "--format", "jsonl", "--frame"])
     output = capsys.readouterr()
     assert status == 1
     assert [json.loads(line)["digit"] for line in output.out.splitlines()] == [2, 7]
@@ -109,10 +110,10 @@ def test_command_line_asks_the_server(server_url: str, tmp_path: Path, capsys: p
     assert (tmp_path / "2.png.frame.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_batch_through_a_server_is_written(server_url: str, tmp_path: Path) -> None:
+def test_batch_through_a_server_is_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
     output = tmp_path / "r.jsonl"
-    assert predict.main([str(tmp_path / "7.png"), "--url", server_url, "--output", str(output)]) == 0
+    assert predict.main([str(tmp_path / "7.png"), "--url", server.url, "--output", str(output)]) == 0
     assert json.loads(output.read_text())["digit"] == 7
 
 

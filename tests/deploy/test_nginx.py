@@ -1,9 +1,7 @@
 """deploy/nginx.conf in a real nginx, in front of a server that notes what reaches it."""
 
 import json
-import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -19,14 +17,10 @@ from typing import NamedTuple
 
 import pytest
 
+from testing.nginx import MISSING, Nginx, find_nginx, start_nginx
+from testing.programs import require
 from web.security import HEADERS, STRICT_TRANSPORT
 
-ROOT = Path(__file__).parents[2]
-CONFIGURATION = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-pytestmark = pytest.mark.skipif(
-    NGINX is None and not os.environ.get("REQUIRE_NGINX"), reason="needs nginx: apt install nginx"
-)
 MOST_CONNECTIONS = 40
 
 
@@ -81,28 +75,11 @@ class Answer(NamedTuple):
 
 
 class Proxy:
-    """A running nginx."""
+    """A running nginx that speaks TLS."""
 
-    def __init__(self, folder: Path, certificate: Path, upstream: Upstream, changes: dict[str, str]) -> None:
-        self.port, self.plain_port = free_port(), free_port()
-        self.log = folder / "access"
-        places = {
-            "app:5000": f"127.0.0.1:{upstream.port}",
-            "listen 8080": f"listen 127.0.0.1:{self.plain_port}",
-            "listen 8443": f"listen 127.0.0.1:{self.port}",
-            "/etc/nginx/tls": str(certificate),
-            "/tmp/": f"{folder}/",
-            "/dev/stdout": str(self.log),
-            "/dev/stderr": str(folder / "error"),
-        }
-        changes = {**places, **changes}
-        assert all(old in CONFIGURATION for old in changes)
-        text = re.sub("|".join(map(re.escape, changes)), lambda match: changes[match[0]], CONFIGURATION)
-        # As root nginx would change to a user who may not enter the test's folder.
-        text = f"user root;\n{text}" if os.geteuid() == 0 else text
-        self.file = folder / "nginx.conf"
-        self.file.write_text(text)
-        self.command = [str(NGINX), "-p", str(folder), "-c", str(self.file), "-e", str(folder / "error")]
+    def __init__(self, server: Nginx) -> None:
+        self.port, self.plain_port = server.address[1], server.redirect[1]
+        self.log = server.access_log
 
     def connect(self) -> ssl.SSLSocket:
         """A TLS connection on which nothing is said yet."""
@@ -113,11 +90,6 @@ class Proxy:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def unverified() -> ssl.SSLContext:
@@ -145,19 +117,10 @@ def changes() -> dict[str, str]:
 
 @pytest.fixture
 def proxy(tmp_path: Path, certificate: Path, upstream: Upstream, changes: dict[str, str]) -> Iterator[Proxy]:
-    proxy = Proxy(tmp_path, certificate, upstream, changes)
-    with subprocess.Popen([*proxy.command, "-g", "daemon off;"]) as process:
-        try:
-            while True:
-                assert process.poll() is None, (tmp_path / "error").read_text()
-                try:
-                    socket.create_connection(("127.0.0.1", proxy.port)).close()
-                    break
-                except ConnectionRefusedError:
-                    pass
-            yield proxy
-        finally:
-            process.terminate()
+    require("nginx", find_nginx(), MISSING)
+    app = "127.0.0.1", upstream.port
+    with start_nginx(tmp_path / "nginx", app, certificate=certificate, changes=changes) as server:
+        yield Proxy(server)
 
 
 def assert_guarded(headers: Message) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks.load import chaos, fuzz, overload, refusals, serving, slow_clients, soak
-from benchmarks.load.front import start_nginx
 from benchmarks.load.generator import Outcome
 from benchmarks.load.report import Report, growth
 from benchmarks.load.rounds import Course
-from benchmarks.load.server import start_gunicorn
 from benchmarks.load.traffic import reads
+from testing.nginx import MISSING, find_nginx
 from testing.processes import Holding
+from testing.programs import require
+from testing.servers import start_gunicorn
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -27,13 +28,8 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def needs_nginx(tmp_path: Path) -> None:
-    try:
-        start_nginx(tmp_path / "trial", ("127.0.0.1", 9)).stop()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    except RuntimeError:  # it started, and found nobody behind it
-        pass
+def needs_nginx() -> None:
+    require("nginx", find_nginx(), MISSING)
 
 
 def test_soak(output: Path) -> None:

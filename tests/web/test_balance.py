@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testing.processes import look_at
-from testing.serving import Server, gunicorn
+from testing.servers import Server, start_gunicorn
 from web.balance import Held
 
 
@@ -49,16 +49,14 @@ def n_sockets(pid: int) -> int:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("DIGITS_PORT", "0")
-    monkeypatch.setenv("DIGITS_WORKERS", "2")
-    with gunicorn() as server:
+def server(tmp_path: Path) -> Iterator[Server]:
+    with start_gunicorn(tmp_path / "log", workers=2) as server:
         yield server
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_connections_go_to_the_worker_with_fewest(server: Server) -> None:
-    full, empty = server.worker, int(server.wait_for(r"Booting worker with pid: (\d+)"))
+    full, empty = server.workers()
     while any(look_at(pid).threads == 1 for pid in (full, empty)):  # one that has answered has a thread for it
         server.predict()
     with ExitStack() as stack:

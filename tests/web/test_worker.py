@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from testing.serving import DRAWING, Server, gunicorn, save_untrained
+from testing.checkpoints import save_untrained
+from testing.servers import DRAWING, Server, start_gunicorn
 from web.security import HEADERS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
@@ -26,15 +27,12 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One worker with one thread and no queue: whatever comes beside a request is too much."""
-    path = tmp_path_factory.mktemp("model") / "model.pth"
-    save_untrained(path)
-    settings = {"MODEL_PATH": str(path), "PORT": "0", "WORKERS": "1", "THREADS": "1", "QUEUE": "0", "ENV": "prod"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(f"DIGITS_{name}", value)
-        with gunicorn() as server:
-            server.predict()
-            yield server
+    folder = tmp_path_factory.mktemp("server")
+    save_untrained(folder / "model.pth")
+    settings = {"DIGITS_MODEL_PATH": str(folder / "model.pth"), "DIGITS_THREADS": "1", "DIGITS_QUEUE": "0"}
+    with start_gunicorn(folder / "log", environment=settings, workers=1) as server:
+        server.wait_until_ready("/api/v1/model")  # a probe before it may still hold the only thread
+        yield server
 
 
 @pytest.fixture
@@ -212,15 +210,11 @@ def test_half_a_request_does_not_hold_a_thread_for_good(server: Server) -> None:
             time.sleep(0.2)
 
 
-def test_idle_connection_is_closed_whatever_others_are_refused(
-    monkeypatch: pytest.MonkeyPatch, model_path: Path
-) -> None:
+def test_idle_connection_is_closed_whatever_others_are_refused(model_path: Path, tmp_path: Path) -> None:
     assert model_path.exists()
-    for name, value in {"WORKERS": "1", "THREADS": "1", "QUEUE": "0"}.items():
-        monkeypatch.setenv(f"DIGITS_{name}", value)
-    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--keep-alive 2")
-    with gunicorn() as server, ExitStack() as stack:
-        server.predict()
+    settings = {"DIGITS_THREADS": "1", "DIGITS_QUEUE": "0"}
+    start = start_gunicorn(tmp_path / "log", arguments=["--keep-alive", "2"], environment=settings, workers=1)
+    with start as server, ExitStack() as stack:
         eager, idle = (stack.enter_context(closing(HTTPConnection(*server.address, timeout=60))) for _ in range(2))
         for connection in (eager, idle):
             while ask_on(connection, "GET", "/api/v1/model").status == 503:
@@ -260,21 +254,15 @@ def test_what_is_no_request_is_a_problem_too(server: Server, request_bytes: byte
             assert_guarded(answer.headers)
 
 
-def test_log_is_lines_of_json_that_name_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path
-) -> None:
+def test_log_is_lines_of_json_that_name_nobody(tmp_path: Path, model_path: Path) -> None:
     assert model_path.parent == tmp_path
-    monkeypatch.setenv("DIGITS_ENV", "prod")
-    monkeypatch.setenv("DIGITS_WORKERS", "1")  # another might still be starting when the server is to end
-    monkeypatch.setenv("DIGITS_QUEUE", "16")
-    with gunicorn() as server:
+    # One worker, because another might still be starting when the server is to end.
+    with start_gunicorn(tmp_path / "log", environment={"DIGITS_QUEUE": "16"}, workers=1) as server:
         server.predict()
         with server.connect() as connection:
             connection.sendall(b"nonsense\r\n\r\n")
             connection.recv(1)
-        server.process.terminate()
-        assert server.process.stderr is not None
-        lines = [json.loads(line) for line in server.process.stderr]
+    lines = [json.loads(line) for line in server.log().splitlines()]
     (request,) = [line for line in lines if line["logger"] == "digits.requests"]
     assert (request["method"], request["path"], request["status"]) == ("POST", "/api/v1/predict", 200)
     assert len(request["request_id"]) == 32
