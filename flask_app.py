@@ -1,9 +1,9 @@
-"""The web app: a page on which a digit is drawn or uploaded, and the API behind it.
+"""The web app: a page to draw or upload digits, and a JSON API.
 
     python flask_app.py                                      # for development, on http://127.0.0.1:5000
-    gunicorn -c gunicorn.conf.py "flask_app:create_app()"    # for everyone else
+    gunicorn                                                 # in production, as gunicorn.conf.py says
 
-Exit status 2, with one sentence on standard error, where a setting, the checkpoint file or the port does not allow it.
+Exits with status 2 and one sentence on standard error if a setting, the checkpoint file or the port prevents the start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import access, compression, language, logs, metrics, operations, problems, rate_limits, security
+from web import access, language, logs, metrics, operations, problems, rate_limits, security
 from web.api import api
 from web.docs import docs
 from web.model_page import model_page
@@ -28,17 +28,17 @@ from web.pages import pages
 
 
 def create_app(settings: Settings | None = None, *, load_model: bool = True) -> Flask:
-    """The app, ready to serve. Raises `SettingsError`, and `CheckpointError` unless the model is loaded later."""
+    """Application factory. Raises `SettingsError`, and `CheckpointError` unless `load_model` is false."""
     settings = settings or Settings.load()
     app = Flask(__name__)
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
-    # What is to see every answer as it leaves comes first.
+    # Flask calls hooks on responses in reverse order: the first two see them complete.
     operations.init_app(app)
     metrics.init_app(app)
-    for room in (compression, language, problems):
-        room.init_app(app)
+    language.init_app(app)
+    problems.init_app(app)
     security.init_app(app, settings)
     access.init_app(app)
     rate_limits.init_app(app, settings)
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the app until interrupted. 2 where it cannot start, with one sentence that says why."""
+    """Serve the app until interrupted; exit status 2 if it cannot start."""
     argparse.ArgumentParser(
         description="Serve the page and the API, for development.",
         epilog="Settings come from the environment, DIGITS_HOST and DIGITS_PORT among them: see README.md.",
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _listen(app: Flask, settings: Settings) -> BaseWSGIServer:
-    # Werkzeug ends the process itself where a port is taken; a socket that is bound before raises OSError instead.
+    # Werkzeug exits the process if the port is taken. Binding the socket here raises OSError instead.
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server((settings.host, settings.port), family=family) as listening:
         return make_server(
@@ -90,7 +90,7 @@ def _listen(app: Flask, settings: Settings) -> BaseWSGIServer:
 
 
 class _Handler(WSGIRequestHandler):
-    """Writes no line of its own: web/logs.py does."""
+    """Does not log requests: `web/operations.py` does."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass

@@ -1,135 +1,193 @@
-"""/api/v1: the same answers for programs."""
+"""The JSON API under /api/v1."""
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping
+from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, current_app, request, url_for
 from pydantic import BaseModel
+from werkzeug.datastructures import FileStorage
 
-from recognition import Explanation, Field, InputError, Prediction, Recognizer
+from recognition import (
+    BlankInput,
+    Explanation,
+    Field,
+    InputError,
+    InvalidStrokes,
+    PictureTooLarge,
+    Prediction,
+    Recognizer,
+    UndecodablePicture,
+    UnsupportedPicture,
+)
 from recognition.preview import frame_png, png_data_url
-from web.inputs import answer_request, refuse_other_answers, uploaded_pictures
+from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
+from web.openapi import documented_rules, operation
 from web.operations import current_recognizer
-from web.problems import InvalidRequest, describe, to_body
+from web.problems import NotReady, describe
 from web.rate_limits import count_predictions
-from web.schemas import Answer, BatchAnswer, Explained, Guess, Health, Index, ModelCard, Problem
+from web.schemas import (
+    EXAMPLE_STROKES,
+    MAX_BATCH_PICTURES,
+    BatchResponse,
+    ExplainQuery,
+    ExplanationResponse,
+    Guess,
+    HealthResponse,
+    IndexResponse,
+    ModelCard,
+    PredictionResponse,
+    PredictQuery,
+    RecognitionRequest,
+)
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
-api.before_request(refuse_other_answers)
+api.before_request(check_headers)
+
+_PROBLEMS = (NotReady, BlankInput, InvalidStrokes, UnsupportedPicture, UndecodablePicture, PictureTooLarge)
+
+
+def _example_drawing() -> Mapping[str, Any]:
+    return {"json": {"strokes": EXAMPLE_STROKES}}
+
+
+def _example_files() -> Mapping[str, Any]:
+    picture = frame_png(current_recognizer().predict_strokes(EXAMPLE_STROKES).frame)
+    files = [FileStorage(io.BytesIO(data), name) for data, name in ((picture, "1.png"), (b"?", "notes.txt"))]
+    return {"data": {"images": files}}
 
 
 @api.get("/")
+@operation(IndexResponse, tag="operations")
 def index() -> Response:
-    """Name, version and links."""
-    names = {name: f"api.{name}" for name in ("predict", "predict_batch", "explain", "model", "live", "ready")}
-    names |= {"openapi": "docs.openapi", "docs": "docs.page"}
-    return _json(Index(links={name: url_for(endpoint) for name, endpoint in names.items()}))
+    """Name, version and routes of the API."""
+    links = {rule.endpoint.removeprefix("api."): rule.rule for rule, _ in documented_rules(current_app)}
+    links |= {"openapi": url_for("docs.openapi"), "docs": url_for("docs.page")}
+    return _json(IndexResponse(links={name: path for name, path in links.items() if name != "index"}))
 
 
 @api.get("/health/live")
+@operation(HealthResponse, tag="operations")
 def live() -> Response:
-    """200 as long as the process answers at all."""
-    return _json(Health(status="live"))
+    """Whether the process is running."""
+    return _json(HealthResponse(status="live"))
 
 
 @api.get("/health/ready")
+@operation(HealthResponse, tag="operations", problems=[NotReady])
 def ready() -> Response:
-    """200 once the model has answered a warm-up, 503 before."""
-    return _json(Health(status="ready", model=current_recognizer().info.id))
+    """Whether the model is loaded and warm."""
+    return _json(HealthResponse(status="ready", model=current_recognizer().info.id))
 
 
 @api.get("/model")
+@operation(ModelCard, tag="model", problems=[NotReady], has_etag=True)
 def model() -> Response:
     """The model that answers."""
     info = current_recognizer().info
-    answer = _json(
-        ModelCard(
-            id=info.id,
-            architecture=info.architecture,
-            parameters=info.parameters,
-            preprocessing_version=info.preprocessing,
-            data=list(info.data),
-            metrics=dict(info.metrics),
-        )
+    card = ModelCard(
+        id=info.id,
+        architecture=info.architecture,
+        parameters=info.parameters,
+        preprocessing_version=info.preprocessing,
+        data=list(info.data),
+        metrics=dict(info.metrics),
     )
-    return revalidated(answer)
+    return revalidated(_json(card))
 
 
 @api.post("/predict")
+@operation(
+    PredictionResponse,
+    tag="recognition",
+    query=PredictQuery,
+    json=RecognitionRequest,
+    files="image",
+    problems=_PROBLEMS,
+    example=_example_drawing,
+)
 def predict() -> Response:
-    """Read one digit, given as strokes, base64 or a file."""
-    with_frame = _wants_frame(request.args)
+    """Recognise one digit.
+
+    Send strokes or a picture as JSON, or a picture file. Pictures are {formats} (the first frame of an animation), up
+    to {max_body} and {max_megapixels} megapixels. A body without a picture has up to {max_plain_body}, and a drawing
+    up to {max_points} points.
+    """
+    query = parse_query(PredictQuery)
     recognizer = current_recognizer()
     started = time.perf_counter()
-    prediction = answer_request(recognizer.predict_strokes, recognizer.predict_picture)
+    prediction = recognize_body(recognizer.predict_strokes, recognizer.predict_picture)
     elapsed_ms = 1000 * (time.perf_counter() - started)
-    return _json(_to_answer(prediction, recognizer, elapsed_ms, with_frame))
+    return _json(_to_prediction(prediction, recognizer, elapsed_ms, query))
 
 
 @api.post("/predict/batch")
+@operation(
+    BatchResponse,
+    tag="recognition",
+    query=PredictQuery,
+    files="images",
+    max_files=MAX_BATCH_PICTURES,
+    problems=[NotReady],
+    example=_example_files,
+)
 def predict_batch() -> Response:
-    """Read up to 64 pictures in one pass of the network; a bad one gets its problem, in its place."""
-    with_frame = _wants_frame(request.args)
+    """Recognise one digit in each of up to {max_batch} pictures.
+
+    All pictures go through the network in one pass. They may have {max_body} together. A picture that cannot be read
+    gets its problem in its place, and the others their predictions.
+    """
+    query = parse_query(PredictQuery)
     recognizer = current_recognizer()
     files = [data for _, data in uploaded_pictures()]
     count_predictions(len(files) - 1)  # one was counted when the request came in
     started = time.perf_counter()
-    seen = recognizer.predict_pictures(files)
+    outcomes = recognizer.predict_pictures(files)
     elapsed_ms = 1000 * (time.perf_counter() - started)
-    results = [_to_result(item, recognizer, elapsed_ms, with_frame) for item in seen]
-    return _json(BatchAnswer(results=results, model=recognizer.info.id, elapsed_ms=round(elapsed_ms, 3)))
+    results = [
+        describe(outcome) if isinstance(outcome, InputError) else _to_prediction(outcome, recognizer, elapsed_ms, query)
+        for outcome in outcomes
+    ]
+    return _json(BatchResponse(results=results, model=recognizer.info.id, elapsed_ms=round(elapsed_ms, 3)))
 
 
 @api.post("/explain")
+@operation(
+    ExplanationResponse,
+    tag="recognition",
+    query=ExplainQuery,
+    json=RecognitionRequest,
+    files="image",
+    problems=_PROBLEMS,
+    example=_example_drawing,
+)
 def explain() -> Response:
-    """What in a drawing or picture spoke for a digit, and what against it."""
-    digit = _wanted_digit(request.args)
+    """Explain a prediction.
+
+    Takes the same input as predict. Small pieces of ink are removed one at a time: those without which the digit
+    becomes less likely are evidence for it. This takes ten to thirty times as long as a prediction.
+    """
+    query = parse_query(ExplainQuery)
+    digit = None if query.digit is None else int(query.digit)
     recognizer = current_recognizer()
     started = time.perf_counter()
-    explanation = answer_request(
+    explanation = recognize_body(
         lambda strokes: recognizer.explain_strokes(strokes, digit),
         lambda data: recognizer.explain_picture(data, digit),
     )
     elapsed_ms = 1000 * (time.perf_counter() - started)
-    return _json(_to_explained(explanation, recognizer, elapsed_ms))
+    return _json(_to_explanation(explanation, recognizer, elapsed_ms))
 
 
-def _to_explained(explanation: Explanation, recognizer: Recognizer, elapsed_ms: float) -> Explained:
-    return Explained(
-        digit=explanation.digit,
-        confidence=round(explanation.confidence, 6),
-        # Added to zero, minus zero is plain zero.
-        heat=[[round(value, 3) + 0.0 for value in row] for row in explanation.heat.values.tolist()],
-        strength=round(explanation.heat.strength, 4),
-        box=_to_box(explanation.field),
-        frame=png_data_url(frame_png(explanation.frame)),
-        model=recognizer.info.id,
-        elapsed_ms=round(elapsed_ms, 3),
-    )
-
-
-def _wanted_digit(arguments: Mapping[str, str]) -> int | None:
-    digit = arguments.get("digit")
-    if digit is None:
-        return None
-    if digit not in set("0123456789"):
-        raise InvalidRequest("The parameter digit takes a digit from 0 to 9.")
-    return int(digit)
-
-
-def _to_result(
-    seen: Prediction | InputError, recognizer: Recognizer, elapsed_ms: float, with_frame: bool
-) -> Answer | Problem:
-    if isinstance(seen, InputError):
-        return Problem.model_validate(to_body(describe(seen)))
-    return _to_answer(seen, recognizer, elapsed_ms, with_frame)
-
-
-def _to_answer(prediction: Prediction, recognizer: Recognizer, elapsed_ms: float, with_frame: bool) -> Answer:
+def _to_prediction(
+    prediction: Prediction, recognizer: Recognizer, elapsed_ms: float, query: PredictQuery
+) -> PredictionResponse:
     probabilities = [round(p, 6) for p in prediction.probabilities]
-    return Answer(
+    with_frame = query.include == "frame"
+    return PredictionResponse(
         digit=prediction.digit,
         confidence=probabilities[prediction.digit],
         is_digit=prediction.is_digit,
@@ -143,27 +201,34 @@ def _to_answer(prediction: Prediction, recognizer: Recognizer, elapsed_ms: float
     )
 
 
+def _to_explanation(explanation: Explanation, recognizer: Recognizer, elapsed_ms: float) -> ExplanationResponse:
+    return ExplanationResponse(
+        digit=explanation.digit,
+        confidence=round(explanation.confidence, 6),
+        # Adding zero turns minus zero into zero.
+        heat=[[round(value, 3) + 0.0 for value in row] for row in explanation.heat.values.tolist()],
+        strength=round(explanation.heat.strength, 4),
+        box=_to_box(explanation.field),
+        frame=png_data_url(frame_png(explanation.frame)),
+        model=recognizer.info.id,
+        elapsed_ms=round(elapsed_ms, 3),
+    )
+
+
 def _to_box(field: Field) -> list[float]:
     return [round(value, 3) for value in (field.left, field.top, field.side, field.side)]
 
 
-def _wants_frame(arguments: Mapping[str, str]) -> bool:
-    included = arguments.get("include")
-    if included not in {None, "frame"}:
-        raise InvalidRequest("The parameter include takes the value frame.")
-    return included == "frame"
-
-
-def revalidated(answer: Response) -> Response:
-    """`answer` for caches that ask whether it has changed; 304 where it has not."""
-    answer.headers["Cache-Control"] = "no-cache"
-    answer.add_etag()
-    answer.make_conditional(request)
-    return answer
+def revalidated(response: Response) -> Response:
+    """`response` with an ETag, and 304 in its place where the client has it already."""
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def _json(body: BaseModel) -> Response:
-    # No answer holds a null: what does not apply is left out.
-    answer = Response(body.model_dump_json(exclude_none=True), content_type="application/json")
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    # Answers hold no null: what does not apply is left out.
+    response = Response(body.model_dump_json(exclude_none=True), content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,18 +1,18 @@
-"""The API's document at /openapi.json, and pages to read and try it at /docs, from this server alone."""
+"""The OpenAPI document at /openapi.json, and Swagger UI at /docs, served from here and not from a CDN."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import flask_swagger_ui
-from flask import Blueprint, Response, json, render_template, send_from_directory
+from flask import Blueprint, Response, current_app, json, render_template, send_from_directory
 from werkzeug.exceptions import NotFound
 
 from web.api import revalidated
 from web.openapi import build_document
+from web.operations import current_model_id
 
-# All of the package's files that the page needs; its own page has inline scripts, which ours may not have.
+# Swagger UI's own page has inline scripts, which our Content-Security-Policy forbids.
 _ASSETS = frozenset({"swagger-ui-bundle.js", "swagger-ui.css"})
 _FOLDER = Path(flask_swagger_ui.__file__).parent / "dist"
 
@@ -22,12 +22,12 @@ docs = Blueprint("docs", __name__)
 @docs.get("/openapi.json")
 def openapi() -> Response:
     """The OpenAPI 3.1 document."""
-    return revalidated(Response(_document(), content_type="application/json"))
+    return revalidated(Response(_document(current_model_id()), content_type="application/json"))
 
 
 @docs.get("/docs")
 def page() -> str:
-    """The same for people."""
+    """The document for people."""
     return render_template("docs.html")
 
 
@@ -39,6 +39,9 @@ def asset(name: str) -> Response:
     return send_from_directory(_FOLDER, name)
 
 
-@cache
-def _document() -> str:
-    return json.dumps(build_document())
+def _document(model_id: str | None) -> str:
+    """The document, whose examples are answers of this model."""
+    documents: dict[str | None, str] = current_app.extensions.setdefault("openapi", {})
+    if model_id not in documents:
+        documents[model_id] = json.dumps(build_document(current_app))
+    return documents[model_id]

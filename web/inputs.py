@@ -1,4 +1,4 @@
-"""A request's body to what it carries: strokes, or the bytes of a picture. Nothing here decodes a picture."""
+"""Requests to strokes, bytes of pictures and query parameters. Pictures are not decoded here."""
 
 from __future__ import annotations
 
@@ -8,57 +8,58 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from flask import request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, LengthRequired, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from recognition import UnsupportedPicture
 from web.operations import current_settings
 from web.problems import InvalidRequest, MalformedJson, MissingPicture
-from web.schemas import MAX_BATCH_PICTURES, Drawing
+from web.schemas import MAX_BATCH_PICTURES, RecognitionRequest
 
-Seen = TypeVar("Seen")
+Result = TypeVar("Result")
+Query = TypeVar("Query", bound=BaseModel)
 MAX_JSON_DEPTH = 8
-# A large body is a picture and little else. Of one that is a million of anything else, parsing would take a gigabyte.
-_MOST_COMMAS = 100
-# An answer stays small, whatever it answers.
+# A large body consists of a picture and little else. Parsing a million of other values would take a gigabyte.
+_MAX_COMMAS = 100
+# Answers stay small whatever they answer.
 _MAX_REPORTED_ERRORS = 20
 _MAX_REPORTED_NAME = 64  # characters of a field's name
+_MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1); Werkzeug compiles it into regular expressions
 _WHITESPACE = dict.fromkeys(map(ord, " \t\r\n"))
 
 
-def answer_request(to_strokes: Callable[[object], Seen], to_picture: Callable[[bytes], Seen]) -> Seen:
-    """What is answered to the drawing or the picture in the request, in any of its three forms."""
-    request.max_content_length = current_settings().limits.max_body_bytes
-    if request.mimetype == "multipart/form-data":
-        return to_picture(uploaded_picture())
-    drawing = _drawing()
-    if "image_base64" in drawing.model_fields_set:
-        return to_picture(_decode_base64(drawing.image_base64))
-    return to_strokes(drawing.strokes)
-
-
-def refuse_other_answers() -> None:
-    """Refuse a request whose Accept leaves no room for JSON, or whose body has no length that makes sense."""
+def check_headers() -> None:
+    """Refuse a request whose Accept excludes JSON, or that does not give a valid length of its body."""
     if request.accept_mimetypes and not request.accept_mimetypes.accept_json and request.method != "OPTIONS":
         raise NotAcceptable
     length = request.environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit()):
         raise BadRequest("Content-Length is not a number.")
-    # "wsgi.input_terminated" would not tell: gunicorn sets it on every request.
+    # Not "wsgi.input_terminated": gunicorn sets it on every request.
     is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     if request.method == "POST" and not length and not is_chunked:
         raise LengthRequired
 
 
-def uploaded_picture() -> bytes:
-    """The bytes of the form's file `image`. Raises `MissingPicture` where none was sent."""
+def parse_query(model: type[Query]) -> Query:
+    """The query parameters as `model` has them. Raises `InvalidRequest`."""
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InvalidRequest(f"The parameter {first['loc'][0]} is invalid: {_sentence(first['msg'])}") from error
+
+
+def recognize_body(from_strokes: Callable[[object], Result], from_picture: Callable[[bytes], Result]) -> Result:
+    """The result of one of the functions for the strokes, base64 text or picture file in the body."""
     request.max_content_length = current_settings().limits.max_body_bytes
-    file = request.files.get("image")
-    if file is None or not _is_sent(file):
-        raise MissingPicture
-    data: bytes = file.read()
-    return data
+    if request.mimetype == "multipart/form-data":
+        return from_picture(_uploaded_picture())
+    body = _json_body()
+    if "image_base64" in body.model_fields_set:
+        return from_picture(_decode_base64(body.image_base64))
+    return from_strokes(body.strokes)
 
 
 def uploaded_pictures(field: str = "images") -> list[tuple[str, bytes]]:
@@ -66,22 +67,31 @@ def uploaded_pictures(field: str = "images") -> list[tuple[str, bytes]]:
     request.max_content_length = current_settings().limits.max_body_bytes
     if request.mimetype not in {"", "multipart/form-data"}:
         raise UnsupportedMediaType(f"Send multipart/form-data with files named {field}.")
-    files = [file for file in request.files.getlist(field) if _is_sent(file)]
-    if not files:
-        raise MissingPicture(field)
+    files = _files(field)
     if len(files) > MAX_BATCH_PICTURES:
         sentence = f"Send at most {MAX_BATCH_PICTURES} pictures at a time; these are {len(files)}."
         raise InvalidRequest(sentence, [(f"/{field}", sentence)])
     return [(file.filename or "", file.read()) for file in files]
 
 
-def _is_sent(file: FileStorage) -> bool:
-    # A form sent with no file chosen has a part without a name.
-    return bool(file.filename or file.content_length)
+def _uploaded_picture() -> bytes:
+    data: bytes = _files("image")[0].read()
+    return data
+
+
+def _files(field: str) -> list[FileStorage]:
+    """The form's files `field`, at least one. Raises `BadRequest` or `MissingPicture`."""
+    if len(request.mimetype_params.get("boundary", "")) > _MAX_BOUNDARY:
+        raise BadRequest(f"The boundary of a form has at most {_MAX_BOUNDARY} characters.")
+    # A form that is sent without choosing a file has a part without a file name.
+    files = [file for file in request.files.getlist(field) if file.filename or file.content_length]
+    if not files:
+        raise MissingPicture(field)
+    return files
 
 
 def strict_json(body: bytes) -> object:
-    """Parse JSON as its standard has it: UTF-8, no NaN or Infinity, no name twice. Raises `MalformedJson`."""
+    """Parse JSON strictly: UTF-8, no NaN or Infinity, no duplicate names, limited depth. Raises `MalformedJson`."""
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
     except UnicodeDecodeError as error:
@@ -91,12 +101,12 @@ def strict_json(body: bytes) -> object:
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:  # Python refuses to read integers of more than 4,300 digits
-        raise MalformedJson("The body holds a number of too many digits.") from error
+        raise MalformedJson("The body contains a number with too many digits.") from error
     _refuse_depth(value)
     return value
 
 
-def _drawing() -> Drawing:
+def _json_body() -> RecognitionRequest:
     is_utf8 = request.mimetype_params.get("charset", "utf-8").lower() == "utf-8"
     if request.mimetype != "application/json" or not is_utf8 or request.content_encoding:
         raise UnsupportedMediaType(
@@ -104,11 +114,11 @@ def _drawing() -> Drawing:
         )
     body = request.get_data(cache=False)
     limits = current_settings().limits
-    may_be_large = b'"image_base64"' in body and body.count(b",") <= _MOST_COMMAS
+    may_be_large = b'"image_base64"' in body and body.count(b",") <= _MAX_COMMAS
     if len(body) > limits.max_plain_body_bytes and not may_be_large:
         raise RequestEntityTooLarge
     try:
-        return Drawing.model_validate(strict_json(body))
+        return RecognitionRequest.model_validate(strict_json(body))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[:_MAX_REPORTED_ERRORS]
         errors = [(_pointer(item["loc"]), _sentence(item["msg"])) for item in first]
@@ -148,13 +158,13 @@ def _refuse_base64() -> NoReturn:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedJson(f"The body is not JSON: {name} is no number there.")
+    raise MalformedJson(f"The body is not JSON: {name} is not a JSON number.")
 
 
 def _unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise MalformedJson("The body has an object with the same name twice.")
+        raise MalformedJson("The body contains an object with a duplicate name.")
     return value
 
 

@@ -1,87 +1,279 @@
-"""The OpenAPI 3.1 document, made of the schemas in `web/schemas.py` and the table of problems in `web/problems.py`."""
+"""The OpenAPI 3.1 document, built from the routes, docstrings, schemas, limits and answers of the running app.
+
+A view is in the document once `operation` declares what it takes and returns; its docstring is the description, in
+which the names of `_limit_texts` are replaced:
+
+    @api.post("/predict")
+    @operation(PredictionResponse, tag="recognition", json=RecognitionRequest, problems=[BlankInput])
+    def predict() -> Response:
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from flask import Flask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-
-from web.problems import KINDS
-from web.schemas import (
-    EXAMPLE_STROKES,
-    MAX_BATCH_PICTURES,
-    VERSION,
-    Answer,
-    BatchAnswer,
-    Drawing,
-    Explained,
-    Health,
-    Index,
-    ModelCard,
-    Problem,
+from werkzeug.exceptions import (
+    BadRequest,
+    InternalServerError,
+    LengthRequired,
+    NotAcceptable,
+    RequestEntityTooLarge,
+    TooManyRequests,
+    UnsupportedMediaType,
 )
+from werkzeug.routing import Rule
+
+from config import Limits
+from recognition.picture import FORMATS
+from web.problems import (
+    KINDS,
+    CrossSiteRequest,
+    InvalidRequest,
+    Kind,
+    MalformedJson,
+    MissingKey,
+    MissingPicture,
+    NotReady,
+    Overloaded,
+    UnknownHost,
+)
+from web.schemas import API_VERSION, MAX_BATCH_PICTURES, Problem, RecognitionRequest
 
 JsonObject = dict[str, Any]
-# What may be wrong with any request, and what only with one that carries something to be read.
-_ALWAYS = ("not-acceptable", "unknown-host", "missing-key", "too-many-requests", "overloaded", "internal")
-_WITH_BODY = (
-    *("malformed-json", "bad-request", "cross-site", "length-required", "body-too-large", "unsupported-media-type"),
-    *("invalid-request", "missing-picture", "blank", "invalid-strokes", "undecodable-picture"),
-    *("picture-too-large", "unsupported-picture", "not-ready"),
-)
-_BATCH = tuple(set(_WITH_BODY) - {"malformed-json", "blank", "invalid-strokes", "undecodable-picture"} - {
-    "picture-too-large", "unsupported-picture"
-})  # fmt: skip
-_INTRODUCTION = """\
-Reads handwritten digits. A digit comes in as pen strokes or as a picture, and the answer holds the three likeliest
-digits with calibrated probabilities, and whether it is a digit at all.
+View = TypeVar("View", bound=Callable[..., Any])
 
-Every error is `application/problem+json` (RFC 9457) with a stable `type`. Every answer carries `X-Request-ID`.
+_DESCRIPTION = """\
+Reads handwritten digits. A digit is sent as pen strokes or as a picture. The answer holds the three likeliest digits
+with calibrated probabilities, and whether the input is a digit at all.
+
+Every error is `application/problem+json` (RFC 9457) with a stable `type`. Every answer has an `X-Request-ID`.
 """
+_TAGS = {
+    "recognition": "recognise digits in strokes and pictures",
+    "model": "the model that answers",
+    "operations": "for operators and load balancers",
+}
+# Problems of every request, and of every request with a body.
+_ANY_REQUEST = (NotAcceptable, UnknownHost, MissingKey, TooManyRequests, Overloaded, InternalServerError)
+_ANY_BODY = (
+    *(BadRequest, CrossSiteRequest, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType, InvalidRequest),
+)
+# OpenAPI 3.1 needs only the media type; Swagger UI offers a list of files only for the format of OpenAPI 3.0.
+_FILE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETag of an earlier answer; 304 without a body if the content has not changed",
+    "schema": {"type": "string"},
+    "example": '"d41d8cd98f"',
+}
+_HEADERS = {
+    "X-Request-ID": ("string", "identifies this request in the server's log"),
+    "ETag": ("string", "changes when the content does"),
+    "Retry-After": ("integer", "seconds to wait before trying again"),
+    "Allow": ("string", "methods that this path supports"),
+    "WWW-Authenticate": ("string", "how to send a key"),
+    "RateLimit": ("string", "if there is a rate limit: remaining requests (r), seconds until it is reset (t)"),
+    "RateLimit-Policy": ("string", "if there is a rate limit: requests (q) per number of seconds (w)"),
+}
+_HEADERS_OF_EVERY_ANSWER = ("X-Request-ID", "RateLimit", "RateLimit-Policy")
+_HEADERS_OF_STATUS = {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}
 
 
-def build_document() -> JsonObject:
-    """The document, as it is served."""
-    models: list[type[BaseModel]] = [Answer, BatchAnswer, Drawing, Explained, Health, Index, ModelCard, Problem]
-    _, schemas = models_json_schema(
-        [(model, "serialization" if model is not Drawing else "validation") for model in models],
-        ref_template="#/components/schemas/{model}",
-    )
-    _tidy(schemas)
-    schemas["$defs"]["Problem"]["properties"]["type"]["enum"] = sorted(kind.type for kind in KINDS.values())
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a view takes and returns."""
+
+    response: type[BaseModel]
+    tag: str
+    query: type[BaseModel] | None = None
+    json: type[BaseModel] | None = None
+    files: str | None = None  # form field with picture files
+    max_files: int = 1
+    problems: Sequence[type[Exception]] = ()  # besides those that follow from the other fields
+    has_etag: bool = False
+    example: Callable[[], Mapping[str, Any]] = dict  # arguments of `Flask.test_request_context`
+
+    def statuses(self) -> set[int]:
+        """HTTP statuses of all problems that the view can answer with."""
+        problems = {*_ANY_REQUEST, *self.problems}
+        problems |= {*_ANY_BODY} if self.json or self.files else set()
+        problems |= {MalformedJson} if self.json else set()
+        problems |= {MissingPicture} if self.files else set()
+        return {KINDS[problem].status for problem in problems}
+
+
+_operations: dict[Callable[..., Any], Operation] = {}
+
+
+def operation(response: type[BaseModel], **declared: Any) -> Callable[[View], View]:
+    """Declare what a view takes and returns, by the fields of `Operation`, and put it into the document."""
+
+    def declare(view: View) -> View:
+        _operations[view] = Operation(response, **declared)
+        return view
+
+    return declare
+
+
+def documented_rules(app: Flask) -> Iterator[tuple[Rule, Operation]]:
+    """The routes of `app` that are in the document."""
+    for rule in app.url_map.iter_rules():
+        if (found := _operations.get(app.view_functions[rule.endpoint])) is not None:
+            yield rule, found
+
+
+def build_document(app: Flask) -> JsonObject:
+    """The document. Its examples are answers of the model, where that is loaded."""
+    limits: Limits = app.extensions["settings"].limits
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Handwritten digits",
-            "version": VERSION,
-            "description": _INTRODUCTION,
+            "version": API_VERSION,
+            "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/", "description": "this server"}],
-        "tags": [
-            {"name": "recognition", "description": "strokes or pictures to digits"},
-            {"name": "model", "description": "what answers"},
-            {"name": "operations", "description": "for whoever runs this server, and for load balancers"},
-        ],
-        "paths": _paths(),
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "paths": {rule.rule: _path_item(app, rule, found, limits) for rule, found in documented_rules(app)},
         "components": {
-            "schemas": schemas["$defs"],
-            "responses": _problem_responses(),
-            "headers": _HEADERS,
+            "schemas": _schemas(app, limits),
+            "responses": {f"Problem{status}": _problem_response(status) for status in sorted(_all_statuses())},
+            "headers": {
+                name: {"description": description, "schema": {"type": kind}}
+                for name, (kind, description) in _HEADERS.items()
+            },
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "where the server asks for an API key"}
+                "key": {"type": "http", "scheme": "bearer", "description": "if the server requires an API key"}
             },
         },
     }
 
 
-def _tidy(node: Any) -> None:
-    """Leave out the null of fields that are left out where they do not apply: no answer holds a null."""
+# ---- operations ----
+
+
+def _path_item(app: Flask, rule: Rule, declared: Operation, limits: Limits) -> JsonObject:
+    view = app.view_functions[rule.endpoint]
+    (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    summary, _, description = (inspect.getdoc(view) or "").partition("\n\n")
+    texts = _limit_texts(limits)
+    item: JsonObject = {"operationId": view.__name__, "tags": [declared.tag]}
+    item["summary"] = summary.rstrip(".").format(**texts)
+    if description:
+        item["description"] = description.replace("\n", " ").format(**texts)
+    if declared.tag != "operations":
+        item["security"] = [{}, {"key": []}]
+    if parameters := _parameters(declared):
+        item["parameters"] = parameters
+    example = _example(app, rule, method, declared)
+    if content := _request_content(declared, example.get("request")):
+        item["requestBody"] = {"required": True, "content": content}
+    return {method.lower(): item | {"responses": _responses(declared, example.get("response"))}}
+
+
+def _limit_texts(limits: Limits) -> dict[str, str]:
+    return {
+        "formats": ", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}",
+        "max_body": _size(limits.max_body_bytes),
+        "max_plain_body": _size(limits.max_plain_body_bytes),
+        "max_megapixels": f"{limits.max_megapixels:g}",
+        "max_points": f"{limits.max_points:,}",
+        "max_batch": str(MAX_BATCH_PICTURES),
+    }
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:g} MiB" if n_bytes >= 2**20 else f"{n_bytes / 2**10:g} KiB"
+
+
+def _parameters(declared: Operation) -> list[JsonObject]:
+    fields = declared.query.model_json_schema()["properties"] if declared.query else {}
+    _omit_nulls(fields)
+    parameters = [
+        {"name": name, "in": "query", "description": field.pop("description"), "schema": field}
+        for name, field in fields.items()
+    ]
+    return [*parameters, _IF_NONE_MATCH] if declared.has_etag else parameters
+
+
+def _request_content(declared: Operation, example: object) -> JsonObject:
+    content: JsonObject = {}
+    if declared.json is not None:
+        content["application/json"] = {"schema": _reference(declared.json), "example": example}
+    if declared.files is not None:
+        field: JsonObject = {**_FILE, "description": "a picture file"}
+        if declared.max_files > 1:
+            field = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": declared.max_files}
+        form = {"type": "object", "required": [declared.files], "properties": {declared.files: field}}
+        content["multipart/form-data"] = {"schema": form, "encoding": {declared.files: {"contentType": "image/*"}}}
+    return content
+
+
+def _responses(declared: Operation, example: object) -> JsonObject:
+    content: JsonObject = {"schema": _reference(declared.response)}
+    if example is not None:
+        content["example"] = example
+    responses: JsonObject = {
+        "200": {
+            "description": inspect.getdoc(declared.response),
+            "headers": _header_references(["ETag"] if declared.has_etag else []),
+            "content": {"application/json": content},
+        }
+    }
+    if declared.has_etag:
+        responses["304"] = {"description": "The content has not changed.", "headers": _header_references()}
+    problems = {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in declared.statuses()}
+    return responses | dict(sorted(problems.items()))
+
+
+def _example(app: Flask, rule: Rule, method: str, declared: Operation) -> JsonObject:
+    """A request of a route, and the answer of its view to it."""
+    try:
+        with app.app_context():
+            arguments = declared.example()
+        with app.test_request_context(rule.rule, method=method, **arguments):
+            answer = app.make_response(app.view_functions[rule.endpoint]()).get_json()
+    except NotReady:
+        return {}
+    # The document is to be the same in all processes, so that its ETag is.
+    for part in (answer, *answer.get("results", ())):
+        if "elapsed_ms" in part:
+            part["elapsed_ms"] = 2.0
+    return {"request": arguments.get("json"), "response": answer}
+
+
+# ---- components ----
+
+
+def _schemas(app: Flask, limits: Limits) -> JsonObject:
+    responses = {declared.response for _, declared in documented_rules(app)} | {Problem}
+    _, schemas = models_json_schema(
+        [(RecognitionRequest, "validation"), *((model, "serialization") for model in responses)],
+        ref_template="#/components/schemas/{model}",
+    )
+    definitions: JsonObject = schemas["$defs"]
+    _omit_nulls(definitions)
+    definitions["Problem"]["properties"]["type"]["enum"] = sorted(kind.type for kind in KINDS.values())
+    strokes = definitions["RecognitionRequest"]["properties"]["strokes"]
+    strokes["maxItems"] = limits.max_strokes
+    coordinate = strokes["items"]["items"]["items"]
+    coordinate |= {"minimum": -limits.max_coordinate, "maximum": limits.max_coordinate}
+    return dict(sorted(definitions.items()))
+
+
+def _omit_nulls(node: Any) -> None:
+    """Remove null from optional fields, in place: answers leave these out."""
     if isinstance(node, list):
         for item in node:
-            _tidy(item)
+            _omit_nulls(item)
     elif isinstance(node, dict):
         options = node.get("anyOf", [])
         if {"type": "null"} in options:
@@ -91,208 +283,36 @@ def _tidy(node: Any) -> None:
         if node.get("default", ...) in (None, ""):
             del node["default"]
         for item in node.values():
-            _tidy(item)
-
-
-def _paths() -> JsonObject:
-    return {
-        "/api/v1/": {"get": _get("index", "Where to find what", "operations", Index)},
-        "/api/v1/health/live": {"get": _get("live", "Whether the process answers at all", "operations", Health)},
-        "/api/v1/health/ready": {
-            "get": _get("ready", "Whether the model has answered a warm-up", "operations", Health, ["not-ready"])
-        },
-        "/api/v1/model": {
-            "get": _conditional(_get("model", "The model that answers", "model", ModelCard, ["not-ready"]))
-        },
-        "/api/v1/predict": {"post": _predict()},
-        "/api/v1/predict/batch": {"post": _predict_batch()},
-        "/api/v1/explain": {"post": _explain()},
-    }
-
-
-def _get(name: str, summary: str, tag: str, model: type[BaseModel], problems: Iterable[str] = ()) -> JsonObject:
-    secured: JsonObject = {"security": [{}, {"key": []}]} if tag == "model" else {}
-    return {
-        "operationId": name,
-        "summary": summary,
-        "tags": [tag],
-        **secured,
-        "responses": _responses(model, [*_ALWAYS, *problems]),
-    }
-
-
-def _conditional(operation: JsonObject) -> JsonObject:
-    operation["parameters"] = [
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "description": "the ETag of an earlier answer: 304, without a body, where it is still true",
-            "schema": {"type": "string"},
-            "example": '"d41d8cd98f"',
-        }
-    ]
-    operation["responses"]["200"]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
-    operation["responses"]["304"] = {"description": "nothing has changed", "headers": _header_refs()}
-    return operation
-
-
-def _predict() -> JsonObject:
-    return _post(
-        "predict",
-        "Read one digit",
-        "Strokes or a picture in JSON, or a picture as a file. Pictures are PNG, JPEG, GIF (first frame), BMP or WebP, "
-        "up to 12 MiB and 50 megapixels; a body without a picture has up to 256 KiB.",
-        _INCLUDE,
-        _one_digit(),
-        _responses(Answer, [*_ALWAYS, *_WITH_BODY]),
-    )
-
-
-def _explain() -> JsonObject:
-    return _post(
-        "explain",
-        "Say what spoke for a digit",
-        "Takes what predict takes. A little ink is taken away at a time: what makes the digit less likely by going "
-        "spoke for it. This is ten to thirty times the work of a prediction.",
-        _DIGIT,
-        _one_digit(),
-        _responses(Explained, [*_ALWAYS, *_WITH_BODY]),
-    )
-
-
-# OpenAPI 3.1 goes by the media type; Swagger UI lets choose files for a list of them by the format of 3.0 only.
-_FILE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-
-
-def _one_digit() -> JsonObject:
-    """The bodies in which one digit comes."""
-    picture = {**_FILE, "description": "a picture file"}
-    form = {"type": "object", "required": ["image"], "properties": {"image": picture}}
-    return {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/Drawing"},
-            "examples": {"strokes": {"summary": "a 1", "value": {"strokes": EXAMPLE_STROKES}}},
-        },
-        "multipart/form-data": {"schema": form, "encoding": {"image": {"contentType": "image/*"}}},
-    }
-
-
-def _predict_batch() -> JsonObject:
-    pictures = {
-        "type": "array",
-        "items": _FILE,
-        "minItems": 1,
-        "maxItems": MAX_BATCH_PICTURES,
-        "description": f"up to {MAX_BATCH_PICTURES} picture files, 12 MiB together",
-    }
-    form = {"type": "object", "required": ["images"], "properties": {"images": pictures}}
-    return _post(
-        "predict_batch",
-        f"Read up to {MAX_BATCH_PICTURES} pictures",
-        "All go through the network at once. A picture that cannot be read gets its problem in its place, and the "
-        "others their answers.",
-        _INCLUDE,
-        {"multipart/form-data": {"schema": form, "encoding": {"images": {"contentType": "image/*"}}}},
-        _responses(BatchAnswer, [*_ALWAYS, *_BATCH]),
-    )
-
-
-_INCLUDE: JsonObject = {
-    "name": "include",
-    "in": "query",
-    "description": "`frame` adds the 28x28 values that the network saw to the answer",
-    "schema": {"type": "string", "enum": ["frame"]},
-}
-_DIGIT: JsonObject = {
-    "name": "digit",
-    "in": "query",
-    "description": "the digit to be explained; without it, the likeliest one",
-    "schema": {"type": "integer", "minimum": 0, "maximum": 9},
-}
-
-
-def _post(
-    name: str, summary: str, description: str, parameter: JsonObject, content: JsonObject, responses: JsonObject
-) -> JsonObject:
-    return {
-        "operationId": name,
-        "summary": summary,
-        "description": description,
-        "tags": ["recognition"],
-        "security": [{}, {"key": []}],
-        "parameters": [parameter],
-        "requestBody": {"required": True, "content": content},
-        "responses": responses,
-    }
-
-
-def _responses(model: type[BaseModel], problems: Iterable[str]) -> JsonObject:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    answers: JsonObject = {
-        "200": {
-            "description": (model.__doc__ or "").strip(),
-            "headers": _header_refs(),
-            "content": {"application/json": {"schema": schema}},
-        }
-    }
-    statuses = {kind.status for kind in KINDS.values() if kind.type in set(problems)}
-    answers |= {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in sorted(statuses)}
-    return answers
-
-
-def _problem_responses() -> JsonObject:
-    """One response for each status, which lists the problems that have it."""
-    statuses = sorted({kind.status for kind in KINDS.values()})
-    return {_name(status): _problem_response(status) for status in statuses}
+            _omit_nulls(item)
 
 
 def _problem_response(status: int) -> JsonObject:
+    """The response for all problems with one status."""
     kinds = [kind for kind in KINDS.values() if kind.status == status]
-    extra = {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(status, [])
     return {
         "description": ", ".join(f"`{kind.type}` ({kind.title.lower()})" for kind in kinds),
-        "headers": _header_refs(extra),
+        "headers": _header_references(_HEADERS_OF_STATUS.get(status, ())),
         "content": {
             "application/problem+json": {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {kind.type: {"value": _example(kind.status, kind.type, kind.title)} for kind in kinds},
+                "schema": _reference(Problem),
+                "examples": {kind.type: {"value": _problem_example(kind)} for kind in kinds},
             }
         },
     }
 
 
-def _example(status: int, problem_type: str, title: str) -> JsonObject:
-    detail = next((kind.detail for kind in KINDS.values() if kind.type == problem_type), None)
-    return {
-        "type": problem_type,
-        "title": title,
-        "status": status,
-        "detail": detail or f"{title}. The detail says what to do.",
-        "request_id": "3f2a90c1",
-    }
+def _problem_example(kind: Kind) -> JsonObject:
+    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=kind.detail or f"{kind.title}.")
+    return problem.model_dump(exclude_none=True)
 
 
-def _name(status: int) -> str:
-    return f"Problem{status}"
+def _all_statuses() -> set[int]:
+    return {kind.status for kind in KINDS.values()}
 
 
-_HEADERS: Mapping[str, JsonObject] = {
-    "X-Request-ID": {"description": "names this request in the server's log", "schema": {"type": "string"}},
-    "ETag": {"description": "changes when the content does", "schema": {"type": "string"}},
-    "Retry-After": {"description": "seconds to wait before trying again", "schema": {"type": "integer"}},
-    "Allow": {"description": "methods that this address takes", "schema": {"type": "string"}},
-    "WWW-Authenticate": {"description": "how a key is sent", "schema": {"type": "string"}},
-    "RateLimit": {
-        "description": "where there is a rate limit: requests left (r), and seconds until there are more (t)",
-        "schema": {"type": "string"},
-    },
-    "RateLimit-Policy": {
-        "description": "where there is a rate limit: requests (q) in how many seconds (w)",
-        "schema": {"type": "string"},
-    },
-}
+def _reference(model: type[BaseModel]) -> JsonObject:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def _header_refs(extra: Iterable[str] = ()) -> JsonObject:
-    names = ["X-Request-ID", "RateLimit", "RateLimit-Policy", *extra]
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+def _header_references(extra: Sequence[str] = ()) -> JsonObject:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_HEADERS_OF_EVERY_ANSWER, *extra)}

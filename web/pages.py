@@ -1,4 +1,4 @@
-"""The server-rendered pages: one sheet of paper to draw on, or to lay a picture on, and the answer beside it."""
+"""The server-rendered page for drawing or uploading a digit, with the answer beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from web.operations import current_model_id, current_recognizer, current_setting
 from web.problems import describe
 from web.rate_limits import count_predictions
 
-# From this confidence on the page says "this is a 7", below it "probably 7, or 1".
+# From this confidence the page says "This is a 7", below it that it is not sure.
 SURE = 0.9
 
 pages = Blueprint("pages", __name__)
@@ -20,13 +20,13 @@ pages = Blueprint("pages", __name__)
 
 @pages.get("/")
 def page() -> str:
-    """An empty sheet."""
+    """The page without a digit."""
     return render_template("page.html")
 
 
 @pages.post("/")
 def read_upload() -> str:
-    """Read the uploaded pictures, the form's way, without JavaScript: one in full, and a list of several."""
+    """Recognise uploaded pictures without JavaScript: shows the first, and a list if there are several."""
     pictures = uploaded_pictures("image")
     count_predictions(len(pictures) - 1)  # one was counted when the request came in
     recognizer = current_recognizer()
@@ -49,7 +49,7 @@ def _shown(recognizer: Recognizer, data: bytes, prediction: Prediction) -> dict[
     return {
         "prediction": prediction,
         "picture": png_data_url(preview),
-        "size": size,  # width and height of the whole picture, in its own pixels
+        "size": size,  # width and height of the original picture, in pixels
         "frame": png_data_url(frame_png(prediction.frame)),
     }
 
@@ -60,7 +60,7 @@ def _page_facts() -> dict[str, object]:
 
 
 def certainty(prediction: Prediction) -> str:
-    """Name of the phrase that words `prediction`, as `static/answer.js` chooses it too."""
+    """Name of the phrase for `prediction`; `static/answer.js` chooses by the same rule."""
     if not prediction.is_digit:
         return "foreign"
     return "sure" if prediction.confidence >= SURE else "unsure"
@@ -68,7 +68,7 @@ def certainty(prediction: Prediction) -> str:
 
 @pages.app_template_filter()
 def percent(probability: float) -> str:
-    """A probability as text. No answer is certain, so none is shown as 100%."""
+    """A probability as text; never 100% or 0%, because no prediction is certain."""
     if probability > 0.999:
         return ">" + share(0.999, 1)
     return share(probability, 1) if probability >= 0.001 else "<" + share(0.001, 1)

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a request, and what its sender gets for it: one table, one renderer.
+"""Errors to answers: one table from exceptions to status and problem type, and one error handler.
 
 Paths under /api/ get `application/problem+json` (RFC 9457) with a stable `type`, all others an HTML page.
 """
@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from flask import Flask, Response, current_app, g, json, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
 from flask_babel import gettext
 from werkzeug.exceptions import (
     BadRequest,
@@ -39,18 +39,19 @@ from recognition import (
 )
 from recognition.errors import N_
 from web import metrics
+from web.schemas import FieldError, Problem
 
 
 class MalformedJson(BadRequest):
-    """The body is not the JSON that this server reads; the description says why."""
+    """The body is not strict JSON; the description says why."""
 
 
 class InvalidRequest(UnprocessableEntity):
-    """The request is well formed, but a field is missing, unknown or of the wrong kind."""
+    """The request is well formed, but a field is missing, unknown or of the wrong type."""
 
     def __init__(self, description: str, errors: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(description)
-        self.errors = errors  # JSON pointer into the body, and what is wrong there
+        self.errors = errors  # JSON pointers into the body, and what is wrong there
 
 
 class MissingPicture(InvalidRequest):
@@ -63,20 +64,20 @@ class MissingPicture(InvalidRequest):
 
 
 class CrossSiteRequest(Forbidden):
-    """Another site's page made the browser send this request."""
+    """The request was sent by a page of another site."""
 
     description = N_("Requests from pages of other sites are refused.")
 
 
 class MissingKey(Unauthorized):
-    """The request has no API key that this server knows."""
+    """The request has no valid API key."""
 
     description = N_("This server asks for an API key: send it as Authorization: Bearer KEY.")
     challenge = "Bearer"
 
 
 class UnknownHost(BadRequest):
-    """The request is addressed to a name that is not this server's."""
+    """The Host header is not one of the trusted hosts."""
 
     description = N_("This server does not go by that name.")
 
@@ -95,15 +96,15 @@ class NotReady(ServiceUnavailable):
         super().__init__(N_("The model is still being loaded. Try again in a moment."), retry_after=1)
 
 
-# Key of the WSGI environment that holds a problem found before the app was asked.
+# Key of the WSGI environment for an error to answer in place of the request's own outcome.
 GIVEN_ERROR = "digits.error"
-# A larger body than this is cut off, whatever becomes of the answer.
+# The connection is closed on a client that sends more than this after its request was refused.
 _DRAINED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one sort of problem is answered. Without `detail`, the exception's own words are shown."""
+    """How one kind of problem is answered. Without `detail`, the exception's own message is used."""
 
     status: int
     type: str
@@ -161,45 +162,36 @@ KINDS: Mapping[type[Exception], Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that went wrong, ready to be shown."""
-
-    status: int
-    type: str
-    title: str
-    detail: str
-    errors: Sequence[tuple[str, str]] = ()
-
-
 def init_app(app: Flask) -> None:
-    """Answer every exception of `app` from the table."""
+    """Answer every exception in `app` from the table."""
     app.before_request(_raise_given)
     app.register_error_handler(Exception, _answer)
 
 
 def _raise_given() -> None:
     if (error := request.environ.get(GIVEN_ERROR)) is not None:
-        g.is_template = True  # and no answer: whoever sends it counts
+        g.is_template = True  # counted when it is sent
         raise error
 
 
 def describe(error: Exception) -> Problem:
-    """The problem that `error` is to the sender, in the sender's language where the catalogue has the sentence.
-
-    Whatever the table does not know is an internal error.
-    """
+    """The problem to report for `error`, in the client's language where there is a translation."""
     kind = kind_of(error)
-    detail = gettext(kind.detail) if kind.detail else _own_words(error)
-    errors = [(pointer, gettext(sentence)) for pointer, sentence in _errors(error)]
-    return Problem(kind.status, kind.type, gettext(kind.title), detail, errors)
+    return Problem(
+        type=kind.type,
+        title=gettext(kind.title),
+        status=kind.status,
+        detail=gettext(kind.detail) if kind.detail else _own_words(error),
+        request_id=g.get("request_id"),
+        errors=_field_errors(error) or None,
+    )
 
 
 def kind_of(error: Exception) -> Kind:
     """The row of the table for `error`."""
     kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
     if kind is None:
-        kind = _http_kind(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
+        kind = _kind_of_http_error(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
     return kind
 
 
@@ -209,15 +201,16 @@ def _own_words(error: Exception) -> str:
     return str(gettext(getattr(error, "description", None) or str(error)))
 
 
-def _http_kind(error: HTTPException) -> Kind:
+def _kind_of_http_error(error: HTTPException) -> Kind:
     status = HTTPStatus(error.code or 500)
     return Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
 
 
-def _errors(error: Exception) -> Sequence[tuple[str, str]]:
+def _field_errors(error: Exception) -> list[FieldError]:
     if isinstance(error, InvalidStrokes):
-        return [("/strokes" + error.pointer, _own_words(error))]
-    return error.errors if isinstance(error, InvalidRequest) else ()
+        return [FieldError(pointer="/strokes" + error.pointer, detail=_own_words(error))]
+    errors = error.errors if isinstance(error, InvalidRequest) else ()
+    return [FieldError(pointer=pointer, detail=gettext(sentence)) for pointer, sentence in errors]
 
 
 def _answer(error: Exception) -> Response:
@@ -236,10 +229,10 @@ def _answer(error: Exception) -> Response:
 
 
 def _drain() -> None:
-    """Read what is left of a refused body: hanging up on a client that still sends would cost it the answer."""
+    """Read the rest of a refused body: a client that is still sending when the connection closes loses the answer."""
     request.max_content_length = _DRAINED_BYTES
     with suppress(HTTPException, OSError):
-        # What limits the length of a chunked body has reached its end; the body behind it knows its own.
+        # For a chunked body the limited stream is exhausted already; the one behind it ends by itself.
         ends = request.environ.get("wsgi.input_terminated")
         body = request.environ["wsgi.input"] if ends else request.stream
         for _ in range(_DRAINED_BYTES // 2**16):
@@ -247,26 +240,13 @@ def _drain() -> None:
                 break
 
 
-def to_body(problem: Problem) -> dict[str, object]:
-    """`problem` as RFC 9457 has it, with the name of the current request."""
-    body: dict[str, object] = {
-        "type": problem.type,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "request_id": g.get("request_id"),
-    }
-    if problem.errors:
-        body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in problem.errors]
-    return body
-
-
 def _as_json(problem: Problem) -> Response:
-    return Response(json.dumps(to_body(problem)), status=problem.status, content_type="application/problem+json")
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, status=problem.status, content_type="application/problem+json")
 
 
 def _as_page(problem: Problem) -> Response:
-    # The upload form is answered with itself, so that another picture can be chosen at once.
+    # A refused upload shows the form again.
     is_upload = request.endpoint == "pages.read_upload" and problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
     template = "page.html" if is_upload else "error.html"
     return Response(

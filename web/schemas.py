@@ -1,40 +1,18 @@
-"""What the API takes and gives, in pydantic: the views answer with these, and the OpenAPI document is made of them."""
+"""What the API takes and returns, as pydantic models."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-VERSION = "1.0.0"
+API_VERSION = "1.0.0"
 MAX_BATCH_PICTURES = 64
 FRAME_SIDE = 28
 
-_EXAMPLE_MODEL = "812139f68386"
 EXAMPLE_STROKES = [[[100, 20], [101, 60], [100, 120], [99, 180]]]
-_EXAMPLE_ANSWER = {
-    "digit": 1,
-    "confidence": 0.9996,
-    "is_digit": True,
-    "digit_score": 5.2,
-    "top": [
-        {"digit": 1, "confidence": 0.9996},
-        {"digit": 7, "confidence": 0.0003},
-        {"digit": 4, "confidence": 0.0001},
-    ],
-    "probabilities": [0.0, 0.9996, 0.0, 0.0, 0.0001, 0.0, 0.0, 0.0003, 0.0, 0.0],
-    "model": _EXAMPLE_MODEL,
-    "elapsed_ms": 1.9,
-}
-_EXAMPLE_PROBLEM = {
-    "type": "blank",
-    "title": "Nothing to read",
-    "status": 422,
-    "detail": "There is nothing to read: no ink was found.",
-    "request_id": "3f2a90c1",
-}
 
-# Strokes are checked in detail by recognition, which knows the limits; this is what the document says of them.
+# `recognition` validates strokes, by limits that are settings; this only describes them.
 _Strokes = Annotated[
     Any,
     Field(
@@ -47,19 +25,24 @@ _Strokes = Annotated[
         }
     ),
 ]
-
-
+_Probability = Annotated[float, Field(ge=0, le=1)]
+_Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 _HeatRow = Annotated[list[Annotated[float, Field(ge=-1, le=1)]], Field(min_length=FRAME_SIDE, max_length=FRAME_SIDE)]
 
-
 _BOX = (
-    "[x, y, width, height] of what the frame shows: in the units of the strokes, or in pixels of the picture as it is "
-    "shown upright. It may reach beyond the picture"
+    "[x, y, width, height] of the area that the frame shows, in the units of the strokes or in pixels of the upright "
+    "picture. It may extend beyond the picture"
 )
+_FRAME = "the 28x28 input of the network, as a PNG data URL"
+_MODEL = "id of the model that answered"
+_ELAPSED = "time that recognition took, in milliseconds"
 
 
-class Drawing(BaseModel):
-    """The JSON body of a prediction: a drawing, or a picture as text."""
+# ---- requests ----
+
+
+class RecognitionRequest(BaseModel):
+    """Strokes, or a picture as text."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -69,164 +52,127 @@ class Drawing(BaseModel):
     strokes: _Strokes = Field(
         None,
         description=(
-            "list of strokes, each a list of points [x, y], y down, in any unit: where and how large they are makes "
-            "no difference. At most 500 strokes, 10,000 points, coordinates within +-100,000"
+            "list of strokes, each a list of points [x, y], y down, in any unit: position and size make no difference"
         ),
-        examples=[EXAMPLE_STROKES],
     )
-    image_base64: str = Field(
-        "",
-        description="a picture file in base64, bare or as a data URL",
-        examples=["data:image/png;base64,iVBORw0KGgo..."],
-    )
+    image_base64: str = Field("", description="a picture file in base64, with or without the prefix of a data URL")
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Drawing:
+    def _require_exactly_one(self) -> Self:
         if len(self.model_fields_set) != 1:
             raise ValueError("Send exactly one of strokes and image_base64.")
         return self
 
 
+class PredictQuery(BaseModel):
+    """Query parameters of predictions."""
+
+    include: Literal["frame"] | None = Field(None, description="`frame` adds frame and box to the answer")
+
+
+class ExplainQuery(BaseModel):
+    """Query parameters of explanations."""
+
+    digit: Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] | None = Field(
+        None, description="the digit to explain; by default the likeliest one"
+    )
+
+
+# ---- responses ----
+
+
 class Guess(BaseModel):
-    """A digit and how likely it is."""
+    """A digit and its probability."""
 
-    digit: int = Field(ge=0, le=9, description="the digit", examples=[1])
-    confidence: float = Field(
-        ge=0, le=1, description="calibrated probability, 0 to 1, given that the input is a digit", examples=[0.9996]
-    )
+    digit: int = Field(ge=0, le=9, description="the digit")
+    confidence: _Probability = Field(description="calibrated probability, given that the input is a digit")
 
 
-class Answer(Guess):
-    """What the network reads in one digit."""
+class PredictionResponse(Guess):
+    """The recognised digit."""
 
-    is_digit: bool = Field(
-        description="false where the input is no digit; `digit` then still holds the best guess", examples=[True]
+    is_digit: bool = Field(description="whether the input looks like a digit; if not, `digit` is still the best guess")
+    digit_score: float = Field(description="log-odds that the input is a digit, whichever")
+    top: list[Guess] = Field(min_length=3, max_length=3, description="the three likeliest digits, likeliest first")
+    probabilities: list[_Probability] = Field(
+        min_length=10, max_length=10, description="probability of each of the digits 0 to 9"
     )
-    digit_score: float = Field(description="log-odds, higher = more like a digit, any digit", examples=[5.2])
-    top: list[Guess] = Field(
-        min_length=3,
-        max_length=3,
-        description="the three likeliest digits, likeliest first",
-        examples=[
-            [{"digit": 1, "confidence": 0.9996}, {"digit": 7, "confidence": 0.0003}, {"digit": 4, "confidence": 0.0001}]
-        ],
-    )
-    probabilities: list[float] = Field(
-        min_length=10,
-        max_length=10,
-        description="probability of each of the digits 0 to 9, 0 to 1",
-        examples=[[0.0, 0.9996, 0.0, 0.0, 0.0001, 0.0, 0.0, 0.0003, 0.0, 0.0]],
-    )
-    model: str = Field(description="id of the model that answered", examples=[_EXAMPLE_MODEL])
-    elapsed_ms: float = Field(ge=0, description="time that recognition took, in milliseconds", examples=[1.9])
-    frame: str | None = Field(
-        None,
-        description="with `include=frame`: the 28x28 values that the network saw, as a PNG data URL",
-        examples=["data:image/png;base64,iVBORw0KGgo..."],
-    )
-    box: list[float] | None = Field(
-        None,
-        min_length=4,
-        max_length=4,
-        description="with `include=frame`: " + _BOX,
-        examples=[[-27.6, -20.4, 248.9, 248.9]],
-    )
+    model: str = Field(description=_MODEL)
+    elapsed_ms: float = Field(ge=0, description=_ELAPSED)
+    frame: str | None = Field(None, description="with `include=frame`: " + _FRAME)
+    box: _Box | None = Field(None, description="with `include=frame`: " + _BOX)
 
 
-class Explained(Guess):
-    """What in the input spoke for a digit, and what against it."""
+class ExplanationResponse(Guess):
+    """Which ink made the digit more likely, and which less."""
 
     heat: list[_HeatRow] = Field(
         min_length=FRAME_SIDE,
         max_length=FRAME_SIDE,
         description=(
-            "28 rows of 28 values, one for each pixel of the frame: 1 spoke for the digit, -1 against it, 0 is paper, "
-            "or ink that does not matter"
+            "28 rows of 28 values, one per pixel of the frame: 1 is evidence for the digit, -1 against it, 0 is paper "
+            "or ink that makes no difference"
         ),
-        examples=[[[0.0] * FRAME_SIDE] * FRAME_SIDE],
     )
     strength: float = Field(
-        ge=0,
-        description="the change of the digit's log-odds that a heat of 1 stands for; 0 where no ink mattered",
-        examples=[4.5],
+        ge=0, description="change of the digit's log-odds that a heat of 1 stands for; 0 if no ink made a difference"
     )
-    box: list[float] = Field(
-        min_length=4,
-        max_length=4,
-        description=_BOX,
-        examples=[[-27.6, -20.4, 248.9, 248.9]],
-    )
-    frame: str = Field(
-        description="the 28x28 values that the network saw, as a PNG data URL",
-        examples=["data:image/png;base64,iVBORw0KGgo..."],
-    )
-    model: str = Field(description="id of the model that answered", examples=[_EXAMPLE_MODEL])
-    elapsed_ms: float = Field(ge=0, description="time that it took, in milliseconds", examples=[31.4])
+    box: _Box = Field(description=_BOX)
+    frame: str = Field(description=_FRAME)
+    model: str = Field(description=_MODEL)
+    elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 
 
-class FieldProblem(BaseModel):
+class FieldError(BaseModel):
     """What is wrong with one field."""
 
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the body", examples=["/strokes/0/2"])
-    detail: str = Field(description="what is wrong there", examples=["A point is [x, y], two numbers."])
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the body; long names are shortened")
+    detail: str = Field(description="what is wrong with it")
 
 
 class Problem(BaseModel):
     """Why a request, or a picture of a batch, was refused (RFC 9457)."""
 
-    type: str = Field(description="what sort of problem it is; stable between versions", examples=["blank"])
-    title: str = Field(description="the same in words", examples=["Nothing to read"])
-    status: int = Field(ge=400, le=599, description="HTTP status", examples=[422])
-    detail: str = Field(
-        description="what is wrong this time, and what to do",
-        examples=["There is nothing to read: no ink was found."],
-    )
-    request_id: str | None = Field(
-        None, description="X-Request-ID of the answer, to be named when asking for help", examples=["3f2a90c1"]
-    )
-    errors: list[FieldProblem] | None = Field(None, description="which fields are wrong, where that is known")
+    type: str = Field(description="kind of problem; stable between versions")
+    title: str = Field(description="the kind of problem in words")
+    status: int = Field(ge=400, le=599, description="HTTP status")
+    detail: str = Field(description="what is wrong with this request, and what to do about it")
+    request_id: str | None = Field(None, description="X-Request-ID of the answer, for support requests")
+    errors: list[FieldError] | None = Field(None, description="which fields are wrong, if known")
 
 
-class BatchAnswer(BaseModel):
-    """One answer or problem for each picture of a batch, in its order."""
+class BatchResponse(BaseModel):
+    """A prediction or problem for each picture, in order."""
 
-    results: list[Answer | Problem] = Field(
-        max_length=MAX_BATCH_PICTURES,
-        description="an answer for each picture, or the problem with it, in order",
-        examples=[[_EXAMPLE_ANSWER, _EXAMPLE_PROBLEM]],
+    results: list[PredictionResponse | Problem] = Field(
+        max_length=MAX_BATCH_PICTURES, description="a prediction for each picture, or its problem, in order"
     )
-    model: str = Field(description="id of the model that answered", examples=[_EXAMPLE_MODEL])
-    elapsed_ms: float = Field(
-        ge=0, description="time that recognition of all pictures took, in milliseconds", examples=[48.2]
-    )
+    model: str = Field(description=_MODEL)
+    elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 
 
 class ModelCard(BaseModel):
-    """What is known of the model that answers."""
+    """The model that answers."""
 
-    id: str = Field(description="first 12 hex digits of the checkpoint's SHA-256", examples=[_EXAMPLE_MODEL])
-    architecture: str = Field(description="name of the network", examples=["cnn"])
-    parameters: int = Field(ge=1, description="number of trained values", examples=[291008])
-    preprocessing_version: int = Field(ge=1, description="version of how frames are made", examples=[1])
-    data: list[str] = Field(description="data sets it was trained on", examples=[["mnist"]])
-    metrics: dict[str, float] = Field(
-        description="what the trainer measured; accuracies are shares, 0 to 1", examples=[{"test_accuracy": 0.9954}]
-    )
+    id: str = Field(description="first 12 hex digits of the checkpoint's SHA-256")
+    architecture: str = Field(description="name of the network")
+    parameters: int = Field(ge=1, description="number of trainable parameters")
+    preprocessing_version: int = Field(ge=1, description="version of the preprocessing that the model was trained with")
+    data: list[str] = Field(description="data sets that it was trained on")
+    metrics: dict[str, float] = Field(description="what was measured after training; accuracies are between 0 and 1")
 
 
-class Index(BaseModel):
-    """Where to find what."""
+class IndexResponse(BaseModel):
+    """Name, version and routes of the API."""
 
     name: Literal["handwritten-digits"] = Field("handwritten-digits", description="name of this API")
-    version: str = Field(VERSION, description="version of this API", examples=[VERSION])
+    version: str = Field(API_VERSION, description="version of this API")
     status: Literal["ok"] = Field("ok", description="this server answers")
-    links: dict[str, str] = Field(
-        description="path of each route by its name", examples=[{"predict": "/api/v1/predict", "docs": "/docs"}]
-    )
+    links: dict[str, str] = Field(description="path of each route by its name")
 
 
-class Health(BaseModel):
-    """The process runs (`live`), or answers (`ready`)."""
+class HealthResponse(BaseModel):
+    """The process is running (`live`), or can answer (`ready`)."""
 
-    status: Literal["live", "ready"] = Field(description="what was asked for", examples=["ready"])
-    model: str | None = Field(None, description="id of the model that answers", examples=[_EXAMPLE_MODEL])
+    status: Literal["live", "ready"] = Field(description="which of the two was asked for")
+    model: str | None = Field(None, description=_MODEL)
