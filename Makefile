@@ -90,6 +90,10 @@ chaos: $(VENV)/dev.stamp ## kill a worker every second for five minutes, under l
 fuzz: $(VENV)/dev.stamp ## 20,000 hostile pictures
 	$(BIN)/python -m benchmarks.load.fuzz $(ARGS)
 
+.PHONY: fuzz-cost
+fuzz-cost: $(VENV)/dev.stamp ## every part of a request at 10 to 1,000 KB: processor time by size
+	$(BIN)/python -m benchmarks.load.cost $(ARGS)
+
 .PHONY: slow-clients
 slow-clients: $(VENV)/dev.stamp ## 300 clients that never end their requests, for a minute
 	$(BIN)/python -m benchmarks.load.slow_clients $(ARGS)

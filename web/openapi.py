@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask
+from flask import Flask, Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.exceptions import (
@@ -46,7 +46,7 @@ from web.problems import (
 from web.schemas import API_VERSION, MAX_BATCH_PICTURES, Problem, RecognitionRequest
 
 JsonObject = dict[str, Any]
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., Response])
 
 _DESCRIPTION = """\
 Reads handwritten digits. A digit is sent as pen strokes or as a picture. The answer holds the three likeliest digits
@@ -90,6 +90,7 @@ _HEADERS_OF_STATUS = {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-Af
 class Operation:
     """What a view takes and returns."""
 
+    view: Callable[..., Response]
     response: type[BaseModel]
     tag: str
     query: type[BaseModel] | None = None
@@ -116,7 +117,7 @@ def operation(response: type[BaseModel], **declared: Any) -> Callable[[View], Vi
     """Declare what a view takes and returns, by the fields of `Operation`, and put it into the document."""
 
     def declare(view: View) -> View:
-        _operations[view] = Operation(response, **declared)
+        _operations[view] = Operation(view, response, **declared)
         return view
 
     return declare
@@ -161,11 +162,10 @@ def build_document(app: Flask) -> JsonObject:
 
 
 def _path_item(app: Flask, rule: Rule, declared: Operation, limits: Limits) -> JsonObject:
-    view = app.view_functions[rule.endpoint]
     (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    summary, _, description = (inspect.getdoc(view) or "").partition("\n\n")
+    summary, _, description = (inspect.getdoc(declared.view) or "").partition("\n\n")
     texts = _limit_texts(limits)
-    item: JsonObject = {"operationId": view.__name__, "tags": [declared.tag]}
+    item: JsonObject = {"operationId": declared.view.__name__, "tags": [declared.tag]}
     item["summary"] = summary.rstrip(".").format(**texts)
     if description:
         item["description"] = description.replace("\n", " ").format(**texts)
@@ -240,7 +240,7 @@ def _example(app: Flask, rule: Rule, method: str, declared: Operation) -> JsonOb
         with app.app_context():
             arguments = declared.example()
         with app.test_request_context(rule.rule, method=method, **arguments):
-            answer = app.make_response(app.view_functions[rule.endpoint]()).get_json()
+            answer = declared.view().get_json()
     except NotReady:
         return {}
     # The document is to be the same in all processes, so that its ETag is.
