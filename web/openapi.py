@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.exceptions import (
     BadRequest,
+    HTTPException,
     InternalServerError,
     LengthRequired,
     NotAcceptable,
@@ -39,7 +40,6 @@ from web.problems import (
     MalformedJson,
     MissingKey,
     MissingPicture,
-    NotReady,
     Overloaded,
     UnknownHost,
 )
@@ -241,7 +241,7 @@ def _example(app: Flask, rule: Rule, method: str, declared: Operation) -> JsonOb
             arguments = declared.example()
         with app.test_request_context(rule.rule, method=method, **arguments):
             answer = declared.view().get_json()
-    except NotReady:
+    except HTTPException:  # without a model, or over a rate limit, there is no answer
         return {}
     # The document is to be the same in all processes, so that its ETag is.
     for part in (answer, *answer.get("results", ())):
