@@ -1,4 +1,4 @@
-"""Starting the app, and what keeps it from starting."""
+"""Starting the app, and what prevents it."""
 
 import re
 import signal
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
-    """Start the app where it must refuse; its one line on standard error."""
+    """Try to start the app; its one line on standard error."""
     assert flask_app.main([]) == 2
     output = capsys.readouterr()
     assert output.out == ""
@@ -48,11 +48,11 @@ def test_corrupt_model_stops_the_start(
     assert "python train_model.py" in line
 
 
-def test_foreign_model_stops_the_start(
+def test_file_that_is_not_a_checkpoint_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.save({"weight": torch.zeros(3)}, tmp_path / "foreign.pth")
-    monkeypatch.setenv("DIGITS_MODEL_PATH", str(tmp_path / "foreign.pth"))
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    monkeypatch.setenv("DIGITS_MODEL_PATH", str(tmp_path / "other.pth"))
     line = refusal(capsys)
     assert "not a checkpoint of this project" in line
     assert "python train_model.py" in line
@@ -94,7 +94,7 @@ def test_command_serves_until_interrupted(monkeypatch: pytest.MonkeyPatch, setti
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)
         finally:
-            process.kill()  # or a failure above would wait for the server for ever
+            process.kill()  # otherwise a failure above would wait for the server
     assert process.returncode == 0
     assert "Traceback" not in errors
 

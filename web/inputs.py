@@ -22,7 +22,7 @@ Query = TypeVar("Query", bound=BaseModel)
 MAX_JSON_DEPTH = 8
 # A large body consists of a picture and little else. Parsing a million of other values would take a gigabyte.
 _MAX_COMMAS = 100
-# Answers stay small whatever they answer.
+# Answers stay small, however large the request.
 _MAX_REPORTED_ERRORS = 20
 _MAX_REPORTED_NAME = 64  # characters of a field's name
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1); Werkzeug compiles it into regular expressions
@@ -143,7 +143,7 @@ def _decode_base64(text: str) -> bytes:
     header, comma, data = text.partition(",")
     if comma and header.startswith("data:"):
         if not header.startswith("data:image/"):
-            raise UnsupportedPicture("The data URL does not hold a picture.")
+            raise UnsupportedPicture("The data URL does not contain a picture.")
         if not header.endswith(";base64"):
             _refuse_base64()
         text = data

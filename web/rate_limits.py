@@ -24,7 +24,6 @@ from config import OFF, Settings, SettingsError
 from web import metrics
 from web.access import key_digest
 
-_LIMITED_ENDPOINTS = frozenset({"api.predict", "api.predict_batch", "api.explain", "pages.read_upload"})
 _TIMEOUT = 0.2  # seconds that Redis may take to accept a connection, and again to answer
 _RETRY_INTERVAL = 5.0  # seconds between attempts to use a storage that has failed
 
@@ -123,7 +122,7 @@ def count_predictions(number: int) -> None:
 
 
 def _count_request() -> None:
-    if request.endpoint in _LIMITED_ENDPOINTS and request.method == "POST":
+    if request.method == "POST" and request.endpoint is not None:  # every view for POST predicts
         count_predictions(1)
 
 

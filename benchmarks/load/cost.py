@@ -1,4 +1,4 @@
-"""Does any request cost more processor time than its bytes pay for?
+"""Does the processor time of any request grow faster than its size?
 
     python -m benchmarks.load.cost                 # about a quarter of an hour
     python -m benchmarks.load.cost --only header
@@ -28,9 +28,9 @@ from flask_app import create_app
 SIZES = (10_000, 100_000, 1_000_000)  # bytes
 MAX_SECONDS = 1.0  # of processor time for the largest
 MAX_PROBLEM_BYTES = 8_000
-# Ten times the input may cost ten times as much. The rest is for caches, the collector and the clock's resolution.
+# Ten times the input may take ten times as long; the rest is for caches, garbage collection and clock resolution.
 MAX_GROWTH = 20.0
-# What costs less than this many small requests cannot be told from noise.
+# In small requests; what takes less cannot be told from noise.
 NOISE = 30.0
 
 Build = Callable[[bytes], EnvironBuilder]
@@ -174,7 +174,7 @@ def _post_json(before: bytes, after: bytes, fill: bytes) -> EnvironBuilder:
 
 
 def _with_header(name: str, start: str, fill: bytes) -> EnvironBuilder:
-    # Line ends would end the header: no server hands them on.
+    # No server passes on line ends in a header.
     value = start + fill.decode("latin-1").replace("\r", " ").replace("\n", " ")
     request = _request(
         "/api/v1/predict", method="POST", data=b'{"strokes": [[[1, 2]]]}', content_type="application/json"
@@ -288,9 +288,9 @@ def to_report(found: Sequence[Cost], least: float) -> Report:
     )
     faults = [f"{_name(cost)} {fault}" for cost in found for fault in cost.faults]
     report.require(not faults, "No answer is a 5xx, no problem is longer than 8 KB", "; ".join(faults[:5]) or "none is")
-    dear = max(found, key=lambda cost: cost.seconds[-1])
-    holds = dear.seconds[-1] <= MAX_SECONDS
-    report.require(holds, "No input of 1 MB takes 1 s", f"{_name(dear)} takes {dear.seconds[-1]:.2f} s")
+    costliest = max(found, key=lambda cost: cost.seconds[-1])
+    holds = costliest.seconds[-1] <= MAX_SECONDS
+    report.require(holds, "No input of 1 MB takes 1 s", f"{_name(costliest)} takes {costliest.seconds[-1]:.2f} s")
     steep = [f"{_name(cost)}: {cost.growth:.0f} times" for cost in found if grows_too_fast(cost, least)]
     report.require(not steep, "None grows faster than linearly", "; ".join(steep[:5]) or "none does")
     head = ("part", "inputs", "costliest", "ms at 10 KB", "100 KB", "1,000 KB")
@@ -306,8 +306,8 @@ def _by_kind(found: Sequence[Cost]) -> Mapping[str, list[Cost]]:
 
 
 def _row(kind: str, some: Sequence[Cost]) -> tuple[object, ...]:
-    dear = max(some, key=lambda cost: cost.seconds[-1])
-    return kind, len(some), _name(dear), *(f"{1000 * seconds:.1f}" for seconds in dear.seconds)
+    costliest = max(some, key=lambda cost: cost.seconds[-1])
+    return kind, len(some), _name(costliest), *(f"{1000 * seconds:.1f}" for seconds in costliest.seconds)
 
 
 def _name(cost: Cost) -> str:

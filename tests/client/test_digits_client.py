@@ -180,6 +180,23 @@ def test_date_in_retry_after_is_understood() -> None:
     assert 0 < waits[0] <= 20
 
 
+@pytest.mark.parametrize(
+    "value", ["soon", "1 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +9999999999"]
+)
+def test_retry_after_that_means_nothing_is_as_if_there_were_none(value: str) -> None:
+    waits: list[float] = []
+    with scripted(busy(value), CARD) as (url, _):
+        DigitsClient(url, sleep=waits.append).model()
+    assert waits == [1]
+
+
+def test_date_without_a_time_zone_in_retry_after_is_understood() -> None:
+    waits: list[float] = []
+    with scripted(busy("Mon, 01 Jan 2024 00:00:00 -0000"), CARD) as (url, _):
+        DigitsClient(url, sleep=waits.append).model()
+    assert waits == [0]
+
+
 def test_patience_ends_after_some_retries() -> None:
     with scripted(*[busy("0")] * 3) as (url, _), pytest.raises(ProblemError) as caught:
         DigitsClient(url, retries=2, sleep=lambda _: None).model()

@@ -50,7 +50,7 @@ def test_base64_may_be_wrapped_into_lines(client: FlaskClient) -> None:
 
 
 def test_large_picture_is_read(client: FlaskClient) -> None:
-    # More than a body without a picture may weigh.
+    # Larger than a body without a picture may be.
     large = encode(draw_picture([[[4 * x, 4 * y] for x, y in stroke] for stroke in DIGITS[6]], (1120, 1120), 60), "BMP")
     assert len(large) > 2**20
     assert_answer(client.post("/api/v1/predict", json={"image_base64": base64.b64encode(large).decode()}), 6)

@@ -31,14 +31,14 @@ def test_answers_are_those_of_single_requests(client: FlaskClient) -> None:
     assert batched["probabilities"] == pytest.approx(single["probabilities"], abs=1e-5)
 
 
-def test_bad_picture_does_not_spoil_the_others(client: FlaskClient) -> None:
+def test_bad_picture_does_not_affect_the_others(client: FlaskClient) -> None:
     blank = encode(Image.new("L", (50, 50), 255))
     response = client.post(PATH, **form([picture_of(DIGITS[1]), b"hello", blank, b"", picture_of(DIGITS[2])]))
-    first, foreign, empty, damaged, last = response.get_json()["results"]
+    first, unsupported, empty, damaged, last = response.get_json()["results"]
     assert (first["digit"], last["digit"]) == (1, 2)
-    problems = [(problem["status"], problem["type"]) for problem in (foreign, empty, damaged)]
+    problems = [(problem["status"], problem["type"]) for problem in (unsupported, empty, damaged)]
     assert problems == [(415, "unsupported-picture"), (422, "blank"), (422, "undecodable-picture")]
-    assert {problem["request_id"] for problem in (foreign, empty, damaged)} == {response.headers["X-Request-ID"]}
+    assert {problem["request_id"] for problem in (unsupported, empty, damaged)} == {response.headers["X-Request-ID"]}
 
 
 def test_frames_are_included_where_asked_for(client: FlaskClient) -> None:

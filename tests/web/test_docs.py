@@ -103,12 +103,12 @@ def test_limits_in_the_document_are_settings(settings: Settings) -> None:
     assert "3 MiB and 1.5 megapixels" in document["paths"]["/api/v1/predict"]["post"]["description"]
 
 
-def test_document_of_an_app_without_a_model_has_no_example_of_its_answers(settings: Settings) -> None:
+def test_document_of_an_app_without_a_model_has_no_example_predictions(settings: Settings) -> None:
     client = create_app(settings, load_model=False).test_client()
     assert "0.9" not in client.get("/openapi.json").text
 
 
-def test_what_has_not_changed_is_not_sent_again(client: FlaskClient) -> None:
+def test_unchanged_content_is_answered_304(client: FlaskClient) -> None:
     for path in ("/openapi.json", "/api/v1/model"):
         first = client.get(path)
         assert first.headers["Cache-Control"] == "no-cache"
@@ -130,19 +130,19 @@ def test_docs_load_from_this_server_alone(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/png", "application/xml, text/*"])
-def test_answer_that_is_not_accepted_is_not_made(client: FlaskClient, accept: str) -> None:
+def test_request_that_does_not_accept_json_is_refused(client: FlaskClient, accept: str) -> None:
     assert_problem(client.get("/api/v1/model", headers={"Accept": accept}), 406, "not-acceptable")
     response = client.post("/api/v1/predict", json={"strokes": DIGITS[1]}, headers={"Accept": accept})
     assert_problem(response, 406, "not-acceptable")
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/*", "application/json;q=0.1, text/html"])
-def test_answer_that_is_accepted_is_made(client: FlaskClient, accept: str) -> None:
+def test_request_that_accepts_json_is_answered(client: FlaskClient, accept: str) -> None:
     assert client.get("/api/v1/model", headers={"Accept": accept}).status_code == 200
 
 
 @pytest.mark.parametrize("length", ["five", "-1", "+5", "1e3"])
-def test_length_that_is_no_number_is_refused(client: FlaskClient, length: str) -> None:
+def test_content_length_that_is_not_a_number_is_refused(client: FlaskClient, length: str) -> None:
     response = client.post("/api/v1/predict", data=b"{}", environ_overrides={"CONTENT_LENGTH": length})
     assert_problem(response, 400, "bad-request")
 
@@ -157,7 +157,7 @@ def test_body_shorter_than_its_length_is_refused(client: FlaskClient) -> None:
     assert_problem(response, 400, "bad-request")
 
 
-# ---- the contract, tried with whatever schemathesis makes of it ----
+# ---- requests that schemathesis generates from the document ----
 
 schema = schemathesis.openapi.from_wsgi("/openapi.json", APP)
 CHECKS = [

@@ -1,4 +1,4 @@
-"""POST /api/v1/explain: what predict takes, and why the answer is what it is."""
+"""POST /api/v1/explain."""
 
 import base64
 
@@ -68,7 +68,7 @@ def test_box_surrounds_what_was_drawn(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("digit", ["", "10", "-1", "x", "4.0", "٣", "0x1", " 4", "44"])  # one of them an Arabic 3
-def test_what_is_no_digit_is_not_explained(client: FlaskClient, digit: str) -> None:
+def test_invalid_digit_is_refused(client: FlaskClient, digit: str) -> None:
     response = client.post(EXPLAIN, query_string={"digit": digit}, json={"strokes": DIGITS[4]})
     assert_problem(response, 422, "invalid-request")
 

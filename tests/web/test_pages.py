@@ -15,7 +15,7 @@ def upload(client: FlaskClient, data: bytes, name: str = "digit.png") -> TestRes
     return client.post("/", **multipart(data, filename=name))
 
 
-def test_page_says_that_nothing_is_drawn(client: FlaskClient) -> None:
+def test_empty_page_says_that_nothing_is_drawn(client: FlaskClient) -> None:
     page = client.get("/").text
     assert "Nothing drawn yet" in page
     assert 'data-state="empty"' in page
@@ -69,7 +69,7 @@ BAD_UPLOADS = {
     "no file": (b"", "", 422, "No picture was sent."),
     "blank": (encode(Image.new("L", (50, 50), 255)), "x.png", 422, "There is nothing to read"),
     "cut off": (picture_of(DIGITS[2])[:100], "x.png", 422, "The picture is damaged"),
-    "too heavy": (bytes(13 * 2**20), "x.png", 413, "larger than this server takes"),
+    "too large": (bytes(13 * 2**20), "x.png", 413, "larger than this server takes"),
 }
 
 

@@ -13,7 +13,7 @@ from web.problems import KINDS
 
 @pytest.fixture
 def broken(settings: Settings) -> FlaskClient:
-    """An app whose network has a fault that nobody foresaw."""
+    """An app whose recogniser raises an unexpected error."""
     app = create_app(settings)
 
     def fail(_: object) -> None:
@@ -24,7 +24,7 @@ def broken(settings: Settings) -> FlaskClient:
     return app.test_client()
 
 
-def test_unforeseen_fault_is_logged_with_its_trace_and_answered_generically(
+def test_unexpected_error_is_logged_with_its_trace_and_answered_generically(
     broken: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
@@ -36,7 +36,7 @@ def test_unforeseen_fault_is_logged_with_its_trace_and_answered_generically(
     assert "secret cause" in (record.exc_text or "")
 
 
-def test_unforeseen_fault_on_the_page_is_an_error_page(broken: FlaskClient) -> None:
+def test_unexpected_error_on_the_page_is_an_error_page(broken: FlaskClient) -> None:
     response = broken.post("/", data={"image": (__file__, "x.png")})
     assert response.status_code == 500
     assert response.content_type.startswith("text/html")
