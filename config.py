@@ -88,6 +88,9 @@ class Settings(_Group):
     env: Environment = Field(Environment.DEV, description="`dev`, `prod` or `test`")
     host: str = Field("127.0.0.1", description="address the app listens on")
     port: int = Field(5000, ge=0, le=65535, description="port the app listens on; 0 takes a free one")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of its own for `/metrics` under gunicorn; 0 serves it on `DIGITS_PORT`"
+    )
     workers: int = Field(0, ge=0, le=1024, description="processes that `make serve` answers with; 0 takes one per core")
     threads: int = Field(4, ge=1, le=1024, description="requests that each of these processes handles at a time")
     queue: int = Field(

@@ -47,7 +47,10 @@ except SettingsError as error:
     _stop(str(error))
 
 wsgi_app = "flask_app:create_app(load_model=False)"
-bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = [f"{_host}:{_settings.port}"]
+if _settings.metrics_port:
+    bind.append(f"{_host}:{_settings.metrics_port}")
 loglevel = _settings.log_level.value
 logconfig_dict = logs.configuration(_settings)
 forwarded_allow_ips = ""  # web/security.py reads what proxies say, and it alone

@@ -157,8 +157,14 @@ def test_settings_reach_gunicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"HOST": "::1", "PORT": "8123", "WORKERS": "3", "THREADS": "7", "LOG_LEVEL": "debug"}.items():
         monkeypatch.setenv(f"DIGITS_{name}", value)
     conf = configuration()
-    assert conf["bind"] == "[::1]:8123"
+    assert conf["bind"] == ["[::1]:8123"]
     assert (conf["workers"], conf["threads"], conf["loglevel"]) == (3, 7, "debug")
+
+
+def test_metrics_have_a_port_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITS_PORT", "8123")
+    monkeypatch.setenv("DIGITS_METRICS_PORT", "8124")
+    assert configuration()["bind"] == ["127.0.0.1:8123", "127.0.0.1:8124"]
 
 
 def test_collector_leaves_to_workers_what_they_share() -> None:

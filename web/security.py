@@ -1,14 +1,17 @@
-"""Nobody let in: headers on every answer, limits on every body, no writes from other sites, no word of strangers."""
+"""Security headers, body limits, cross-site requests, and which hosts and proxies are trusted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
+from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.utils import host_is_trusted
+from werkzeug.wrappers import Response as BaseResponse
 
 from config import Settings, split_list
 from web.access import is_allowed_origin
@@ -29,57 +32,82 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
-STRICT_TRANSPORT = "max-age=31536000"
-# Probes and scrapers come by address, whatever the public name of the server is.
-_ASKED_BY_ADDRESS = frozenset({"api.live", "api.ready", "operations.metrics"})
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+# Pages depend on the language cookie, and may show an uploaded picture.
+_PAGE_CACHING = "private, no-cache"
+# Probes and scrapers use the address of a server, not its name.
+_ANY_HOST_ENDPOINTS = frozenset({"api.live", "api.ready", "operations.metrics"})
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Guard every route of `app`; a view that takes pictures raises the body limit for its own request."""
+    """Protect every route of `app`; a view that takes pictures raises the body limit for its own request."""
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_plain_body_bytes
-    # Werkzeug counts its read buffer of 64 KiB, and what the last one left over, against this too: less refuses files.
+    # Werkzeug counts its 64 KiB read buffer, and the rest of the previous one, against this: less would refuse files.
     app.config["MAX_FORM_MEMORY_SIZE"] = 2 * 2**16
     app.config["MAX_FORM_PARTS"] = 100
     if proxies := split_list(settings.trusted_proxies):
-        app.wsgi_app = _BehindProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
+        app.wsgi_app = _TrustedProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
+    if settings.metrics_port:
+        app.before_request(lambda: _separate_metrics(str(settings.metrics_port)))
     if hosts := [host.lower() for host in split_list(settings.trusted_hosts)]:
         app.before_request(lambda: _refuse_unknown_host(hosts))
     app.before_request(_refuse_cross_site)
+    app.before_request(_redirect_to_path)
     app.after_request(_set_headers)
 
 
-class _BehindProxies:
-    """Takes the client's address and scheme from the last proxy's X-Forwarded headers, where that proxy is trusted."""
+class _TrustedProxies:
+    """Takes the client's address and scheme from X-Forwarded-For and X-Forwarded-Proto of trusted proxies.
+
+    The last value of each counts, the one that the proxy itself added; a value that is no address or scheme is ignored.
+    """
 
     def __init__(self, app: WSGIApplication, proxies: Iterable[str]) -> None:
-        self._plain = app
+        self._direct = app
         self._forwarded = ProxyFix(app, x_for=1, x_proto=1)
         self._networks = [ip_network(proxy) for proxy in proxies]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        app = self._forwarded if self._trusts(environ.get("REMOTE_ADDR", "")) else self._plain
-        return app(environ, start_response)
+        peer = _parse_address(environ.get("REMOTE_ADDR", ""))
+        if peer is None or not any(peer in network for network in self._networks):
+            return self._direct(environ, start_response)
+        client = _parse_address(_last_value(environ, "HTTP_X_FORWARDED_FOR"))
+        scheme = _last_value(environ, "HTTP_X_FORWARDED_PROTO").lower()
+        environ["HTTP_X_FORWARDED_FOR"] = str(client or "")
+        environ["HTTP_X_FORWARDED_PROTO"] = scheme if scheme in {"http", "https"} else ""
+        return self._forwarded(environ, start_response)
 
-    def _trusts(self, address: str) -> bool:
-        try:
-            peer = ip_address(address)
-        except ValueError:  # a Unix socket has none
-            return False
-        # What listens on IPv6 sees an IPv4 peer as ::ffff:1.2.3.4.
-        peer = getattr(peer, "ipv4_mapped", None) or peer
-        return any(peer in network for network in self._networks)
+
+def _last_value(environ: WSGIEnvironment, header: str) -> str:
+    value: str = environ.get(header, "")
+    return value.rpartition(",")[2].strip()
+
+
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """The IP address; an IPv4 address also where an IPv6 socket shows it as ::ffff:1.2.3.4."""
+    try:
+        address = ip_address(text.partition("%")[0])  # without the zone, which may be any text
+    except ValueError:  # a Unix socket's peer has no address
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _separate_metrics(port: str) -> None:
+    """Serve /metrics on `port` only, and nothing else there."""
+    if (request.endpoint == "operations.metrics") != (request.environ["SERVER_PORT"] == port):
+        raise NotFound
 
 
 def _refuse_unknown_host(hosts: list[str]) -> None:
-    """Refuse requests addressed to a name that is not ours: DNS rebinding, poisoned links."""
-    if request.endpoint not in _ASKED_BY_ADDRESS and not host_is_trusted(request.host.lower(), hosts):
+    """Refuse requests for other host names: DNS rebinding, links with a forged host."""
+    if request.endpoint not in _ANY_HOST_ENDPOINTS and not host_is_trusted(request.host.lower(), hosts):
         raise UnknownHost
 
 
 def _refuse_cross_site() -> None:
-    """Refuse requests with effects that a page of another site makes a visitor's browser send.
+    """Refuse unsafe requests that a page of another site makes a visitor's browser send.
 
-    Programs send neither header and pass, as in Go's net/http.CrossOriginProtection.
+    Programs send neither header and are let through, as in Go's net/http.CrossOriginProtection.
     """
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return
@@ -87,15 +115,26 @@ def _refuse_cross_site() -> None:
     if site is not None:
         allowed = site in {"same-origin", "none"}
     else:
-        # Older browsers, and all browsers on plain http: but for localhost, say no more than the origin.
+        # Older browsers, and all browsers on plain HTTP except on localhost, send the origin only.
         origin = request.headers.get("Origin")
         allowed = origin is None or origin.partition("://")[2] == request.host
     if not allowed and not is_allowed_origin():
         raise CrossSiteRequest
 
 
+def _redirect_to_path() -> BaseResponse | None:
+    """Redirect to the canonical path of a route, without the host that Werkzeug copies from the request."""
+    error = request.routing_exception
+    if not isinstance(error, RequestRedirect):
+        return None
+    path = error.new_url.split("/", 3)[3]
+    return redirect(f"/{path}", error.code)
+
+
 def _set_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Cache-Control", _PAGE_CACHING)
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     return response

@@ -38,7 +38,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-def test_headers_stand_on_every_answer(client: FlaskClient, method: str, path: str, status: int) -> None:
+def test_every_response_has_security_headers(client: FlaskClient, method: str, path: str, status: int) -> None:
     response = client.open(path, method=method, buffered=True)
     assert response.status_code == status
     headers = response.headers
@@ -54,17 +54,34 @@ def test_headers_stand_on_every_answer(client: FlaskClient, method: str, path: s
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_tls_is_made_to_stay(client: FlaskClient) -> None:
-    assert "max-age" in client.get("/", base_url="https://localhost").headers["Strict-Transport-Security"]
+def test_browsers_are_told_to_stay_with_tls(client: FlaskClient) -> None:
+    headers = client.get("/", base_url="https://localhost").headers
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/"), ("GET", "/model"), ("GET", "/nothing")])
+def test_pages_are_not_cached_for_others(client: FlaskClient, method: str, path: str) -> None:
+    assert client.open(path, method=method).headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "[::1]:80", "[", "a b", "a/b", ""])
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/api/v1", "/api/v1/"), ("/api/v1?a=//b", "/api/v1/?a=//b"), ("/api//v1/", "/api/v1/")],
+)
+def test_redirects_do_not_contain_the_host(client: FlaskClient, host: str, path: str, location: str) -> None:
+    response = client.get(path, headers={"Host": host})
+    assert response.headers.get("Location") == location
+    assert "evil.example" not in response.text
 
 
 @pytest.mark.parametrize("name", ["a", "3f-2.B_x", "x" * 64])
-def test_sane_request_id_is_kept(client: FlaskClient, name: str) -> None:
+def test_valid_request_id_is_kept(client: FlaskClient, name: str) -> None:
     assert client.get("/", headers={"X-Request-ID": name}).headers["X-Request-ID"] == name
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "<b>", "ä"])
-def test_other_request_id_is_replaced(client: FlaskClient, name: str) -> None:
+def test_invalid_request_id_is_replaced(client: FlaskClient, name: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", client.get("/", headers={"X-Request-ID": name}).headers["X-Request-ID"])
 
 
@@ -108,7 +125,7 @@ def test_other_sites_may_link_here(client: FlaskClient) -> None:
 
 
 def test_refused_body_is_read_to_its_end(client: FlaskClient) -> None:
-    # A server that hangs up on a browser that still sends loses its own answer.
+    # A browser whose upload is cut off does not show the response.
     upload = io.BytesIO(bytes(13 * 2**20))
     response = client.post("/", input_stream=upload, content_length=13 * 2**20, content_type="multipart/form-data")
     assert response.status_code == 413
@@ -126,7 +143,7 @@ def test_nothing_is_loaded_from_another_host(path: Path) -> None:
     assert set(urls) <= {"http://www.w3.org/2000/svg"}
 
 
-def test_style_sheet_and_page_are_light(client: FlaskClient) -> None:
+def test_page_and_assets_are_small(client: FlaskClient) -> None:
     assets = {*re.findall(r'(?:href|src)="(/static/[^"]+)"', client.get("/").text)}
     assert len(client.get("/static/style.css", buffered=True).data) < 12_000
     # Compressed, as nginx sends them.
@@ -134,7 +151,7 @@ def test_style_sheet_and_page_are_light(client: FlaskClient) -> None:
     assert sum(weights) < 60_000
 
 
-# ---- names and proxies ----
+# ---- hosts and proxies ----
 
 
 @pytest.fixture(scope="module")
@@ -143,20 +160,32 @@ def named(settings: Settings) -> FlaskClient:
 
 
 @pytest.mark.parametrize("host", ["digits.example", "digits.example:8443", "a.below.example", "DIGITS.example"])
-def test_own_names_are_answered(named: FlaskClient, host: str) -> None:
+def test_trusted_hosts_are_answered(named: FlaskClient, host: str) -> None:
     assert named.get("/", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "digits.example.evil", "127.0.0.1", "", "a b"])
-def test_other_names_are_not(named: FlaskClient, host: str) -> None:
+def test_other_hosts_are_refused(named: FlaskClient, host: str) -> None:
     assert_problem(named.get("/api/v1/model", headers={"Host": host}), 400, "unknown-host")
     assert named.get("/nothing", headers={"Host": host}).status_code == 400
     assert "evil" not in named.get("/api/v1", headers={"Host": host}).headers.get("Location", "")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health/live", "/api/v1/health/ready", "/metrics"])
-def test_probes_may_come_by_address(named: FlaskClient, path: str) -> None:
+def test_probes_may_use_an_address(named: FlaskClient, path: str) -> None:
     assert named.get(path, headers={"Host": "10.1.2.3:5000"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("port", "path", "status"),
+    [("5000", "/metrics", 404), ("5000", "/", 200), ("5001", "/metrics", 200), ("5001", "/", 404)],
+)
+def test_metrics_port_serves_metrics_and_nothing_else(settings: Settings, port: str, path: str, status: int) -> None:
+    client = create_app(settings.model_copy(update={"metrics_port": 5001})).test_client()
+    # The Host header, which the client chooses, makes no difference.
+    for host in ("localhost:5000", "localhost:5001"):
+        response = client.get(path, headers={"Host": host}, environ_overrides={"SERVER_PORT": port})
+        assert response.status_code == status
 
 
 FORWARDED = {
@@ -167,23 +196,57 @@ FORWARDED = {
 
 
 @pytest.mark.parametrize(
-    ("proxies", "peer", "is_believed"),
+    ("proxies", "peer", "is_trusted"),
     [
         ("off", "10.0.0.2", False),
         ("10.0.0.0/24", "10.0.0.2", True),
         ("10.0.0.0/24", "10.0.1.2", False),
         ("::1, 10.0.0.2", "10.0.0.2", True),
         ("10.0.0.0/24", "", False),
-        ("10.0.0.0/24", "::ffff:10.0.0.2", True),  # over IPv6's socket
+        ("10.0.0.0/24", "::ffff:10.0.0.2", True),  # IPv4 through an IPv6 socket
         ("10.0.0.0/24", "::ffff:10.0.1.2", False),
     ],
 )
-def test_proxies_are_believed_only_where_trusted(
-    settings: Settings, proxies: str, peer: str, is_believed: bool
+def test_only_trusted_proxies_set_address_and_scheme(
+    settings: Settings, proxies: str, peer: str, is_trusted: bool
 ) -> None:
     app = create_app(settings.model_copy(update={"trusted_proxies": proxies}))
     with app.test_client() as client:
         response = client.get("/", headers=FORWARDED, environ_overrides={"REMOTE_ADDR": peer})
-        assert (request.remote_addr == "192.0.2.7") is is_believed
+        assert (request.remote_addr == "192.0.2.7") is is_trusted
         assert request.host == "localhost"
-    assert ("Strict-Transport-Security" in response.headers) is is_believed
+    assert ("Strict-Transport-Security" in response.headers) is is_trusted
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("anything, 192.0.2.7 ", "192.0.2.7"),
+        ("2001:DB8::0:1", "2001:db8::1"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%" + 1000 * "x", "fe80::1"),
+        *((value, "10.0.0.2") for value in ("", ",", "unknown", "192.0.2.7:80", "[::1]", "192.0.2.7\t1", 8000 * "1")),
+    ],
+)
+def test_forwarded_address_is_an_ip_address(settings: Settings, forwarded: str, address: str) -> None:
+    app = create_app(settings.model_copy(update={"trusted_proxies": "10.0.0.2"}))
+    with app.test_client() as client:
+        client.get("/", headers={"X-Forwarded-For": forwarded}, environ_overrides={"REMOTE_ADDR": "10.0.0.2"})
+        assert request.remote_addr == address
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"), [("https", "https"), ("HTTPS", "https"), ("javascript", "http"), ("https,ftp", "http")]
+)
+def test_forwarded_scheme_is_http_or_https(settings: Settings, forwarded: str, scheme: str) -> None:
+    app = create_app(settings.model_copy(update={"trusted_proxies": "10.0.0.2"}))
+    with app.test_client() as client:
+        client.get("/", headers={"X-Forwarded-Proto": forwarded}, environ_overrides={"REMOTE_ADDR": "10.0.0.2"})
+        assert request.scheme == scheme
+
+
+def test_older_browser_may_post_from_another_port_than_443(client: FlaskClient) -> None:
+    headers = {"Host": "digits.example:8443", "Origin": "https://digits.example:8443"}
+    response = client.post("/api/v1/predict", json={"strokes": DIGITS[1]}, headers=headers)
+    assert response.status_code == 200
