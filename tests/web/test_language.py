@@ -93,26 +93,37 @@ def test_language_of_one_visitor_is_not_that_of_the_next(client: FlaskClient) ->
         assert sentence in client.get("/", headers={"Accept-Language": code}).text
 
 
-@pytest.mark.parametrize(("https", "marks"), [(True, {"HttpOnly", "SameSite=Lax", "Secure"}), (False, {"HttpOnly"})])
-def test_link_chooses_the_language_for_good(client: FlaskClient, https: bool, marks: set[str]) -> None:
+@pytest.mark.parametrize(("https", "cookie"), [(True, "__Host-lang=de"), (False, "lang=de")])
+def test_language_chosen_by_link_is_remembered(client: FlaskClient, https: bool, cookie: str) -> None:
     base_url = "https://localhost" if https else "http://localhost"
     (link,) = re.findall(r'<a href="(\?lang=de)" hreflang="de" lang="de">Deutsch</a>', client.get("/").text)
     page = client.get("/" + link, base_url=base_url)
     assert '<html lang="de">' in page.text
-    assert marks <= set(page.headers["Set-Cookie"].split("; "))
-    assert ("Secure" in page.headers["Set-Cookie"]) == https
+    attributes = page.headers["Set-Cookie"].split("; ")
+    assert attributes[0] == cookie
+    assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(attributes)
+    assert ("Secure" in attributes) == https
+    assert not any(attribute.startswith("Domain") for attribute in attributes)
     assert '<html lang="de">' in client.get("/", base_url=base_url).text
     assert '<html lang="en">' in client.get("/?lang=en", base_url=base_url, headers=GERMAN).text
     assert '<html lang="en">' in client.get("/", base_url=base_url, headers=GERMAN).text
 
 
-@pytest.mark.parametrize("wish", ["fr", "", "<b>", "../de"])
-def test_language_that_is_not_spoken_is_not_remembered(client: FlaskClient, wish: str) -> None:
+@pytest.mark.parametrize("wish", ["fr", "", "<b>", "../de", 2000 * "x", "de\r\nA: b"])
+def test_unknown_language_is_neither_remembered_nor_repeated(client: FlaskClient, wish: str) -> None:
     page = client.get("/", query_string={"lang": wish})
     assert "Set-Cookie" not in page.headers
+    assert len(wish) < 3 or wish not in page.text
     assert '<html lang="en">' in page.text
     client.set_cookie("lang", wish)
     assert '<html lang="de">' in client.get("/", headers=GERMAN).text
+
+
+def test_plain_cookie_is_ignored_over_tls(client: FlaskClient) -> None:
+    # Any subdomain could have set it.
+    client.set_cookie("lang", "de")
+    assert '<html lang="en">' in client.get("/", base_url="https://localhost").text
+    assert '<html lang="de">' in client.get("/").text
 
 
 def test_uploaded_picture_is_answered_in_the_language(client: FlaskClient) -> None:
