@@ -75,6 +75,10 @@ audit: $(VENV)/dev.stamp ## look for known holes: in the code, in the packages, 
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.txt
 
+.PHONY: sbom
+sbom: $(VENV)/dev.stamp ## list the packages that serving needs, as CycloneDX, in sbom.cdx.json
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json requirements-serve.txt
+
 # ---- prove; on Linux, and chaos, slow-clients and overload with nginx ----
 
 # Each prints a table, writes it to benchmarks/results/, and fails where a bound on correctness is broken.
@@ -105,6 +109,10 @@ overload: $(VENV)/dev.stamp ## ten times the capacity for a minute
 .PHONY: refusals
 refusals: $(VENV)/dev.stamp ## how long each documented way to be refused takes
 	$(BIN)/python -m benchmarks.load.refusals $(ARGS)
+
+.PHONY: smuggling
+smuggling: $(VENV)/dev.stamp ## odd HTTP/1 requests, through nginx and directly: do both agree where each ends?
+	$(BIN)/python -m benchmarks.load.smuggling $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## speed, memory and start, beside the same network served otherwise

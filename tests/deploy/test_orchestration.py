@@ -1,4 +1,4 @@
-"""The files for Compose, Kubernetes, Prometheus and Grafana: well-formed, and true of the app."""
+"""The files for Compose, Kubernetes, Prometheus and Grafana are valid and agree with the app."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from config import setting_names
+from config import OFF, Settings, setting_names
 from testing.handwriting import DIGITS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -28,20 +28,21 @@ DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text(encoding="u
 # ---- Kubernetes ----
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"])
-def test_object_has_the_form_that_kubernetes_asks_for(kind: str) -> None:
+@pytest.mark.parametrize("kind", sorted(OBJECTS))
+def test_object_is_valid(kind: str) -> None:
     kubernetes_validate.validate(OBJECTS[kind], KUBERNETES, strict=True)
 
 
-def test_objects_speak_of_the_same_pods() -> None:
+def test_objects_select_the_same_pods() -> None:
     deployment = OBJECTS["Deployment"]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"] == labels
     assert OBJECTS["Service"]["spec"]["selector"] == labels
     assert OBJECTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert OBJECTS["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
     target = OBJECTS["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
-    # One may always be taken away.
+    # A node can always be drained.
     budget = OBJECTS["PodDisruptionBudget"]["spec"]["minAvailable"]
     assert budget < OBJECTS["HorizontalPodAutoscaler"]["spec"]["minReplicas"]
 
@@ -51,7 +52,7 @@ def container() -> dict[str, Any]:
     return dict(only)
 
 
-def test_container_may_do_as_little_as_possible() -> None:
+def test_container_has_least_privileges() -> None:
     pod = OBJECTS["Deployment"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["runAsUser"] == IMAGE_USER
@@ -64,13 +65,13 @@ def test_container_may_do_as_little_as_possible() -> None:
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
-def test_probes_ask_the_app(client: FlaskClient, probe: str) -> None:
+def test_probes_use_routes_of_the_app(client: FlaskClient, probe: str) -> None:
     ask = container()[probe]["httpGet"]
     assert client.get(ask["path"]).status_code == 200
     assert ask["port"] in [port["name"] for port in container()["ports"]]
 
 
-def test_pod_is_given_more_time_to_end_than_it_takes() -> None:
+def test_grace_period_exceeds_graceful_timeout() -> None:
     conf = (DEPLOY.parent / "gunicorn.conf.py").read_text(encoding="utf-8")
     (graceful,) = re.findall(r"^graceful_timeout = (\d+)", conf, re.MULTILINE)
     pause = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -78,10 +79,38 @@ def test_pod_is_given_more_time_to_end_than_it_takes() -> None:
     assert int(COMPOSE["services"]["app"]["stop_grace_period"].removesuffix("s")) > int(graceful)
 
 
+def test_metrics_are_reachable_for_prometheus_only() -> None:
+    environment = {variable["name"]: variable["value"] for variable in container()["env"]}
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert environment["DIGITS_METRICS_PORT"] == str(ports["metrics"])
+    annotations = OBJECTS["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == str(ports["metrics"])
+    assert [port["targetPort"] for port in OBJECTS["Service"]["spec"]["ports"]] == ["http"]
+    rules = OBJECTS["NetworkPolicy"]["spec"]["ingress"]
+    peers = {rule["ports"][0]["port"]: rule["from"][0]["namespaceSelector"]["matchLabels"] for rule in rules}
+    assert peers == {
+        "http": {"kubernetes.io/metadata.name": "ingress-nginx"},
+        "metrics": {"kubernetes.io/metadata.name": "monitoring"},
+    }
+
+
+def test_pods_cannot_open_connections() -> None:
+    policy = OBJECTS["NetworkPolicy"]["spec"]
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert policy["egress"] == []
+
+
+def test_cluster_settings_are_valid_and_limit_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in container()["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    settings = Settings.load()
+    assert OFF not in (settings.trusted_hosts, settings.trusted_proxies, settings.rate_limit)
+
+
 # ---- Compose ----
 
 
-def test_services_may_do_as_little_as_possible() -> None:
+def test_services_have_least_privileges() -> None:
     for service in COMPOSE["services"].values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -95,35 +124,35 @@ def test_images_are_pinned() -> None:
         assert "build" in service or re.search(r":\d+\.\d+", service["image"])
 
 
-def test_app_believes_the_network_that_the_proxy_is_in_and_no_other() -> None:
+def test_app_trusts_the_network_of_the_proxy_only() -> None:
     (network,) = COMPOSE["networks"]["inner"]["ipam"]["config"]
     assert COMPOSE["services"]["app"]["environment"]["DIGITS_TRUSTED_PROXIES"] == network["subnet"]
 
 
 def test_proxy_listens_where_compose_says() -> None:
-    listens = set(re.findall(r"listen (\d+)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8")))
+    listens = set(re.findall(r"listen (?:\[::\]:)?(\d+)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8")))
     assert {port.split(":")[1] for port in COMPOSE["services"]["proxy"]["ports"]} == listens
 
 
-def test_files_name_only_settings_that_there_are() -> None:
+def test_files_contain_only_known_settings() -> None:
     for file in ("compose.yaml", "kubernetes.yaml"):
         named = set(re.findall(r"\bDIGITS_[A-Z_]+", (DEPLOY / file).read_text(encoding="utf-8")))
         assert named <= setting_names().keys()
         assert named
 
 
-# ---- figures ----
+# ---- metrics ----
 
 
 def test_prometheus_scrapes_what_the_app_serves(app: Flask) -> None:
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
     assert job["metrics_path"] in {rule.rule for rule in app.url_map.iter_rules()}
     (service,) = job["dns_sd_configs"]
-    assert service["names"] == ["app"]
-    assert service["names"][0] in COMPOSE["services"]
+    (name,) = service["names"]
+    assert COMPOSE["services"][name]["environment"]["DIGITS_METRICS_PORT"] == str(service["port"])
 
 
-def test_dashboard_shows_figures_that_there_are(client: FlaskClient) -> None:
+def test_dashboard_uses_existing_metrics(client: FlaskClient) -> None:
     client.post("/api/v1/predict", json={"strokes": DIGITS[1]})
     client.post("/api/v1/predict", json={"strokes": []})
     samples = [
@@ -138,13 +167,13 @@ def test_dashboard_shows_figures_that_there_are(client: FlaskClient) -> None:
         assert found, expression
         for name, selector in found:
             assert name in names, expression
-            # `job` is what Prometheus adds.
+            # Prometheus adds the label `job`.
             assert set(re.findall(r"(\w+)=~?\"", selector)) - {"job"} <= labels[name], expression
             grouped = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")}
             assert grouped <= labels[name], expression
 
 
-def test_every_figure_of_ours_is_on_the_dashboard(client: FlaskClient) -> None:
+def test_every_metric_is_on_the_dashboard(client: FlaskClient) -> None:
     expressions = " ".join(target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])
     families = text_string_to_metric_families(client.get("/metrics").text)
     ours = {family.name for family in families if family.name.startswith("digits_")}
