@@ -41,8 +41,8 @@ robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DI
 # ---- develop ----
 
 .PHONY: test
-test: $(VENV)/dev.stamp ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.stamp ## run all tests, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10 $(ARGS)
 
 .PHONY: fuzz-api
 fuzz-api: $(VENV)/dev.stamp ## try the API with a great many requests made from its own document
@@ -51,7 +51,7 @@ fuzz-api: $(VENV)/dev.stamp ## try the API with a great many requests made from 
 .PHONY: test-cluster
 test-cluster: $(VENV)/dev.stamp ## run a batch on two Ray nodes on this machine; installs Ray
 	$(PIP_INSTALL) 'ray[data]'
-	$(BIN)/python -m pytest tests/batch/test_cluster.py --cluster $(ARGS)
+	REQUIRE_RAY=1 $(BIN)/python -m pytest tests/batch/test_cluster.py $(ARGS)
 
 .PHONY: check
 check: $(VENV)/dev.stamp ## lint, formatting, types, import contracts
@@ -82,6 +82,9 @@ sbom: $(VENV)/dev.stamp ## list the packages that serving needs, as CycloneDX, i
 # ---- prove; on Linux, and chaos, slow-clients and overload with nginx ----
 
 # Each prints a table, writes it to benchmarks/results/, and fails where a bound on correctness is broken.
+.PHONY: proofs
+proofs: soak chaos fuzz slow-clients overload refusals ## all of the proofs below, one after another: an hour or two
+
 .PHONY: soak
 soak: $(VENV)/dev.stamp ## 200,000 requests, 30 % hostile: no 5xx, no wrong answer, no growth
 	$(BIN)/python -m benchmarks.load.soak $(ARGS)

@@ -1,5 +1,6 @@
 """The app as tests use it, made by the same factory that serves it."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,12 @@ hypothesis_settings.register_profile("no deadline", deadline=None, suppress_heal
 hypothesis_settings.load_profile("no deadline")
 
 
+# A shell that runs the tests in the background has them ignore SIGINT, and so would every process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", action="store_true", help="try the API with a great many requests: make fuzz-api")
-    parser.addoption("--cluster", action="store_true", help="start a Ray cluster on this machine: make test-cluster")
 
 
 @pytest.fixture(scope="session")

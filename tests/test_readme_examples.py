@@ -12,6 +12,7 @@ import pytest
 import predict
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
+from testing.programs import require
 from testing.servers import Server
 
 ROOT = Path(__file__).parents[1]
@@ -43,9 +44,9 @@ def test_every_route_has_a_line() -> None:
     }
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 @pytest.mark.parametrize("line", CURL)
 def test_curl_lines_are_answered(line: str, server: Server) -> None:
+    require("curl", shutil.which("curl"), "there is no curl")
     command = line.replace(ADDRESS, server.url).replace("curl ", "curl --silent --show-error --fail ", 1)
     process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr

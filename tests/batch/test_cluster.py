@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import predict
+from testing.programs import require
 
 
 @pytest.fixture(scope="module")
-def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    if not request.config.getoption("--cluster"):
-        pytest.skip("run it with make test-cluster")
+def address() -> Iterator[str]:
+    spec = find_spec("ray")
+    require("ray", spec and spec.origin, "Ray is not installed: make test-cluster")
     from ray.cluster_utils import Cluster
 
     memory = 100 * 2**20

@@ -1,7 +1,6 @@
 """What can be tested of looks: contrast, room on small screens, and nothing that jumps."""
 
 import re
-import time
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 from testing.handwriting import DIGITS
 from testing.pad import colour, draw
 from testing.page import OpenPage, expect_answer
+from testing.waiting import eventually
 
 STYLE = (Path(__file__).parents[2] / "static" / "style.css").read_text()
 TEXT = product(["text", "muted", "faint", "accent"], ["page", "card"])
@@ -90,7 +90,4 @@ def test_dark_scheme_has_light_ink_and_follows_a_change(open_page: OpenPage) -> 
     assert colour(page, *DIGITS[1][0][5])[0] > 200
     page.emulate_media(color_scheme="light")
     # Chromium tells the page some frames later.
-    deadline = time.monotonic() + 10
-    while colour(page, *DIGITS[1][0][5])[0] > 200 and time.monotonic() < deadline:
-        page.wait_for_timeout(20)
-    assert colour(page, *DIGITS[1][0][5])[0] < 60
+    eventually(lambda: colour(page, *DIGITS[1][0][5])[0] < 60)

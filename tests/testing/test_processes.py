@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from testing.processes import children, family, is_idle, look_at
+from testing.waiting import eventually
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
 
@@ -26,8 +27,7 @@ def test_memory_and_descriptors_are_seen() -> None:
 def test_waiting_is_idle_and_working_is_not() -> None:
     assert not is_idle(os.getpid())
     with subprocess.Popen(["sleep", "60"]) as process:
-        while not is_idle(process.pid):
-            assert process.poll() is None
+        eventually(lambda: is_idle(process.pid))
         process.kill()
 
 

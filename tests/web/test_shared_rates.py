@@ -16,23 +16,22 @@ from config import Settings
 from flask_app import create_app
 from testing.answers import assert_answer, assert_problem
 from testing.handwriting import DIGITS
+from testing.programs import require
+from testing.waiting import eventually
 
-REDIS = shutil.which("redis-server")
 ONE = {"strokes": DIGITS[1]}
 FALLBACK_METRIC = "digits_rate_limit_fallback 1.0"
-
-pytestmark = pytest.mark.skipif(REDIS is None, reason="there is no redis-server")
 
 
 class Redis:
     """A Redis of its own, that listens on a socket file and keeps nothing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path) -> None:
         self._path = folder / "redis.sock"
         self.url = f"redis+unix://{self._path}"
-        command = [str(REDIS), "--port", "0", "--unixsocket", str(self._path), "--save", "", "--dir", str(folder)]
+        command = [program, "--port", "0", "--unixsocket", str(self._path), "--save", "", "--dir", str(folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._wait_until_it_listens()
+        eventually(self._listens)
 
     def stop(self) -> None:
         """End it."""
@@ -47,19 +46,16 @@ class Redis:
         """Let it answer again."""
         self._process.send_signal(signal.SIGCONT)
 
-    def _wait_until_it_listens(self) -> None:
-        for _ in range(3000):
-            with socket.socket(socket.AF_UNIX) as client:
-                if client.connect_ex(str(self._path)) == 0:
-                    return
-            assert self._process.poll() is None
-            time.sleep(0.01)
-        raise AssertionError("Redis does not listen")
+    def _listens(self) -> bool:
+        assert self._process.poll() is None
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self._path)) == 0
 
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:
-    server = Redis(tmp_path)
+    program = require("redis", shutil.which("redis-server"), "there is no redis-server")
+    server = Redis(program, tmp_path)
     yield server
     server.stop()
 
