@@ -18,31 +18,12 @@ from typing import Any, TypeVar
 from flask import Flask, Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from werkzeug.exceptions import (
-    BadRequest,
-    HTTPException,
-    InternalServerError,
-    LengthRequired,
-    NotAcceptable,
-    RequestEntityTooLarge,
-    TooManyRequests,
-    UnsupportedMediaType,
-)
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from config import Limits
 from recognition.picture import FORMATS
-from web.problems import (
-    KINDS,
-    CrossSiteRequest,
-    InvalidRequest,
-    Kind,
-    MalformedJson,
-    MissingKey,
-    MissingPicture,
-    Overloaded,
-    UnknownHost,
-)
+from web.problems import ANY_BODY, ANY_REQUEST, KINDS, Kind
 from web.schemas import API_VERSION, MAX_BATCH_PICTURES, Problem, RecognitionRequest
 
 JsonObject = dict[str, Any]
@@ -59,11 +40,6 @@ _TAGS = {
     "model": "the model that answers",
     "operations": "for operators and load balancers",
 }
-# Problems of every request, and of every request with a body.
-_ANY_REQUEST = (NotAcceptable, UnknownHost, MissingKey, TooManyRequests, Overloaded, InternalServerError)
-_ANY_BODY = (
-    *(BadRequest, CrossSiteRequest, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType, InvalidRequest),
-)
 # OpenAPI 3.1 needs only the media type; Swagger UI offers a list of files only for the format of OpenAPI 3.0.
 _FILE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _IF_NONE_MATCH = {
@@ -103,10 +79,9 @@ class Operation:
 
     def statuses(self) -> set[int]:
         """HTTP statuses of all problems that the view can answer with."""
-        problems = {*_ANY_REQUEST, *self.problems}
-        problems |= {*_ANY_BODY} if self.json or self.files else set()
-        problems |= {MalformedJson} if self.json else set()
-        problems |= {MissingPicture} if self.files else set()
+        problems = [*ANY_REQUEST, *self.problems]
+        if self.json or self.files:
+            problems += ANY_BODY
         return {KINDS[problem].status for problem in problems}
 
 
@@ -146,7 +121,10 @@ def build_document(app: Flask) -> JsonObject:
         "paths": {rule.rule: _path_item(app, rule, found, limits) for rule, found in documented_rules(app)},
         "components": {
             "schemas": _schemas(app, limits),
-            "responses": {f"Problem{status}": _problem_response(status) for status in sorted(_all_statuses())},
+            "responses": {
+                f"Problem{status}": _problem_response(status)
+                for status in sorted({kind.status for kind in KINDS.values()})
+            },
             "headers": {
                 name: {"description": description, "schema": {"type": kind}}
                 for name, (kind, description) in _HEADERS.items()
@@ -304,10 +282,6 @@ def _problem_response(status: int) -> JsonObject:
 def _problem_example(kind: Kind) -> JsonObject:
     problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=kind.detail or f"{kind.title}.")
     return problem.model_dump(exclude_none=True)
-
-
-def _all_statuses() -> set[int]:
-    return {kind.status for kind in KINDS.values()}
 
 
 def _reference(model: type[BaseModel]) -> JsonObject:

@@ -162,6 +162,14 @@ KINDS: Mapping[type[Exception], Kind] = {
 }
 
 
+# Problems of every request, and of every request with a body.
+ANY_REQUEST = (NotAcceptable, UnknownHost, MissingKey, TooManyRequests, Overloaded, InternalServerError)
+ANY_BODY = (
+    *(BadRequest, MalformedJson, CrossSiteRequest, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType),
+    *(InvalidRequest, MissingPicture),
+)
+
+
 def init_app(app: Flask) -> None:
     """Answer every exception in `app` from the table."""
     app.before_request(_raise_given)

@@ -63,6 +63,12 @@ HOSTILE = {
         "missing-picture",
     ),
     "a file under another name": (multipart(PNG, name="picture"), 422, "missing-picture"),
+    # Werkzeug makes regular expressions of it.
+    "a boundary of 100 KB": (
+        {"data": b"x", "content_type": "multipart/form-data; boundary=" + "*" * 10**5},
+        400,
+        "bad-request",
+    ),
     "base64 with junk": (body(json.dumps({"image_base64": "!!!!"})), 422, "invalid-request"),
     "base64 cut off": (body(json.dumps({"image_base64": base64_of(PNG)[:-3]})), 422, "invalid-request"),
     "base64 of text": (body(json.dumps({"image_base64": base64_of(b"hello")})), 415, "unsupported-picture"),
