@@ -24,7 +24,7 @@ MAX_JSON_DEPTH = 8
 _MAX_COMMAS = 100
 # Answers stay small, however large the request.
 _MAX_REPORTED_ERRORS = 20
-_MAX_REPORTED_NAME = 64  # characters of a field's name
+_MAX_REPORTED_NAME = 64  # characters of a field's or file's name
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1); Werkzeug compiles it into regular expressions
 _WHITESPACE = dict.fromkeys(map(ord, " \t\r\n"))
 
@@ -63,7 +63,7 @@ def recognize_body(from_strokes: Callable[[object], Result], from_picture: Calla
 
 
 def uploaded_pictures(field: str = "images") -> list[tuple[str, bytes]]:
-    """Names and bytes of the form's files `field`, in order. Raises `MissingPicture` or `InvalidRequest`."""
+    """Shortened names and bytes of the form's files `field`. Raises `MissingPicture` or `InvalidRequest`."""
     request.max_content_length = current_settings().limits.max_body_bytes
     if request.mimetype not in {"", "multipart/form-data"}:
         raise UnsupportedMediaType(f"Send multipart/form-data with files named {field}.")
@@ -71,7 +71,7 @@ def uploaded_pictures(field: str = "images") -> list[tuple[str, bytes]]:
     if len(files) > MAX_BATCH_PICTURES:
         sentence = f"Send at most {MAX_BATCH_PICTURES} pictures at a time; these are {len(files)}."
         raise InvalidRequest(sentence, [(f"/{field}", sentence)])
-    return [(file.filename or "", file.read()) for file in files]
+    return [(_shorten(file.filename or ""), file.read()) for file in files]
 
 
 def _uploaded_picture() -> bytes:

@@ -57,6 +57,13 @@ def test_several_pictures_are_listed_and_the_first_is_shown(client: FlaskClient)
     assert 'data-slot="words">This is a 4<' in page
 
 
+def test_long_file_names_are_shortened(client: FlaskClient) -> None:
+    data = {"image": [(io.BytesIO(b"hello"), "n" * 50_000)] * 2}
+    page = client.post("/", data=data, content_type="multipart/form-data").text
+    assert "n" * 60 in page
+    assert "n" * 70 not in page
+
+
 def test_large_picture_is_shown_small(client: FlaskClient) -> None:
     noise = Image.effect_noise((1500, 1500), 60)
     page = upload(client, encode(noise, "JPEG")).text
