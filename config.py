@@ -77,6 +77,9 @@ class Limits(_Group):
         1e5, gt=0, le=1e6, description="largest stroke coordinate, either sign, in canvas units"
     )
     max_decodes: int = Field(2, ge=1, description="pictures decoded at the same time in one process")
+    max_batch_seconds: float = Field(
+        2.5, gt=0, description="processor time for the pictures of one request; the rest of them are refused"
+    )
 
 
 _NO_DEBUG = frozenset({"", "0", "false", "no"})  # what Flask takes for "off"

@@ -6,7 +6,7 @@ decoded at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and
 
 from __future__ import annotations
 
-import io
+import math
 import re
 import warnings
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from config import Limits
+from recognition.cost import LimitedFile, refuse_costly, refuse_repeated_metadata
 from recognition.errors import N_, PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
@@ -32,13 +33,8 @@ _STRIP_PIXELS = 2**18  # stay in a processor's cache
 # A transparent picture with more than this share of its pixels so dark has ink that shows on white paper.
 _DARK, _DARK_SHARE = 0.7, 1e-4
 
-# A marker of a JPEG file; the bytes of a picture hold none but restarts (D0 to D7), which every decoder passes over.
-_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
-_JPEG_WITHOUT_LENGTH = {0x01, 0xD8}
-# Progressive files of cameras and programs have about ten scans. Each costs a walk over all pixels, and one that
-# changes none of them takes 80 bytes: a file within the limits could keep the decoder busy for minutes.
-_MAX_JPEG_SCANS = 100
+# Larger EXIF data is ignored: JPEG has room for a quarter of it, and Pillow makes Python objects of all of it.
+_MAX_EXIF = 2**18
 
 # Pillow only warns of pictures above its own limit; nothing that large gets past ours. It also warns of tags that it
 # cannot read, which are nobody's concern here.
@@ -51,17 +47,23 @@ def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
     return decode_with_scale(data, limits)[0]
 
 
-def decode_with_scale(data: bytes, limits: Limits) -> tuple[NDArray[np.float32], float]:
-    """The picture as of `decode_picture`, and the side of each of its pixels in pixels of the file."""
+def decode_with_scale(data: bytes, limits: Limits, seconds_left: float = math.inf) -> tuple[NDArray[np.float32], float]:
+    """The picture as of `decode_picture`, and the side of each of its pixels in pixels of the file.
+
+    A picture is refused, too, if it would take more than `seconds_left` of processor time.
+    """
     if not data:
         raise UndecodablePicture(N_("The file is empty. Choose a picture."))
+    refuse_repeated_metadata(data)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(LimitedFile(data), formats=FORMATS) as image:
             _refuse_too_large(image, limits)
-            _refuse_many_scans(data)
-            longer = max(image.size)
+            width, height = image.size
+            # A JPEG decodes at 1/2, 1/4 or 1/8 for almost nothing; other formats ignore this.
+            image.draft("RGB", (WORKING_SIDE // 2, WORKING_SIDE // 2))
+            refuse_costly(image, data, width * height, seconds_left)
             picture = _darkness(image)
-            return picture, longer / max(picture.shape)
+            return picture, max(width, height) / max(picture.shape)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -84,30 +86,13 @@ def _too_large(limits: Limits) -> PictureTooLarge:
     return PictureTooLarge(sentence, most=f"{limits.max_megapixels:g}")
 
 
-def _refuse_many_scans(data: bytes) -> None:
-    if data.startswith(b"\xff\xd8") and _count_scans(data) > _MAX_JPEG_SCANS:
-        raise UndecodablePicture(N_("The picture is stored in too many passes. Save it anew."))
-
-
-def _count_scans(jpeg: bytes) -> int:
-    """How many times the decoder of a JPEG file will walk over the pixels."""
-    scans, place = 0, 0
-    while found := _JPEG_MARKER.search(jpeg, place):
-        marker, place = found[1][0], found.end()
-        if marker == _JPEG_END:
-            break
-        scans += marker == _JPEG_SCAN
-        if marker not in _JPEG_WITHOUT_LENGTH:
-            place += max(2, int.from_bytes(jpeg[place : place + 2]))
-    return scans
-
-
 def _darkness(image: Image.Image) -> NDArray[np.float32]:
-    # A JPEG decodes at 1/2, 1/4 or 1/8 for almost nothing; other formats ignore this.
-    image.draft("RGB", (WORKING_SIDE // 2, WORKING_SIDE // 2))
     image.load()
     # Made smaller before it is turned: turning all of it would hold it in memory twice.
     small = _small(image)
+    for name in ("exif", "Raw profile type exif"):
+        if len(small.info.get(name, "")) > _MAX_EXIF:
+            del small.info[name]
     ImageOps.exif_transpose(small, in_place=True)
     return 1 - _brightness(small)
 

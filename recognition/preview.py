@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 _PREVIEW_SIDE = 560  # twice the side of the page's canvas, for dense screens
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A small copy of a picture, to be shown beside its prediction."""
+
+    png: bytes
+    size: tuple[int, int]  # width and height of the whole picture, in pixels of its file
 
 
 def frame_png(frame: NDArray[np.float32]) -> bytes:

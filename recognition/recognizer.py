@@ -7,7 +7,9 @@ print(prediction.digit, prediction.confidence)
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -26,7 +28,7 @@ from recognition.explain import Explanation, find_heat, log_odds
 from recognition.ink import draw_on_field, validate_strokes
 from recognition.normalize import Candidate, Field, Frame, candidates
 from recognition.picture import decode_with_scale
-from recognition.preview import picture_png
+from recognition.preview import Preview, picture_png
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Prediction:
     is_digit: bool  # digit_score reaches the checkpoint's threshold
     frame: Frame  # [28, 28] in 0..1, what the network saw
     field: Field | None = None  # where the frame lies, in the units of the drawing or in pixels of the picture
+    preview: Preview | None = None  # the picture, where it was asked for
 
     @property
     def digit(self) -> int:
@@ -118,15 +121,22 @@ class Recognizer:
         self.observer.note(prediction)
         return prediction
 
-    def predict_picture(self, data: bytes) -> Prediction:
+    def predict_picture(self, data: bytes, with_preview: bool = False) -> Prediction:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
-        return self.predict_candidates([self._candidates(data)])[0]
+        found, preview = self._candidates(data, with_preview=with_preview)
+        return replace(self.predict_candidates([found])[0], preview=preview)
 
-    def predict_pictures(self, files: Sequence[bytes]) -> list[Prediction | InputError]:
-        """Read many picture files in one pass of the network; a bad one gets its error, in its place."""
-        seen = [self._candidates_or_error(data) for data in files]
-        predictions = iter(self.predict_candidates([item for item in seen if not isinstance(item, InputError)]))
-        return [item if isinstance(item, InputError) else next(predictions) for item in seen]
+    def predict_pictures(
+        self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
+    ) -> list[Prediction | InputError]:
+        """Read many picture files in one pass of the network; a bad one gets its error, in its place.
+
+        So does a picture whose decoding would bring the processor time of this call to more than `max_seconds`.
+        """
+        end = time.thread_time() + max_seconds
+        seen = [self._candidates_or_error(data, end - time.thread_time(), with_previews) for data in files]
+        predictions = iter(self.predict_candidates([item[0] for item in seen if not isinstance(item, InputError)]))
+        return [item if isinstance(item, InputError) else replace(next(predictions), preview=item[1]) for item in seen]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
         """For each picture, seen in one or more ways, the prediction of the one that looks most like a digit."""
@@ -154,7 +164,7 @@ class Recognizer:
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
         """What in a picture spoke for `digit`, or for the likeliest one. Raises `PictureError` or `BlankInput`."""
-        ways = self._candidates(data)
+        ways, _ = self._candidates(data)
         predictions = self.predict_frames([way.frame for way in ways])
         prediction, way = max(zip(predictions, ways, strict=True), key=_score_less_doubt)
         return self._explain(prediction, way.field, digit)
@@ -168,15 +178,6 @@ class Recognizer:
 
         heat = find_heat(prediction.frame, log_odds_of)
         return Explanation(digit, prediction.probabilities[digit], heat, prediction.frame, field)
-
-    def preview(self, data: bytes) -> tuple[bytes, tuple[int, int]]:
-        """The picture of a picture file as a small grey PNG file, for a page to show, and the width and height of the
-        whole. Raises `PictureError`.
-        """
-        with self._decoding:
-            picture, scale = decode_with_scale(data, self.limits)
-            height, width = (round(side * scale) for side in picture.shape)
-            return picture_png(picture), (width, height)
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
         """Read frames `[28, 28]` as they are."""
@@ -199,15 +200,22 @@ class Recognizer:
             logits: Tensor = self._network(torch.from_numpy(frames))
         return logits
 
-    def _candidates(self, data: bytes) -> list[Candidate]:
+    def _candidates(
+        self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False
+    ) -> tuple[list[Candidate], Preview | None]:
         with self._decoding, self.observer.watch("decode"):
-            picture, scale = decode_with_scale(data, self.limits)
+            picture, scale = decode_with_scale(data, self.limits, seconds_left)
         with self.observer.watch("normalise"):
-            return [replace(way, field=way.field.scaled(scale)) for way in candidates(picture)]
+            found = [replace(item, field=item.field.scaled(scale)) for item in candidates(picture)]
+        height, width = picture.shape
+        size = round(width * scale), round(height * scale)
+        return found, Preview(picture_png(picture), size) if with_preview else None
 
-    def _candidates_or_error(self, data: bytes) -> list[Candidate] | InputError:
+    def _candidates_or_error(
+        self, data: bytes, seconds_left: float, with_preview: bool
+    ) -> tuple[list[Candidate], Preview | None] | InputError:
         try:
-            return self._candidates(data)
+            return self._candidates(data, seconds_left, with_preview)
         except InputError as error:
             return error
 

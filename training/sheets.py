@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from recognition import InputError, Recognizer
+from recognition.picture import decode_picture
+from recognition.preview import picture_png
 from training.evaluation import Answers
 from training.material import NO_DIGIT, PictureArray, PictureFile, Source
 
@@ -45,7 +47,7 @@ def _picture(recognizer: Recognizer, source: Source) -> Image.Image | None:
     if not isinstance(source, PictureFile | PictureArray):
         return None
     try:
-        picture = Image.open(io.BytesIO(recognizer.preview(source.read())[0]))
+        picture = Image.open(io.BytesIO(picture_png(decode_picture(source.read(), recognizer.limits))))
     except InputError:
         return None
     picture.thumbnail((_SIDE, _SIDE))

@@ -26,7 +26,7 @@ from recognition import (
 from recognition.preview import frame_png, png_data_url
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
 from web.openapi import documented_rules, operation
-from web.operations import current_recognizer
+from web.operations import current_recognizer, current_settings
 from web.problems import NotReady, describe
 from web.rate_limits import count_predictions
 from web.schemas import (
@@ -145,7 +145,7 @@ def predict_batch() -> Response:
     files = [data for _, data in uploaded_pictures()]
     count_predictions(len(files) - 1)  # one was counted when the request came in
     started = time.perf_counter()
-    outcomes = recognizer.predict_pictures(files)
+    outcomes = recognizer.predict_pictures(files, current_settings().limits.max_batch_seconds)
     elapsed_ms = 1000 * (time.perf_counter() - started)
     results = [
         describe(outcome) if isinstance(outcome, InputError) else _to_prediction(outcome, recognizer, elapsed_ms, query)

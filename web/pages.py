@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from recognition import InputError, Prediction, Recognizer
+from recognition import InputError, Prediction
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
 from web.language import share
@@ -31,27 +31,24 @@ def read_upload() -> str:
     count_predictions(len(pictures) - 1)  # one was counted when the request came in
     recognizer = current_recognizer()
     if len(pictures) == 1:
-        data = pictures[0][1]
-        return render_template("page.html", **_shown(recognizer, data, recognizer.predict_picture(data)))
-    answers = recognizer.predict_pictures([data for _, data in pictures])
+        return render_template("page.html", **_shown(recognizer.predict_picture(pictures[0][1], with_preview=True)))
+    max_seconds = current_settings().limits.max_batch_seconds
+    answers = recognizer.predict_pictures([data for _, data in pictures], max_seconds, with_previews=True)
     results = [
         {"name": name, "problem": describe(answer)}
         if isinstance(answer, InputError)
-        else {"name": name, **_shown(recognizer, data, answer)}
-        for (name, data), answer in zip(pictures, answers, strict=True)
+        else {"name": name, **_shown(answer)}
+        for (name, _), answer in zip(pictures, answers, strict=True)
     ]
     first = next((result for result in results if "prediction" in result), results[0])
     return render_template("page.html", **first, results=results)
 
 
-def _shown(recognizer: Recognizer, data: bytes, prediction: Prediction) -> dict[str, object]:
-    preview, size = recognizer.preview(data)
-    return {
-        "prediction": prediction,
-        "picture": png_data_url(preview),
-        "size": size,  # width and height of the original picture, in pixels
-        "frame": png_data_url(frame_png(prediction.frame)),
-    }
+def _shown(prediction: Prediction) -> dict[str, object]:
+    shown: dict[str, object] = {"prediction": prediction, "frame": png_data_url(frame_png(prediction.frame))}
+    if (preview := prediction.preview) is not None:
+        shown |= {"picture": png_data_url(preview.png), "size": preview.size}
+    return shown
 
 
 @pages.app_context_processor

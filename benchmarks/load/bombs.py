@@ -89,6 +89,28 @@ def splintered_png() -> bytes:
 
 
 @cache
+def profiles_png() -> bytes:
+    """5,000 colour profiles that unfold to a megabyte each."""
+    rows = zlib.compress(bytes(25 * 24))
+    return _png((24, 24), 8, 0, rows, *[(b"iCCP", b"p\0\0" + _zeros(2**20 - 10))] * 5_000)
+
+
+@cache
+def values_png() -> bytes:
+    """EXIF data with a tag of five million values."""
+    exif = b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHII", 1, 3, 5_000_000, 8) + bytes(10_000_000)
+    return _png((24, 24), 8, 0, zlib.compress(bytes(25 * 24)), (b"eXIf", exif))
+
+
+@cache
+def blocks_gif() -> bytes:
+    """Four million empty blocks before the picture."""
+    one = encode(Image.new("RGB", (24, 24)).quantize(4), "GIF")
+    start = one.index(b",", 13)
+    return one[:start] + b"!\1\0" * 3_900_000 + one[start:]
+
+
+@cache
 def frames_gif() -> bytes:
     """20,000 frames."""
     one = encode(Image.new("P", (24, 24)), "GIF")
@@ -161,6 +183,13 @@ def runs_bmp() -> bytes:
 
 
 @cache
+def short_runs_bmp() -> bytes:
+    """50 megapixels of rows that end after one pixel, in 3 KB."""
+    header = struct.pack("<IiiHHIIiiII", 40, 65535, 762, 1, 8, 1, 0, 0, 0, 2, 0) + bytes(8)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + b"\1\xff\0\0" * 762
+
+
+@cache
 def jumping_bmp() -> bytes:
     """Run-length codes that jump beyond the picture again and again."""
     header = struct.pack("<IiiHHIIiiII", 40, 24, 24, 1, 8, 1, 0, 0, 0, 2, 0) + bytes(8)
@@ -168,6 +197,7 @@ def jumping_bmp() -> bytes:
 
 
 BOMBS: tuple[Callable[[], bytes], ...] = (
-    grey_png, rgba_png, deep_png, tall_png, vast_png, long_png, text_png, profile_png, splintered_png, frames_gif,
-    large_gif, large_webp, frames_webp, large_jpeg, scans_jpeg, segments_jpeg, tags_jpeg, runs_bmp, jumping_bmp,
+    grey_png, rgba_png, deep_png, tall_png, vast_png, long_png, text_png, profile_png, profiles_png, values_png,
+    splintered_png, frames_gif, blocks_gif, large_gif, large_webp, frames_webp, large_jpeg, scans_jpeg, segments_jpeg,
+    tags_jpeg, runs_bmp, short_runs_bmp, jumping_bmp,
 )  # fmt: skip

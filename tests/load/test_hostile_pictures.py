@@ -27,6 +27,7 @@ QUICK_BOMBS = {
     "segments_jpeg",
     "tags_jpeg",
     "runs_bmp",
+    "short_runs_bmp",
     "jumping_bmp",
 }
 

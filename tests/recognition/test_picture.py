@@ -261,30 +261,6 @@ def test_photograph_is_decoded_at_reduced_scale(monkeypatch: pytest.MonkeyPatch)
     assert picture.shape == (750, 1000)
 
 
-def segment(marker: int, content: bytes) -> bytes:
-    """One segment of a JPEG file."""
-    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
-
-
-def jpeg_of_passes(n: int) -> bytes:
-    """A grey JPEG of 8 by 8 pixels that says `n` times that the other frequencies of its one block are zero."""
-    start = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC2, b"\x08\0\x08\0\x08\x01\x01\x11\0")
-    tables = b"".join(segment(0xC4, bytes([kind, 1]) + bytes(15) + b"\0") for kind in (0x00, 0x10))
-    first_pass = segment(0xDA, b"\x01\x01\0\0\0\0") + b"\x7f"
-    return start + tables + first_pass + (segment(0xDA, b"\x01\x01\0\x01\x3f\0") + b"\x7f") * (n - 1) + b"\xff\xd9"
-
-
-def test_jpeg_of_endless_passes_is_refused() -> None:
-    assert decode(jpeg_of_passes(100)).shape == (8, 8)
-    with pytest.raises(UndecodablePicture, match="too many passes"):
-        decode(jpeg_of_passes(101))
-
-
-def test_jpeg_passes_are_not_counted_in_tags_or_behind_the_end() -> None:
-    jpeg, scans = FILES["JPEG"], b"\xff\xda\0\x02" * 1000
-    np.testing.assert_array_equal(decode(jpeg[:2] + segment(0xE5, scans) + jpeg[2:] + scans), decode(jpeg))
-
-
 # ---- what is no picture ----
 
 

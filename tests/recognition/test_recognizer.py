@@ -1,5 +1,6 @@
 """The front door, with a network that is simple enough to foretell: the more ink, the more it is a digit."""
 
+import io
 import threading
 from pathlib import Path
 
@@ -10,7 +11,15 @@ from PIL import Image
 
 from config import ROOT, Limits
 from model import ARCHITECTURES, Checkpoint, CheckpointError, save_checkpoint
-from recognition import BlankInput, InputError, InvalidStrokes, Prediction, Recognizer, UnsupportedPicture
+from recognition import (
+    BlankInput,
+    InputError,
+    InvalidStrokes,
+    PictureTooLarge,
+    Prediction,
+    Recognizer,
+    UnsupportedPicture,
+)
 from recognition.normalize import Candidate, Field, Frame
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
 from testing.pictures import encode, picture_of
@@ -129,9 +138,17 @@ def test_readings_of_many_pictures_stay_apart(recognizer: Recognizer) -> None:
 
 
 def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
-    with_ink, without = recognizer.preview(PICTURES[7])[0], recognizer.preview(BLANK)[0]
-    assert with_ink.startswith(b"\x89PNG")
-    assert with_ink != without
+    picture = Image.open(io.BytesIO(PICTURES[7])).rotate(90, expand=True)
+    for prediction in (
+        recognizer.predict_picture(encode(picture), with_preview=True),
+        recognizer.predict_pictures([encode(picture)], with_previews=True)[0],
+    ):
+        assert isinstance(prediction, Prediction)
+        assert prediction.preview is not None
+        assert prediction.preview.size == picture.size
+        shown = Image.open(io.BytesIO(prediction.preview.png))
+        np.testing.assert_allclose(np.asarray(shown), np.asarray(picture.resize(shown.size)), atol=40)
+    assert recognizer.predict_picture(PICTURES[7]).preview is None
 
 
 def test_what_is_known_of_the_network_is_told(recognizer: Recognizer) -> None:
@@ -167,13 +184,24 @@ def test_all_bad_pictures_are_only_errors(recognizer: Recognizer) -> None:
     assert all(isinstance(result, InputError) for result in recognizer.predict_pictures([b"", b"x", BLANK]))
 
 
+def test_pictures_beyond_the_time_of_a_request_are_refused_undecoded(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, *(0.4 * n for n in range(4))])  # each picture takes 0.4 s
+    monkeypatch.setattr("recognition.recognizer.time.thread_time", lambda: next(clock))
+    large = encode(Image.new("RGBA", (6000, 6000)))  # about 0.9 s
+    results = recognizer.predict_pictures([PICTURES[1], PICTURES[2], large, PICTURES[3]], max_seconds=1.5)
+    assert [type(result) for result in results] == [Prediction, Prediction, PictureTooLarge, Prediction]
+    assert "used up the time of the request" in str(results[2])
+
+
 def test_only_so_many_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     recognizer = Recognizer(ink_counter(), Limits(_env_file=None, max_decodes=2))
     together = threading.Barrier(2, timeout=60)
     decoding, most = 0, 0
     lock = threading.Lock()
 
-    def decode(_: bytes, __: Limits) -> None:
+    def decode(*_: object) -> None:
         nonlocal decoding, most
         with lock:
             decoding += 1
