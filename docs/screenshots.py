@@ -94,8 +94,8 @@ def explained(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
 
     def act(page: Page) -> None:
         drawn(drawing, numeral)(page)
-        page.get_by_role("button", name="Show why").click()
-        expect(page.locator("#heat")).to_be_visible()
+        page.get_by_role("button", name="Explain").click()
+        expect(page.locator("#heatmap")).to_be_visible()
 
     return act
 
@@ -124,7 +124,7 @@ def uploaded(data: bytes) -> Callable[[Page], None]:
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
             file.write(data)
             file.flush()
-            page.get_by_label("Read pictures").set_input_files(file.name)
+            page.get_by_label("Upload pictures").set_input_files(file.name)
             page.get_by_role("button", name="Read picture", exact=True).click()
 
     return act

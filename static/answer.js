@@ -1,31 +1,51 @@
-// Paints answers into the slots that the server laid out in templates/_answer.html.
+// Shows answers in the slots of templates/_answer.html.
+
+import { ApiError } from "./api.js";
 
 const PERCENT = new Intl.NumberFormat(document.documentElement.lang, {
-  style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1,
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
 });
 
 export class AnswerView {
   #root;
-  #slots;
+  #announcer;
+  /** @type {Record<string, HTMLElement>} */
+  #slots = {};
+  #frame;
+  #topRows;
+  #allRows;
+  /** @type {Record<string, [words: string, note: string]>} */
   #phrases;
-  #sure;
-  #speech;
+  #sureFrom;
 
-  constructor(root, speech) {
+  /**
+   * @param {HTMLElement} root
+   * @param {Announcer} announcer
+   */
+  constructor(root, announcer) {
     this.#root = root;
-    this.#slots = Object.fromEntries([...root.querySelectorAll("[data-slot]")].map((node) => [node.dataset.slot, node]));
-    this.#phrases = JSON.parse(root.dataset.phrases);
-    this.#sure = Number(root.dataset.sure);
-    this.#speech = speech;
+    this.#announcer = announcer;
+    for (const name of ["numeral", "words", "note", "elapsed"])
+      this.#slots[name] = /** @type {HTMLElement} */ (root.querySelector(`[data-slot=${name}]`));
+    this.#frame = /** @type {HTMLImageElement} */ (root.querySelector("[data-slot=frame]"));
+    this.#topRows = root.querySelectorAll("[data-slot=top] li");
+    this.#allRows = root.querySelectorAll("[data-slot=all] tbody tr");
+    this.#phrases = JSON.parse(root.dataset.phrases ?? "");
+    this.#sureFrom = Number(root.dataset.sureFrom);
   }
 
-  /** What is said of an answer or a `Problem`: {state, numeral, words, note}. */
+  /**
+   * A prediction or an error in words.
+   * @param {Prediction | ApiError} outcome
+   * @returns {Answer}
+   */
   describe(outcome) {
-    if (outcome instanceof Error) return this.#describeProblem(outcome);
+    if (outcome instanceof ApiError) return this.#describeError(outcome);
     const [first, second] = outcome.top;
-    const state = !outcome.is_digit ? "foreign" : first.confidence >= this.#sure ? "sure" : "unsure";
-    const numeral = outcome.is_digit ? String(first.digit) : "?";
-    return this.#describe(state, numeral, {
+    const state = !outcome.is_digit ? "not_digit" : first.confidence >= this.#sureFrom ? "sure" : "unsure";
+    return this.#phrase(state, outcome.is_digit ? String(first.digit) : "?", {
       digit: first.digit,
       percent: percent(first.confidence),
       other: second.digit,
@@ -33,70 +53,101 @@ export class AnswerView {
     });
   }
 
-  /** Show a prediction. */
-  show(answer) {
-    this.#say(this.describe(answer));
-    [...this.#slots.top.children].forEach((row, place) => {
-      row.querySelector(".digit").textContent = answer.top[place].digit;
-      fill(row, "width", answer.top[place].confidence);
-    });
-    this.#columns().forEach((row, digit) => fill(row, "height", answer.probabilities[digit]));
-    this.#slots.frame.src = answer.frame;
-    this.#slots.frame.hidden = false;
-    this.#slots.elapsed.textContent = ` · ${answer.elapsed_ms.toFixed(1)} ms`;
+  /** @param {Prediction} prediction */
+  showPrediction(prediction) {
+    this.#show(this.describe(prediction));
+    for (const [i, row] of this.#topRows.entries()) {
+      setText(row, ".digit", prediction.top[i].digit);
+      setBar(row, "width", prediction.top[i].confidence);
+    }
+    for (const [digit, row] of this.#allRows.entries()) setBar(row, "height", prediction.probabilities[digit]);
+    this.#frame.src = prediction.frame;
+    this.#frame.hidden = false;
+    this.#slots.elapsed.textContent = ` · ${prediction.elapsed_ms.toFixed(1)} ms`;
   }
 
-  /** Show that there is no answer, in one of the page's phrases; the last answer's bars go. */
-  showState(name) {
-    this.#say(this.#describe(name, "–"));
-    this.#empty();
+  /**
+   * Show one of the phrases in place of an answer.
+   * @param {string} state
+   */
+  showState(state) {
+    this.#show(this.#phrase(state, "–"));
+    this.#clear();
   }
 
-  /** Show why there is no answer. Where the trouble passes, the last answer's bars stay. */
-  showProblem(problem) {
-    this.#say(this.describe(problem));
-    if (!problem.passes) this.#empty();
+  /**
+   * Show an error. The bars of the last answer stay if the error is transient.
+   * @param {ApiError} error
+   */
+  showError(error) {
+    this.#show(this.#describeError(error));
+    if (!error.isTransient) this.#clear();
   }
 
-  #describeProblem({ name, title, message, pause }) {
-    if (!(name in this.#phrases)) return { state: "trouble", numeral: "!", words: title, note: message };
-    return { ...this.#describe(name, "!", { seconds: Math.ceil(pause / 1000) }), state: "trouble" };
+  /**
+   * @param {ApiError} error
+   * @returns {Answer}
+   */
+  #describeError({ code, title, message, retryAfter }) {
+    const known = code in this.#phrases;
+    const phrase = known && this.#phrase(code, "!", { seconds: Math.ceil(retryAfter / 1000) });
+    return { ...(phrase || { numeral: "!", words: title, note: message }), state: "error" };
   }
 
-  #describe(state, numeral, values = {}) {
-    const [words, note] = this.#phrases[state].map((text) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]));
+  /**
+   * @param {string} state
+   * @param {string} numeral
+   * @param {Record<string, string | number>} [values] for the placeholders of the phrase
+   */
+  #phrase(state, numeral, values = {}) {
+    const fill = (/** @type {string} */ text) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+    const [words, note] = this.#phrases[state].map(fill);
     return { state, numeral, words, note };
   }
 
-  #say({ state, numeral, words, note }) {
+  /** @param {Answer} answer */
+  #show({ state, numeral, words, note }) {
     this.#root.dataset.state = state;
     this.#slots.numeral.textContent = numeral;
     this.#slots.words.textContent = words;
     this.#slots.note.textContent = note;
-    this.#speech.sayOnceSettled(`${words}. ${note}`);
+    this.#announcer.announceWhenSettled(`${words}. ${note}`);
   }
 
-  #empty() {
-    for (const row of this.#slots.top.children) {
-      row.querySelector(".digit").textContent = "–";
-      fill(row, "width", null);
+  #clear() {
+    for (const row of this.#topRows) {
+      setText(row, ".digit", "–");
+      setBar(row, "width", null);
     }
-    this.#columns().forEach((row) => fill(row, "height", null));
-    this.#slots.frame.hidden = true;
+    for (const row of this.#allRows) setBar(row, "height", null);
+    this.#frame.hidden = true;
     this.#slots.elapsed.textContent = "";
   }
-
-  #columns() {
-    return [...this.#slots.all.tBodies[0].rows];
-  }
 }
 
-function fill(row, direction, share) {
-  row.querySelector(".bar-fill").setAttribute(direction, `${100 * (share ?? 0)}%`);
-  row.querySelector(".percent").textContent = share === null ? "–" : percent(share);
+/**
+ * @param {Element} row
+ * @param {string} selector
+ * @param {string | number} text
+ */
+function setText(row, selector, text) {
+  /** @type {Element} */ (row.querySelector(selector)).textContent = String(text);
 }
 
-// No answer is certain, so none is shown as 100%. The filter `percent` in web/pages.py says the same.
+/**
+ * @param {Element} row
+ * @param {"width" | "height"} direction
+ * @param {number | null} share 0 to 1; null where there is no answer
+ */
+function setBar(row, direction, share) {
+  row.querySelector(".bar-fill")?.setAttribute(direction, `${100 * (share ?? 0)}%`);
+  setText(row, ".percent", share === null ? "–" : percent(share));
+}
+
+/**
+ * No answer is certain, so none is shown as 100 %. The filter `percent` in web/pages.py does the same.
+ * @param {number} share
+ */
 function percent(share) {
   if (share > 0.999) return `>${PERCENT.format(0.999)}`;
   if (share < 0.001) return `<${PERCENT.format(0.001)}`;

@@ -1,50 +1,68 @@
-// Requests: what is asked, and how it fails.
+// Requests to the API, and their errors.
 
-const PATIENCE = 10_000; // ms for an answer to strokes
-const PICTURE_PATIENCE = 120_000; // ms: a photograph takes its time on a telephone line
+import { toApiStrokes } from "./ink.js";
 
-/** Why there is no answer. `name` is a phrase of the page, or "refused" where the server's own words say it best. */
-export class Problem extends Error {
-  constructor(name, { title, detail, retryAfter } = {}) {
+const TIMEOUT = 10_000; // ms
+const UPLOAD_TIMEOUT = 120_000; // ms: a photograph takes a while over a slow connection
+const TRANSIENT = ["offline", "slow", "busy", "rate_limited", "no_explanation"];
+
+/** Why there is no answer. `code` is a key of the phrases in _phrases.html, or "refused": then title and message say it. */
+export class ApiError extends Error {
+  /**
+   * @param {string} code
+   * @param {{ title?: string, detail?: string, retryAfter?: number }} [details] `retryAfter` is in seconds
+   */
+  constructor(code, { title = "", detail = "", retryAfter = 0 } = {}) {
     super(detail);
-    this.name = name;
+    this.code = code;
     this.title = title;
-    this.pause = retryAfter ? 1000 * retryAfter : 0; // ms that the server asks to be left alone
-    this.passes = ["offline", "slow", "busy", "limited", "unexplained"].includes(name); // trying again later may help
+    this.retryAfter = 1000 * retryAfter; // ms
+    this.isTransient = TRANSIENT.includes(code);
   }
 }
 
-/** Ask `url` about strokes or a File. Throws `Problem`. */
-export async function ask(url, input, signal) {
-  const isFile = input instanceof Blob;
-  const body = isFile ? new FormData() : JSON.stringify({ strokes: input });
-  if (isFile) body.append("image", input, input.name || "picture");
-  const headers = isFile ? {} : { "Content-Type": "application/json" };
-  const request = new AbortController();
-  const stop = () => request.abort();
-  const timer = setTimeout(stop, isFile ? PICTURE_PATIENCE : PATIENCE);
-  signal.addEventListener("abort", stop);
+/**
+ * Post strokes or a picture. Throws `ApiError`.
+ * @param {string} url
+ * @param {Input} input
+ * @param {AbortSignal} signal
+ */
+export async function post(url, input, signal) {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), input instanceof Blob ? UPLOAD_TIMEOUT : TIMEOUT);
   try {
-    const response = await fetch(url, { method: "POST", body, headers, signal: request.signal });
-    if (!response.ok) throw await refusal(response);
+    const request = { method: "POST", ...encode(input), signal: AbortSignal.any([signal, timeout.signal]) };
+    const response = await fetch(url, request);
+    if (!response.ok) throw await toError(response);
     return await response.json();
   } catch (error) {
-    if (error instanceof Problem) throw error;
-    throw new Problem(request.signal.aborted ? "slow" : "offline");
+    if (error instanceof ApiError) throw error;
+    throw new ApiError(timeout.signal.aborted ? "slow" : "offline");
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
   }
 }
 
-async function refusal(response) {
+/** @param {Input} input */
+function encode(input) {
+  if (!(input instanceof Blob)) {
+    const body = JSON.stringify({ strokes: toApiStrokes(input) });
+    return { body, headers: { "Content-Type": "application/json" } };
+  }
+  const body = new FormData();
+  body.append("image", input, input instanceof File ? input.name : "picture");
+  return { body };
+}
+
+/** @param {Response} response */
+async function toError(response) {
   const { status, headers } = response;
   const retryAfter = Number(headers.get("Retry-After"));
-  if (status === 429) return new Problem("limited", { retryAfter });
-  if ([502, 503, 504].includes(status)) return new Problem("busy", { retryAfter });
-  if (status >= 500) return new Problem("internal");
-  // A proxy in front may have refused it, in its own words.
+  if (status === 429) return new ApiError("rate_limited", { retryAfter });
+  if ([502, 503, 504].includes(status)) return new ApiError("busy", { retryAfter });
+  if (status >= 500) return new ApiError("server_error");
+  // A proxy in front of the server may refuse it with a page of its own.
   const { title, detail } = await response.json().catch(() => ({}));
-  if (title) return new Problem("refused", { title, detail });
-  return new Problem(status === 413 ? "heavy" : "internal");
+  if (title) return new ApiError("refused", { title, detail });
+  return new ApiError(status === 413 ? "too_large" : "server_error");
 }

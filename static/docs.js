@@ -1,8 +1,8 @@
-// Swagger UI on the API's own document. No validator badge: it would ask another host.
-const place = document.getElementById("docs");
+// Swagger UI for the API. No validator badge: it would load from another host.
+const domNode = document.getElementById("docs");
 window.SwaggerUIBundle({
-  domNode: place,
-  url: place.dataset.document,
+  domNode,
+  url: domNode?.dataset.document,
   validatorUrl: null,
   deepLinking: true,
   tryItOutEnabled: true,

@@ -1,24 +1,32 @@
-// Pictures, however they come: chosen, photographed, dropped or pasted.
+// Picture files that are chosen, photographed, dropped or pasted.
 
-/** Call `read` with a list of files whenever some have come, and `none` where the form was sent without any. */
-export function takeFiles(form, { read, none }) {
-  const inputs = [...form.querySelectorAll("input[type=file]")];
-  const chosen = () => inputs.flatMap((input) => [...input.files]);
-  const readThose = (files) => { if (files.length) read([...files]); };
+/**
+ * @param {HTMLFormElement} form
+ * @param {{ onFiles: (files: File[]) => void, onNoFile: () => void }} handlers `onNoFile`: the form was sent without any
+ */
+export function listenForFiles(form, { onFiles, onNoFile }) {
+  /** @type {HTMLInputElement[]} */
+  const inputs = [...form.querySelectorAll("input")].filter((input) => input.type === "file");
+  const take = (/** @type {Iterable<File> | null | undefined} */ files) => {
+    const list = [...(files ?? [])];
+    if (list.length) onFiles(list);
+    return list.length > 0;
+  };
 
   for (const input of inputs) {
     input.addEventListener("change", () => {
-      // Only one of them holds what is to be read.
+      // One input at a time holds files.
       for (const other of inputs) if (other !== input) other.value = "";
-      readThose(input.files);
+      take(input.files);
     });
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (chosen().length) read(chosen());
-    else none();
+    if (!take(inputs.flatMap((input) => [...(input.files ?? [])]))) onNoFile();
   });
-  addEventListener("paste", (event) => readThose(event.clipboardData?.files ?? []));
+  addEventListener("paste", (event) => {
+    take(event.clipboardData?.files);
+  });
   // Without this the browser would leave the page and open the file.
   addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -30,6 +38,6 @@ export function takeFiles(form, { read, none }) {
   addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    readThose(event.dataTransfer?.files ?? []);
+    take(event.dataTransfer?.files);
   });
 }

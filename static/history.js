@@ -1,95 +1,129 @@
-// The last drawings and pictures of this browser with their answers. Nothing of it leaves the browser.
+// The latest drawings and pictures with their predictions, kept in this browser only.
 
-import { card, drawingThumbnail, pictureThumbnail } from "./cards.js";
 import { isDrawing } from "./ink.js";
-import { recall, remember } from "./storage.js";
+import { load, save } from "./storage.js";
+import { drawingThumbnail, pictureThumbnail, thumbnailItem } from "./thumbnails.js";
 
-const NAME = "digits.history";
-const LENGTH = 20;
-const SETTLED = 700; // ms without a newer answer before one is kept
+const KEY = "digits.history";
+const MAX_ENTRIES = 20;
+const SETTLED = 700; // ms without a newer prediction before one is saved
 
 export class History {
   #root;
   #list;
   #describe;
   #open;
-  #current = null; // id of the entry that the next answer will replace
-  #timer = 0;
+  /** @type {number | null} Id of the entry that the next prediction updates. */
+  #currentId = null;
+  /** @type {HistoryEntry | null} */
   #unsaved = null;
+  #timer = 0;
 
-  /** `describe(answer)` gives its numeral and label; `open(entry)` shows an entry again. */
+  /**
+   * @param {HTMLElement} root
+   * @param {{
+   *   describe: (prediction: Prediction) => { caption: string, label: string },
+   *   open: (entry: HistoryEntry) => void,
+   * }} options
+   */
   constructor(root, { describe, open }) {
     this.#root = root;
-    this.#list = root.querySelector("ol");
+    this.#list = /** @type {Element} */ (root.querySelector("ol"));
     this.#describe = describe;
     this.#open = open;
-    root.querySelector("button").addEventListener("click", () => this.#forget());
-    addEventListener("pagehide", () => this.#save());
-    addEventListener("pageshow", ({ persisted }) => { if (persisted) this.#render(entries()); });
-    addEventListener("storage", () => this.#render(entries()));
-    this.#render(entries());
+    root.querySelector("button")?.addEventListener("click", () => this.#clear());
+    addEventListener("pagehide", () => this.#saveCurrent());
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) this.#render(loadEntries());
+    });
+    addEventListener("storage", () => this.#render(loadEntries()));
+    this.#render(loadEntries());
   }
 
-  /** What comes next is something new, and no longer the drawing that the last answer was about. */
-  begin() {
-    if (this.#unsaved) this.#render(this.#save());
-    this.#current = null;
+  /** Complete the current entry: the next prediction is about something new. */
+  closeEntry() {
+    if (this.#unsaved) this.#render(this.#saveCurrent());
+    this.#currentId = null;
   }
 
-  /** Keep {strokes} or {picture, size}, a data URL and its size, with the answer to it. */
-  note(what, answer) {
-    this.#current ??= Date.now();
-    this.#unsaved = { id: this.#current, ...what, answer };
+  /**
+   * Update the current entry, or begin one.
+   * @param {Subject} subject
+   * @param {Prediction} prediction
+   */
+  updateEntry(subject, prediction) {
+    this.#currentId ??= Date.now();
+    this.#unsaved = { id: this.#currentId, ...subject, prediction };
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#render(this.#save()), SETTLED);
+    this.#timer = setTimeout(() => this.#render(this.#saveCurrent()), SETTLED);
   }
 
-  /** Keep a picture and its answer at once, whatever else is going on. */
-  keep(what, answer) {
-    this.#render(this.#put({ id: Date.now() + Math.random(), ...what, answer }));
+  /**
+   * Add an entry, apart from the current one.
+   * @param {Subject} subject
+   * @param {Prediction} prediction
+   */
+  addEntry(subject, prediction) {
+    this.#render(saveEntry({ id: Date.now() + Math.random(), ...subject, prediction }));
   }
 
-  /** Keep what is not kept yet. Gives all that is kept now; it is not shown, because a page that ends loads nothing. */
-  #save() {
+  /** Returns all entries. They are not rendered here, since a page that is being left cannot load thumbnails. */
+  #saveCurrent() {
     clearTimeout(this.#timer);
-    if (!this.#unsaved) return entries();
-    const entry = this.#unsaved;
+    const entries = this.#unsaved ? saveEntry(this.#unsaved) : loadEntries();
     this.#unsaved = null;
-    return this.#put(entry);
+    return entries;
   }
 
-  #put(entry) {
-    const older = entries().filter((other) => other.id !== entry.id && subject(other) !== subject(entry));
-    let kept = [entry, ...older].slice(0, LENGTH);
-    // Browsers give a page some megabytes: the oldest make room.
-    while (!remember("localStorage", NAME, kept) && kept.length > 1) kept = kept.slice(0, -1);
-    return kept;
-  }
-
-  #forget() {
+  #clear() {
     clearTimeout(this.#timer);
-    this.#unsaved = this.#current = null;
-    remember("localStorage", NAME, []);
+    this.#unsaved = this.#currentId = null;
+    save("localStorage", KEY, []);
     this.#render([]);
   }
 
-  #render(kept) {
-    this.#root.classList.toggle("is-empty", kept.length === 0);
-    this.#list.replaceChildren(...kept.map((entry) => {
-      const { numeral, label } = this.#describe(entry.answer);
-      const thumbnail = entry.strokes ? drawingThumbnail(entry.strokes) : pictureThumbnail(entry.picture);
-      return card(thumbnail, numeral, label, () => this.#open(entry));
-    }));
+  /** @param {HistoryEntry[]} entries */
+  #render(entries) {
+    this.#root.classList.toggle("is-empty", entries.length === 0);
+    const items = entries.map((entry) => {
+      const { caption, label } = this.#describe(entry.prediction);
+      const thumbnail = "strokes" in entry ? drawingThumbnail(entry.strokes) : pictureThumbnail(entry.picture);
+      const { item, button } = thumbnailItem(thumbnail, caption, () => this.#open(entry));
+      button.ariaLabel = label;
+      return item;
+    });
+    this.#list.replaceChildren(...items);
   }
 }
 
-/** What is kept, as far as it can be used: other versions of this page may have left something else. */
-function entries() {
-  const kept = recall("localStorage", NAME);
-  const isUsable = (entry) => isAnswer(entry?.answer) && (isPicture(entry) || isDrawing(entry.strokes));
-  return Array.isArray(kept) ? kept.filter(isUsable) : [];
+/**
+ * Save an entry in front of the others. Returns all that are left.
+ * @param {HistoryEntry} entry
+ */
+function saveEntry(entry) {
+  const isOther = (/** @type {HistoryEntry} */ other) =>
+    other.id !== entry.id && subjectKey(other) !== subjectKey(entry);
+  let entries = [entry, ...loadEntries().filter(isOther)].slice(0, MAX_ENTRIES);
+  // Browsers give a page a few megabytes: the oldest entries make room.
+  while (!save("localStorage", KEY, entries) && entries.length > 1) entries = entries.slice(0, -1);
+  return entries;
 }
 
-const isAnswer = (answer) => answer?.top?.length === 3 && answer.probabilities?.length === 10;
-const isPicture = ({ picture }) => typeof picture === "string" && picture.startsWith("data:image/");
-const subject = ({ strokes, picture }) => JSON.stringify([strokes, picture]);
+/** The usable entries: other versions of this page may have stored something else. */
+function loadEntries() {
+  const entries = load("localStorage", KEY);
+  return Array.isArray(entries) ? entries.filter(isEntry) : [];
+}
+
+/**
+ * @param {any} value
+ * @returns {value is HistoryEntry}
+ */
+function isEntry(value) {
+  const { strokes, picture, prediction } = value ?? {};
+  const isPicture = typeof picture === "string" && picture.startsWith("data:image/");
+  return prediction?.top?.length === 3 && prediction.probabilities?.length === 10 && (isPicture || isDrawing(strokes));
+}
+
+/** @param {any} entry */
+const subjectKey = ({ strokes, picture }) => JSON.stringify([strokes, picture]);

@@ -1,64 +1,79 @@
-// The keyboard draws: arrow keys move a pen, the space bar puts it down and lifts it.
+// Drawing with the keyboard: arrow keys move a pen, the space bar lowers and lifts it.
 
 import { SIDE } from "./ink.js";
 
 const STEP = 10; // units of the sheet
 const FINE_STEP = 2; // with Shift
-const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+/** @type {Record<string, [dx: number, dy: number]>} */
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Let keys draw while the pad's canvas has the focus; `say` is told "down" or "up" for a screen reader. */
-export function drawWithKeys(canvas, pad, drawing, say) {
-  const held = new Set(); // arrow keys that are down: two of them move the pen aslant
+/**
+ * @param {HTMLCanvasElement} canvas takes the keys while it has the focus
+ * @param {Pad} pad
+ * @param {Sketch} sketch
+ * @param {(event: "pen_down" | "pen_up") => void} announce
+ */
+export function drawWithKeys(canvas, pad, sketch, announce) {
+  /** @type {Set<string>} Arrow keys that are down: two of them move the pen diagonally. */
+  const held = new Set();
   let [x, y] = [SIDE / 2, SIDE / 2];
   let isDown = false;
 
-  const show = () => pad.showPen({ x, y, isDown: isDown && drawing.isOpen });
-  const within = (value) => Math.min(SIDE, Math.max(0, value));
+  const isDrawing = () => isDown && sketch.isDrawing;
+  const clamp = (/** @type {number} */ value) => Math.min(SIDE, Math.max(0, value));
 
-  function put() {
+  function lower() {
     isDown = true;
-    drawing.begin();
-    drawing.extend([x, y]);
-    say("down");
+    sketch.beginStroke();
+    sketch.extend([x, y]);
+    announce("pen_down");
   }
 
   function lift() {
-    if (isDown && drawing.isOpen) drawing.end();
+    if (isDrawing()) sketch.endStroke();
     isDown = false;
   }
 
+  function toggle() {
+    if (isDrawing()) {
+      lift();
+      announce("pen_up");
+    } else if (!sketch.isDrawing) {
+      lower();
+    }
+  }
+
+  /** @param {number} step */
   function move(step) {
     for (const key of held) {
-      x = within(x + WAYS[key][0] * step);
-      y = within(y + WAYS[key][1] * step);
+      x = clamp(x + DIRECTIONS[key][0] * step);
+      y = clamp(y + DIRECTIONS[key][1] * step);
     }
-    if (isDown && drawing.isOpen) drawing.extend([x, y]);
+    if (isDrawing()) sketch.extend([x, y]);
   }
+
+  const showCursor = () => pad.showCursor({ x, y, isDown: isDrawing() });
 
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in WAYS) {
+    if (event.key in DIRECTIONS) {
       held.add(event.key);
       move(event.shiftKey ? FINE_STEP : STEP);
     } else if (event.key === " ") {
-      if (event.repeat) return;
-      if (isDown && drawing.isOpen) {
-        lift();
-        say("up");
-      } else if (!drawing.isOpen) {
-        put();
-      }
+      if (!event.repeat) toggle();
     } else {
       return;
     }
     event.preventDefault();
-    show();
+    showCursor();
   });
   canvas.addEventListener("keyup", (event) => held.delete(event.key));
-  canvas.addEventListener("focus", () => { if (canvas.matches(":focus-visible")) show(); });
+  canvas.addEventListener("focus", () => {
+    if (canvas.matches(":focus-visible")) showCursor();
+  });
   canvas.addEventListener("blur", () => {
     lift();
     held.clear();
-    pad.showPen(null);
+    pad.showCursor(null);
   });
 }

@@ -1,63 +1,79 @@
-// What is seen of a drawing: strokes are the truth, the canvas only a view of them.
+// Shows strokes on a canvas. The strokes are the data; the canvas is only a view of them.
 
-import { SIDE, paint } from "./ink.js";
+import { drawStroke, SIDE } from "./ink.js";
 
-const PEN_RING = 10; // radius of the keyboard's pen, in units of the sheet
+const CURSOR_RADIUS = 10; // of the keyboard's pen, in units of the sheet
 
 export class Pad {
   #canvas;
   #context;
-  #drawing;
-  #shown = null; // strokes that are shown in place of the drawing's
-  #pen = null; // where the keyboard's pen is: {x, y, isDown}
-  #due = 0; // id of the animation frame that will redraw, 0 if none is due
+  #sketch;
+  /** @type {Stroke[] | null} */
+  #override = null;
+  /** @type {{ x: number, y: number, isDown: boolean } | null} */
+  #cursor = null;
+  #frameRequest = 0;
 
-  constructor(canvas, drawing) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {Sketch} sketch
+   */
+  constructor(canvas, sketch) {
     this.#canvas = canvas;
-    this.#context = canvas.getContext("2d");
-    this.#drawing = drawing;
-    drawing.addEventListener("ink", () => this.redraw());
+    this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.#sketch = sketch;
+    sketch.addEventListener("input", () => this.#redraw());
     this.#watchSize();
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
-      matchMedia(query).addEventListener("change", () => this.redraw());
+      matchMedia(query).addEventListener("change", () => this.#redraw());
     }
   }
 
-  /** Show other strokes than the drawing's; null shows the drawing again. */
-  show(strokes) {
-    this.#shown = strokes;
-    this.redraw();
+  /**
+   * Show these strokes in place of the sketch; null shows the sketch again.
+   * @param {Stroke[] | null} strokes
+   */
+  override(strokes) {
+    this.#override = strokes;
+    this.#redraw();
   }
 
-  /** Show the keyboard's pen at {x, y, isDown}; null takes it away. */
-  showPen(pen) {
-    this.#pen = pen;
-    this.redraw();
+  /**
+   * Show the keyboard's pen; null hides it.
+   * @param {{ x: number, y: number, isDown: boolean } | null} cursor
+   */
+  showCursor(cursor) {
+    this.#cursor = cursor;
+    this.#redraw();
   }
 
-  /** Where an event is on the sheet. */
-  place({ clientX, clientY }) {
+  /**
+   * Where an event is on the sheet.
+   * @param {PointerEvent} event
+   * @returns {[x: number, y: number]}
+   */
+  locate({ clientX, clientY }) {
     // Measured each time: the page may have been scrolled, zoomed or turned since the last one.
     const box = this.#canvas.getBoundingClientRect();
     return [((clientX - box.left) / box.width) * SIDE, ((clientY - box.top) / box.height) * SIDE];
   }
 
-  /** Draw anew with the next frame of the screen. */
-  redraw() {
-    this.#due ||= requestAnimationFrame(() => this.#draw());
+  #redraw() {
+    this.#frameRequest ||= requestAnimationFrame(() => this.#draw());
   }
 
   #watchSize() {
     new ResizeObserver(() => this.#fit()).observe(this.#canvas);
-    const watchRatio = () => {
+    const watchPixelRatio = () => {
       this.#fit();
-      // Moved to another screen, or zoomed: the canvas may keep its size and yet have other pixels.
-      matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", watchRatio, { once: true });
+      // On another screen or zoom level, the canvas may keep its size but have other pixels.
+      const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+      query.addEventListener("change", watchPixelRatio, { once: true });
     };
-    watchRatio();
+    watchPixelRatio();
   }
 
-  /** One pixel of the canvas for each of the screen. */
+  /** Give the canvas as many pixels as the screen shows it with. */
   #fit() {
     const width = Math.round(this.#canvas.getBoundingClientRect().width * devicePixelRatio);
     if (width !== this.#canvas.width) this.#canvas.width = this.#canvas.height = width;
@@ -65,8 +81,8 @@ export class Pad {
   }
 
   #draw() {
-    cancelAnimationFrame(this.#due);
-    this.#due = 0;
+    cancelAnimationFrame(this.#frameRequest);
+    this.#frameRequest = 0;
     const { width } = this.#canvas;
     const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -74,16 +90,18 @@ export class Pad {
     context.scale(width / SIDE, width / SIDE);
     context.lineCap = context.lineJoin = "round";
     context.strokeStyle = getComputedStyle(this.#canvas).color;
-    for (const stroke of this.#shown ?? this.#drawing.strokes) paint(context, stroke);
-    if (this.#pen) this.#drawPen(this.#pen);
+    for (const stroke of this.#override ?? this.#sketch.strokes) drawStroke(context, stroke);
+    this.#drawCursor();
   }
 
-  #drawPen({ x, y, isDown }) {
+  #drawCursor() {
+    if (!this.#cursor) return;
+    const { x, y, isDown } = this.#cursor;
     const context = this.#context;
     context.strokeStyle = getComputedStyle(this.#canvas).outlineColor;
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(x, y, isDown ? PEN_RING / 2 : PEN_RING, 0, 2 * Math.PI);
+    context.arc(x, y, isDown ? CURSOR_RADIUS / 2 : CURSOR_RADIUS, 0, 2 * Math.PI);
     context.stroke();
   }
 }

@@ -1,234 +1,290 @@
-// The page: a drawing or a picture on the sheet, a conversation with the server about it, and the answer.
+// The page: connects the pad and the pictures with the server's predictions and the answer.
 
+import { Announcer } from "./announcer.js";
 import { AnswerView } from "./answer.js";
-import { Problem, ask } from "./api.js";
-import { Conversation } from "./conversation.js";
-import { Drawing } from "./drawing.js";
-import { takeFiles } from "./files.js";
+import { ApiError, post } from "./api.js";
+import { BatchList } from "./batch.js";
+import { ExplanationView } from "./explanation.js";
+import { listenForFiles } from "./files.js";
 import { History } from "./history.js";
-import { SIDE, isDrawing, toQuestion } from "./ink.js";
+import { isDrawing } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
-import { Picture, openFile, toDataUrl, toFile } from "./picture.js";
+import { fromDataUrl, loadPicture, Picture, toDataUrl } from "./picture.js";
 import { Playback } from "./playback.js";
 import { drawWithPointers } from "./pointer.js";
-import { Several } from "./several.js";
-import { Speech } from "./speech.js";
-import { recall, remember } from "./storage.js";
-import { Why } from "./why.js";
+import { RequestQueue } from "./request-queue.js";
+import { Sketch } from "./sketch.js";
+import { load, save } from "./storage.js";
 
-const element = (id) => document.getElementById(id);
-const { predictUrl, explainUrl, maxBytes, labels } = element("page").dataset;
-const words = JSON.parse(labels);
-const sheet = element("sheet");
-const live = element("live");
+/**
+ * @template {Element} T
+ * @param {string} id
+ * @param {new () => T} type
+ */
+function element(id, type) {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new TypeError(`#${id} is not a ${type.name}`);
+  return found;
+}
 
-const drawing = new Drawing();
-const pad = new Pad(element("pad"), drawing);
-const picture = new Picture(element("picture"), element("outline"));
-const speech = new Speech(element("spoken"));
-const view = new AnswerView(element("answer"), speech);
+const { predictUrl = "", explainUrl = "", maxBytes, labels = "" } = element("page", HTMLElement).dataset;
+/** @type {Record<"pen_down" | "pen_up" | "open_again", string>} */
+const texts = JSON.parse(labels);
+const sheet = element("sheet", HTMLElement);
+const canvas = element("pad", HTMLCanvasElement);
+const live = element("live", HTMLInputElement);
+const padOnRight = element("pad-side", HTMLInputElement);
+const upload = element("upload", HTMLFormElement);
+const buttons = Object.fromEntries(
+  ["undo", "redo", "clear", "predict", "play"].map((id) => [id, element(id, HTMLButtonElement)]),
+);
+
+const sketch = new Sketch();
+const pad = new Pad(canvas, sketch);
+const picture = new Picture(element("picture", HTMLImageElement), element("outline", SVGElement));
+const announcer = new Announcer(element("announcements", HTMLElement));
+const answerView = new AnswerView(element("answer", HTMLElement), announcer);
 const playback = new Playback();
-const why = new Why({ button: element("why"), choices: element("reasons"), canvas: element("heat"), sheet }, explainUrl, {
-  place: (box) => (picture.file ? picture.place(box) : box.map((length) => length / SIDE)),
-  onProblem: () => view.showProblem(new Problem("unexplained")),
-});
-const history = new History(element("history"), {
-  describe(answer) {
-    const said = view.describe(answer);
-    return { numeral: said.numeral, label: words.again.replace("{words}", said.words) };
+const explanation = new ExplanationView(
+  {
+    button: element("explain", HTMLButtonElement),
+    digits: element("explained-digit", HTMLElement),
+    canvas: element("heatmap", HTMLCanvasElement),
+    sheet,
   },
-  open: openAgain,
-});
-const several = new Several(element("several"), {
-  ask: predict,
-  describe: (outcome) => view.describe(outcome),
-  open: showPicture,
-  note: keepPicture,
-});
-const conversation = new Conversation((question, signal) => predict(question.input, signal), {
-  onAnswer(answer, question) {
-    if (question.isReplay) view.show(answer);
-    else answered(answer, question.input, question.strokes);
+  explainUrl,
+  {
+    locate: async (box) => (picture.file ? picture.locate(box) : box),
+    onError: (error) => answerView.showError(error),
   },
-  onProblem: (problem) => view.showProblem(problem),
+);
+const history = new History(element("history", HTMLElement), {
+  describe(prediction) {
+    const { numeral, words } = answerView.describe(prediction);
+    return { caption: numeral, label: texts.open_again.replace("{words}", words) };
+  },
+  open: openEntry,
+});
+const batch = new BatchList(element("batch", HTMLElement), {
+  predict,
+  describe: (outcome) => answerView.describe(outcome),
+  open: openFromBatch,
+  onPrediction: addPictureToHistory,
+});
+/** @type {RequestQueue<{ input: Input, isReplay?: boolean }, Prediction>} */
+const queue = new RequestQueue(({ input }, signal) => predict(input, signal), {
+  onResponse(prediction, { input, isReplay }) {
+    if (isReplay) {
+      answerView.showPrediction(prediction);
+    } else {
+      showPrediction(prediction, input);
+      updateHistory(prediction, input);
+    }
+  },
+  onError: (error) => answerView.showError(error),
 });
 
-function predict(input, signal) {
-  if (input.size > Number(maxBytes)) throw new Problem("heavy");
-  return ask(predictUrl, input, signal);
+/**
+ * @param {Input} input
+ * @param {AbortSignal} signal
+ * @returns {Promise<Prediction>}
+ */
+async function predict(input, signal) {
+  if (isTooLarge(input)) throw new ApiError("too_large");
+  return post(predictUrl, input, signal);
 }
 
-/** Show the answer to what is on the sheet, and remember it. */
-async function answered(answer, input, strokes) {
-  showAnswer(answer, input);
-  if (strokes) {
-    history.note({ strokes }, answer);
-    return;
-  }
-  const opened = await picture.opened;
-  if (opened && picture.file === input) history.note(await toEntry(opened), answer);
+const isTooLarge = (/** @type {Input} */ input) => input instanceof Blob && input.size > Number(maxBytes);
+
+/**
+ * Show the prediction for what is on the sheet.
+ * @param {Prediction} prediction
+ * @param {Input} input
+ */
+function showPrediction(prediction, input) {
+  answerView.showPrediction(prediction);
+  if (picture.file) picture.outline(prediction.box);
+  explanation.setSubject(input, prediction.digit);
 }
 
-async function keepPicture(file, answer) {
-  const opened = await openFile(file);
-  if (opened) history.keep(await toEntry(opened), answer);
+/** Show that there is nothing to read. */
+function showEmpty() {
+  queue.cancel();
+  history.closeEntry();
+  answerView.showState("empty");
 }
 
-const toEntry = async ({ copy, size }) => ({ picture: await toDataUrl(copy), size });
+// ---- drawings ----
 
-function showAnswer(answer, input) {
-  view.show(answer);
-  if (picture.file) picture.mark(answer.box);
-  why.about(input, answer);
-}
+/** @type {WeakMap<Stroke[], Prediction>} The predictions of drawings opened from the history need no request. */
+const knownPredictions = new WeakMap();
 
-// ---- the drawing ----
-
-let known = null; // the answer to the strokes that come next, where it needs no asking
-
-function askAboutDrawing() {
-  conversation.put(() => ({ input: toQuestion(drawing.strokes), strokes: drawing.strokes }));
-}
-
-function inkChanged() {
+function onSketchInput() {
   playback.stop();
-  why.forget();
-  if (!drawing.isEmpty) picture.take();
-  showTools();
-  if (drawing.isEmpty) {
-    if (!picture.isLaid) showNothing();
+  explanation.clearSubject();
+  if (!sketch.isEmpty) picture.remove();
+  updateTools();
+  const known = knownPredictions.get(sketch.strokes);
+  if (sketch.isEmpty) {
+    if (!picture.isShown) showEmpty();
   } else if (known) {
-    showAnswer(known, toQuestion(drawing.strokes));
+    showPrediction(known, sketch.strokes);
   } else if (live.checked) {
-    askAboutDrawing();
+    queue.put({ input: sketch.strokes });
   } else {
-    conversation.cancel();
-    view.showState("waiting");
+    queue.cancel();
+    answerView.showState("waiting");
   }
-}
-
-function showNothing() {
-  conversation.cancel();
-  history.begin();
-  view.showState("empty");
-}
-
-/** Go a step back or on. The answer to the drawing as it was, if it is still out, is stale then. */
-function step(act) {
-  conversation.cancel();
-  act();
-}
-
-function clear() {
-  several.clear();
-  why.forget();
-  // Without this, choosing the same file again would be no change.
-  element("upload").reset();
-  const hadPicture = picture.isLaid;
-  picture.take();
-  step(() => drawing.clear());
-  if (hadPicture) showNothing();
-  showTools();
 }
 
 function predictNow() {
-  if (drawing.isEmpty) return;
-  conversation.cancel();
-  askAboutDrawing();
+  if (sketch.isEmpty) return;
+  queue.cancel();
+  queue.put({ input: sketch.strokes });
 }
 
-function playBack() {
-  if (drawing.isEmpty) return;
+function undo() {
+  queue.cancel();
+  sketch.undo();
+}
+
+function redo() {
+  queue.cancel();
+  sketch.redo();
+}
+
+function clear() {
+  batch.clear();
+  explanation.clearSubject();
+  upload.reset(); // or else choosing the same file again would change nothing
+  picture.remove();
+  sketch.clear();
+  showEmpty();
+  updateTools();
+}
+
+function togglePlayback() {
   if (playback.isPlaying) {
     playback.stop();
-    return;
+  } else if (!sketch.isEmpty) {
+    queue.cancel();
+    explanation.clearSubject();
+    buttons.play.ariaPressed = "true";
+    playback.play(sketch.strokes, (strokes) => {
+      pad.override(strokes);
+      queue.put({ input: strokes, isReplay: true });
+    });
   }
-  conversation.cancel();
-  why.forget();
-  element("play").ariaPressed = "true";
-  playback.play(drawing.strokes, (strokes) => {
-    pad.show(strokes);
-    conversation.put(() => ({ input: toQuestion(strokes), isReplay: true }));
-  });
 }
 
-function playedBack() {
-  element("play").ariaPressed = "false";
-  pad.show(null);
+function onPlaybackEnd() {
+  buttons.play.ariaPressed = "false";
+  pad.override(null);
   predictNow();
 }
 
 // ---- pictures ----
 
+/** @param {File[]} files */
 function readFiles(files) {
-  several.clear();
-  if (files.length > 1) several.read(files);
-  else readPicture(files[0]);
-}
-
-function readPicture(file) {
-  conversation.cancel();
-  if (file.size > Number(maxBytes)) {
-    view.showProblem(new Problem("heavy"));
-    return;
-  }
-  lay(file);
-  view.showState("reading");
-  conversation.put(() => ({ input: file }));
-  element("answer").scrollIntoView({ block: "nearest" });
-}
-
-/** Lay a picture on the sheet; the drawing makes room, and undo brings it back. */
-function lay(file) {
-  conversation.cancel();
-  history.begin();
-  why.forget();
-  picture.lay(file);
-  drawing.clear();
-  showTools();
-}
-
-function showPicture(file, outcome) {
-  lay(file);
-  if (outcome instanceof Problem) view.showProblem(outcome);
-  else answered(outcome, file);
-}
-
-/** Show what the history has kept, with the answer that it got. */
-async function openAgain({ strokes, picture: url, size, answer }) {
-  conversation.cancel();
-  history.begin();
-  several.clear();
-  if (strokes) {
-    known = answer;
-    drawing.replace(strokes);
-    known = null;
+  batch.clear();
+  queue.cancel();
+  if (files.length > 1) {
+    batch.read(files);
+  } else if (isTooLarge(files[0])) {
+    answerView.showError(new ApiError("too_large"));
   } else {
-    const file = toFile(url);
-    lay(file);
-    showAnswer(answer, file);
-    picture.mark(answer.box, size);
+    showPicture(files[0]);
+    answerView.showState("reading");
+    queue.put({ input: files[0] });
+    element("answer", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 }
 
-// ---- the tools ----
-
-function showTools() {
-  const enable = (id, isEnabled) => { element(id).ariaDisabled = String(!isEnabled); };
-  sheet.classList.toggle("with-ink", !drawing.isEmpty);
-  sheet.classList.toggle("with-picture", picture.isLaid);
-  enable("undo", drawing.canUndo);
-  enable("redo", drawing.canRedo);
-  enable("clear", !drawing.isEmpty || picture.isLaid);
-  enable("predict", !drawing.isEmpty);
-  enable("play", !drawing.isEmpty);
+/**
+ * Show a picture in place of the drawing, which undo brings back.
+ * @param {Blob} file
+ * @param {Size} [originalSize]
+ */
+function showPicture(file, originalSize) {
+  queue.cancel();
+  history.closeEntry();
+  explanation.clearSubject();
+  picture.show(file, originalSize);
+  sketch.clear();
+  updateTools();
 }
 
-const undo = () => drawing.canUndo && step(() => drawing.undo());
-const redo = () => drawing.canRedo && step(() => drawing.redo());
+/**
+ * @param {File} file
+ * @param {Prediction | ApiError} outcome
+ */
+function openFromBatch(file, outcome) {
+  showPicture(file);
+  if (outcome instanceof ApiError) answerView.showError(outcome);
+  else showPrediction(outcome, file);
+}
 
-function pressed(event) {
+// ---- the history ----
+
+/**
+ * @param {Prediction} prediction
+ * @param {Input} input
+ */
+async function updateHistory(prediction, input) {
+  if (input instanceof Blob) {
+    const subject = await toSubject(picture.loaded);
+    if (subject && picture.file === input) history.updateEntry(subject, prediction);
+  } else {
+    history.updateEntry({ strokes: input }, prediction);
+  }
+}
+
+/**
+ * @param {File} file
+ * @param {Prediction} prediction
+ */
+async function addPictureToHistory(file, prediction) {
+  const subject = await toSubject(loadPicture(file));
+  if (subject) history.addEntry(subject, prediction);
+}
+
+/** @param {Promise<LoadedPicture | null>} loading */
+async function toSubject(loading) {
+  const loaded = await loading;
+  return loaded && { picture: await toDataUrl(loaded.copy), size: loaded.size };
+}
+
+/** @param {HistoryEntry} entry */
+function openEntry(entry) {
+  queue.cancel();
+  history.closeEntry();
+  batch.clear();
+  if ("strokes" in entry) {
+    knownPredictions.set(entry.strokes, entry.prediction);
+    sketch.replace(entry.strokes);
+  } else {
+    const file = fromDataUrl(entry.picture);
+    showPicture(file, entry.size);
+    showPrediction(entry.prediction, file);
+  }
+}
+
+// ---- tools and shortcuts ----
+
+function updateTools() {
+  const isBlank = sketch.isEmpty && !picture.isShown;
+  sheet.classList.toggle("with-ink", !sketch.isEmpty);
+  sheet.classList.toggle("with-picture", picture.isShown);
+  buttons.undo.ariaDisabled = String(!sketch.canUndo);
+  buttons.redo.ariaDisabled = String(!sketch.canRedo);
+  buttons.clear.ariaDisabled = String(isBlank);
+  buttons.predict.ariaDisabled = buttons.play.ariaDisabled = String(sketch.isEmpty);
+}
+
+/** @param {KeyboardEvent} event */
+function onKeyDown(event) {
   const key = event.key.toLowerCase();
   if (key === "escape") playback.stop();
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
@@ -238,29 +294,32 @@ function pressed(event) {
   event.preventDefault();
 }
 
-drawWithPointers(element("pad"), pad, drawing);
-drawWithKeys(element("pad"), pad, drawing, (what) => speech.say(words[what]));
-takeFiles(element("upload"), { read: readFiles, none: () => view.showState("unchosen") });
+function movePad() {
+  const side = padOnRight.checked ? "right" : "left";
+  document.documentElement.dataset.padSide = side;
+  save("localStorage", "digits.side", side);
+}
 
-drawing.addEventListener("ink", inkChanged);
-drawing.addEventListener("rest", () => remember("sessionStorage", "digits.drawing", drawing.strokes));
-playback.addEventListener("end", playedBack);
-element("undo").addEventListener("click", undo);
-element("redo").addEventListener("click", redo);
-element("clear").addEventListener("click", clear);
-element("predict").addEventListener("click", predictNow);
-element("play").addEventListener("click", playBack);
-live.addEventListener("change", () => { if (live.checked) predictNow(); });
-addEventListener("keydown", pressed);
-addEventListener("online", () => conversation.retryNow());
+drawWithPointers(canvas, pad, sketch);
+drawWithKeys(canvas, pad, sketch, (event) => announcer.announce(texts[event]));
+listenForFiles(upload, { onFiles: readFiles, onNoFile: () => answerView.showState("no_file") });
 
-const side = element("side");
-side.checked = document.documentElement.dataset.side === "right";
-side.addEventListener("change", () => {
-  document.documentElement.dataset.side = side.checked ? "right" : "left";
-  remember("localStorage", "digits.side", document.documentElement.dataset.side);
+sketch.addEventListener("input", onSketchInput);
+sketch.addEventListener("change", () => save("sessionStorage", "digits.drawing", sketch.strokes));
+playback.addEventListener("end", onPlaybackEnd);
+buttons.undo.addEventListener("click", undo);
+buttons.redo.addEventListener("click", redo);
+buttons.clear.addEventListener("click", clear);
+buttons.predict.addEventListener("click", predictNow);
+buttons.play.addEventListener("click", togglePlayback);
+live.addEventListener("change", () => {
+  if (live.checked) predictNow();
 });
+padOnRight.addEventListener("change", movePad);
+addEventListener("keydown", onKeyDown);
+addEventListener("online", () => queue.retryNow());
 
-const earlier = recall("sessionStorage", "digits.drawing");
-if (isDrawing(earlier) && !picture.isLaid) drawing.restore(earlier);
-showTools();
+padOnRight.checked = document.documentElement.dataset.padSide === "right";
+const earlier = load("sessionStorage", "digits.drawing");
+if (isDrawing(earlier) && !picture.isShown) sketch.restore(earlier);
+updateTools();

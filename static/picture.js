@@ -1,138 +1,168 @@
-// A picture that lies on the sheet in place of a drawing, and where something was found in it.
+// Shows a picture on the sheet, with an outline around the digit that was found in it.
 
-const COPY_SIDE = 560; // pixels of the longer side of what stays in memory: enough for dense screens
+import { SIDE } from "./ink.js";
+
+const COPY_SIDE = 560; // pixels of the longer side of the copy that stays in memory: enough for dense screens
 
 export class Picture {
   #image;
   #outline;
+  /** @type {Blob | null} */
   #file = null;
-  #opened = null;
+  /** @type {Promise<LoadedPicture | null>} */
+  #loaded = Promise.resolve(null);
+  /** @type {Size | undefined} */
+  #originalSize;
 
+  /**
+   * @param {HTMLImageElement} image
+   * @param {SVGElement} outline
+   */
   constructor(image, outline) {
     this.#image = image;
     this.#outline = outline;
   }
 
-  /** The picture's file; null where none lies there, or one that came with the page. */
+  /** The file that is shown; null if there is none, or if the server rendered the page with a picture. */
   get file() {
     return this.#file;
   }
 
-  get isLaid() {
+  get isShown() {
     return this.#image.hasAttribute("src");
   }
 
-  /** Promise of {copy, size}: a small file, and [width, height] of the whole; of null where it does not open. */
-  get opened() {
-    return this.#opened;
+  /** Null if the browser cannot open the file. */
+  get loaded() {
+    return this.#loaded;
   }
 
-  /** Show a file at once, and soon its small copy: a photograph takes a hundred times the memory. */
-  lay(file) {
-    this.take();
+  /**
+   * Show a file at once, and soon its copy in its place: a photograph takes a hundred times the memory.
+   * @param {Blob} file
+   * @param {Size} [originalSize] in pixels, if the file itself is a copy
+   */
+  show(file, originalSize) {
+    this.remove();
     this.#file = file;
-    this.#show(file);
-    this.#opened = this.#open(file);
+    this.#originalSize = originalSize;
+    this.#setSource(file);
+    this.#loaded = toCopy(this.#image);
+    this.#loaded.then((loaded) => {
+      if (this.#file !== file) return;
+      if (loaded) this.#setSource(loaded.copy);
+      else this.#image.hidden = true; // the server may be able to open it, or says why it cannot
+    });
   }
 
-  /** Draw a line around what lies in the picture of [x, y, width, height], in its pixels; none where no box is given. */
-  async mark(box, size) {
+  /**
+   * Outline an area of the picture.
+   * @param {Box | undefined} box in pixels of the original
+   */
+  async outline(box) {
     const file = this.#file;
-    size ??= (await this.#opened)?.size;
+    const size = this.#originalSize ?? (await this.#loaded)?.size;
     if (!box || !size || this.#file !== file) return;
     this.#outline.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
-    const start = [0, 1].map((i) => Math.max(0, box[i]));
-    const end = [0, 1].map((i) => Math.min(size[i], box[i] + box[i + 2]));
-    const inside = { x: start[0], y: start[1], width: end[0] - start[0], height: end[1] - start[1] };
-    Object.entries(inside).forEach(([name, value]) => this.#outline.firstElementChild.setAttribute(name, value));
+    const rect = this.#outline.firstElementChild;
+    const [left, top] = [Math.max(0, box[0]), Math.max(0, box[1])];
+    rect?.setAttribute("x", String(left));
+    rect?.setAttribute("y", String(top));
+    rect?.setAttribute("width", String(Math.min(size[0], box[0] + box[2]) - left));
+    rect?.setAttribute("height", String(Math.min(size[1], box[1] + box[3]) - top));
     this.#outline.removeAttribute("hidden");
   }
 
-  /** Promise of where [x, y, width, height] of the whole picture are shown, as shares of the sheet's side, or null. */
-  async place(box) {
-    const opened = await this.#opened;
-    if (!opened) return null;
-    const { size } = opened;
-    const side = this.#image.clientWidth;
-    const room = side - 2 * parseFloat(getComputedStyle(this.#image).paddingLeft);
-    const scale = room / Math.max(...size);
-    const [left, top] = size.map((length) => (side - length * scale) / 2);
-    const [x, y, width, height] = box.map((length) => length * scale);
-    return [left + x, top + y, width, height].map((length) => length / side);
+  /**
+   * Where an area of the file is on the sheet, in units of the sheet; null if the browser cannot open the file.
+   * @param {Box} box in pixels of the file
+   * @returns {Promise<Box | null>}
+   */
+  async locate(box) {
+    const loaded = await this.#loaded;
+    if (!loaded) return null;
+    const padding = (SIDE * parseFloat(getComputedStyle(this.#image).paddingLeft)) / this.#image.clientWidth;
+    const [width, height] = loaded.size;
+    const scale = (SIDE - 2 * padding) / Math.max(width, height);
+    const [left, top] = [(SIDE - width * scale) / 2, (SIDE - height * scale) / 2];
+    return [left + box[0] * scale, top + box[1] * scale, box[2] * scale, box[3] * scale];
   }
 
-  /** Take the picture away. */
-  take() {
-    this.#file = this.#opened = null;
+  remove() {
+    this.#file = null;
+    this.#loaded = Promise.resolve(null);
     this.#outline.setAttribute("hidden", "");
     this.#image.hidden = true;
-    this.#release();
+    this.#revokeSource();
     this.#image.removeAttribute("src");
   }
 
-  async #open(file) {
-    try {
-      await this.#image.decode();
-      const opened = await shrink(this.#image);
-      if (this.#file === file) this.#show(opened.copy);
-      return opened;
-    } catch {
-      // The browser cannot open it; the server may, or says why it cannot.
-      if (this.#file === file) this.#image.hidden = true;
-      return null;
-    }
-  }
-
-  #show(file) {
-    this.#release();
+  /** @param {Blob} file */
+  #setSource(file) {
+    this.#revokeSource();
     this.#image.src = URL.createObjectURL(file);
     this.#image.hidden = false;
   }
 
-  #release() {
+  #revokeSource() {
     if (this.#image.src.startsWith("blob:")) URL.revokeObjectURL(this.#image.src);
   }
 }
 
-/** Promise of {copy, size} of a file that is not shown; of null where it does not open. */
-export async function openFile(file) {
+/**
+ * Load a file without showing it; null if the browser cannot open it.
+ * @param {Blob} file
+ */
+export async function loadPicture(file) {
   const image = new Image();
   image.src = URL.createObjectURL(file);
-  try {
-    await image.decode();
-    return await shrink(image);
-  } catch {
-    return null;
-  } finally {
-    URL.revokeObjectURL(image.src);
-  }
+  const loaded = await toCopy(image);
+  URL.revokeObjectURL(image.src);
+  return loaded;
 }
 
-async function shrink(image) {
+/**
+ * @param {HTMLImageElement} image
+ * @returns {Promise<LoadedPicture | null>}
+ */
+async function toCopy(image) {
+  try {
+    await image.decode();
+  } catch {
+    return null;
+  }
   const { naturalWidth, naturalHeight } = image;
   const scale = Math.min(1, COPY_SIDE / Math.max(naturalWidth, naturalHeight));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(naturalWidth * scale));
   canvas.height = Math.max(1, Math.round(naturalHeight * scale));
-  const context = canvas.getContext("2d");
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  const copy = await new Promise((resolve) => { canvas.toBlob(resolve, "image/webp", 0.85); });
-  return { copy, size: [naturalWidth, naturalHeight] };
+  /** @type {Blob | null} */
+  const copy = await new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 0.85));
+  return copy && { copy, size: [naturalWidth, naturalHeight] };
 }
 
-/** Promise of a file as a data URL. */
+/**
+ * @param {Blob} file
+ * @returns {Promise<string>}
+ */
 export function toDataUrl(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
+    reader.onload = () => resolve(String(reader.result));
     reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(file);
   });
 }
 
-/** The file that a data URL holds. The page's policy does not let fetch() read one. */
-export function toFile(url) {
-  const [, type, text] = url.match(/^data:([^;,]*);base64,(.*)$/);
-  return new File([Uint8Array.from(atob(text), (character) => character.charCodeAt(0))], "picture", { type });
+/**
+ * The content of a base64 data URL, which the page's content security policy does not let fetch() read.
+ * @param {string} url
+ */
+export function fromDataUrl(url) {
+  const [head, text] = url.split(",");
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) });
 }

@@ -1,58 +1,70 @@
 // Plays a drawing back as it was drawn.
 
-import { beginning } from "./ink.js";
+import { firstPoints } from "./ink.js";
 
 const POINTS_PER_SECOND = 40;
-const SHORTEST = 1_500; // ms
-const LONGEST = 6_000;
-const STILL = 900; // ms that each stroke stands where motion is unwelcome
+const MIN_DURATION = 1_500; // ms
+const MAX_DURATION = 6_000;
+const STROKE_DURATION = 900; // ms per stroke where reduced motion is preferred
 
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** Dispatches "end" when it has finished or been stopped. */
 export class Playback extends EventTarget {
-  #strokes = null;
+  #isPlaying = false;
   #timer = 0;
 
   get isPlaying() {
-    return this.#strokes !== null;
+    return this.#isPlaying;
   }
 
-  /** Call `show` with more and more of the strokes, and dispatch "end" after the last of them, or after `stop`. */
+  /**
+   * Call `show` with more and more of the strokes.
+   * @param {Stroke[]} strokes
+   * @param {(strokes: Stroke[]) => void} show
+   */
   play(strokes, show) {
-    this.#strokes = strokes;
-    if (still.matches) this.#step(show, 1);
-    else this.#move(show);
+    this.#isPlaying = true;
+    if (reducedMotion.matches) this.#showStrokes(strokes, show, 1);
+    else this.#animate(strokes, show);
   }
 
   stop() {
-    if (!this.isPlaying) return;
+    if (!this.#isPlaying) return;
     cancelAnimationFrame(this.#timer);
     clearTimeout(this.#timer);
-    this.#strokes = null;
+    this.#isPlaying = false;
     this.dispatchEvent(new Event("end"));
   }
 
-  /** Stroke after stroke. */
-  #step(show, count) {
-    show(this.#strokes.slice(0, count));
-    const isLast = count === this.#strokes.length;
-    this.#timer = setTimeout(() => (isLast ? this.stop() : this.#step(show, count + 1)), STILL);
+  /**
+   * @param {Stroke[]} strokes
+   * @param {(strokes: Stroke[]) => void} show
+   * @param {number} count
+   */
+  #showStrokes(strokes, show, count) {
+    show(strokes.slice(0, count));
+    const next = () => (count === strokes.length ? this.stop() : this.#showStrokes(strokes, show, count + 1));
+    this.#timer = setTimeout(next, STROKE_DURATION);
   }
 
-  /** Point after point, with every frame of the screen. */
-  #move(show) {
-    const total = this.#strokes.flat().length;
-    const length = Math.min(LONGEST, Math.max(SHORTEST, (1000 * total) / POINTS_PER_SECOND));
-    const started = performance.now();
-    const tick = (now) => {
-      const share = (now - started) / length;
+  /**
+   * @param {Stroke[]} strokes
+   * @param {(strokes: Stroke[]) => void} show
+   */
+  #animate(strokes, show) {
+    const total = strokes.flat().length;
+    const duration = Math.min(MAX_DURATION, Math.max(MIN_DURATION, (1000 * total) / POINTS_PER_SECOND));
+    const start = performance.now();
+    const tick = (/** @type {number} */ now) => {
+      const share = (now - start) / duration;
       if (share >= 1) {
         this.stop();
         return;
       }
-      show(beginning(this.#strokes, Math.max(1, Math.ceil(total * share))));
+      show(firstPoints(strokes, Math.max(1, Math.ceil(total * share))));
       this.#timer = requestAnimationFrame(tick);
     };
-    tick(started);
+    tick(start);
   }
 }

@@ -1,18 +1,27 @@
-// What the browser remembers. It may refuse to: then nothing is kept, and nothing else fails.
+// JSON in the browser's storage. A browser may refuse to store anything; then nothing is kept, and nothing else fails.
 
-/** The value under `name` in `area`, "localStorage" or "sessionStorage"; null if there is none. */
-export function recall(area, name) {
+/**
+ * @param {"localStorage" | "sessionStorage"} area
+ * @param {string} key
+ * @returns {unknown} null if there is no such key
+ */
+export function load(area, key) {
   try {
-    return JSON.parse(window[area].getItem(name));
+    return JSON.parse(window[area].getItem(key) ?? "null");
   } catch {
     return null;
   }
 }
 
-/** Keep `value` under `name`. Says whether there was room. */
-export function remember(area, name, value) {
+/**
+ * Returns whether the value could be stored.
+ * @param {"localStorage" | "sessionStorage"} area
+ * @param {string} key
+ * @param {unknown} value
+ */
+export function save(area, key, value) {
   try {
-    window[area].setItem(name, JSON.stringify(value));
+    window[area].setItem(key, JSON.stringify(value));
     return true;
   } catch {
     return false;

@@ -59,7 +59,7 @@ def _page_facts() -> dict[str, object]:
 def certainty(prediction: Prediction) -> str:
     """Name of the phrase for `prediction`; `static/answer.js` chooses by the same rule."""
     if not prediction.is_digit:
-        return "foreign"
+        return "not_digit"
     return "sure" if prediction.confidence >= SURE else "unsure"
 
 

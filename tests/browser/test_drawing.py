@@ -397,8 +397,8 @@ def test_keyboard_reaches_every_control_and_shows_where_it_is(open_page: OpenPag
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-    tools = ["pad", "undo", "redo", "clear", "predict", "play", "why", "live"]
-    assert names == [*tools, "file", "BUTTON", "side", "A", "A"]
+    tools = ["pad", "undo", "redo", "clear", "predict", "play", "explain", "live"]
+    assert names == [*tools, "file", "BUTTON", "pad-side", "A", "A"]
 
 
 def test_keyboard_works_the_tools(open_page: OpenPage) -> None:

@@ -22,8 +22,8 @@ def answered(page: Page) -> None:
 
 def explained(page: Page) -> None:
     answered(page)
-    page.get_by_role("button", name="Show why").click()
-    expect(page.locator("#heat")).to_be_visible()
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#heatmap")).to_be_visible()
 
 
 def not_live(page: Page) -> None:
@@ -34,19 +34,19 @@ def not_live(page: Page) -> None:
 
 def no_digit(page: Page) -> None:
     draw(page, [[[x, y] for x in range(20, 260, 40) for y in (20, 260)]])
-    expect(page.locator("#answer")).to_have_attribute("data-state", "foreign")
+    expect(page.locator("#answer")).to_have_attribute("data-state", "not_digit")
 
 
 def several_read(page: Page) -> None:
     files = [payload(picture_of(DIGITS[4])), payload(b"hello", "bad.png")]
-    page.get_by_label("Read pictures").set_input_files(files)
-    expect(page.locator("#several strong")).to_have_text(["This is a 4", "Unsupported picture"])
+    page.get_by_label("Upload pictures").set_input_files(files)
+    expect(page.locator("#batch strong")).to_have_text(["This is a 4", "Unsupported picture"])
 
 
 def away(page: Page) -> None:
     page.context.set_offline(True)
     draw(page, DIGITS[5])
-    expect(page.locator("#answer")).to_have_attribute("data-state", "trouble")
+    expect(page.locator("#answer")).to_have_attribute("data-state", "error")
 
 
 STATES: dict[str, Callable[[Page], object]] = {

@@ -49,7 +49,7 @@ def test_no_server_is_asked_to_open_one_again(open_page: OpenPage) -> None:
 
 def test_picture_is_kept_small_and_opened_again(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
     expect_answer(page, 4)
     expect_history(page, "4")
     page.get_by_role("button", name="Clear").click()
@@ -81,7 +81,7 @@ def test_forgetting_leaves_nothing(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[5])
     expect_history(page, "5")
-    page.get_by_role("button", name="Forget all").click()
+    page.get_by_role("button", name="Delete history").click()
     expect_history(page)
     assert page.evaluate("localStorage.getItem('digits.history')") == "[]"
 

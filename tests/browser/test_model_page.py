@@ -56,5 +56,5 @@ def test_link_changes_the_language_and_it_stays(open_page: OpenPage) -> None:
     page.goto(page.url + "model")
     page.get_by_role("link", name="Deutsch").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Das Modell")
-    page.get_by_role("link", name="Eine Ziffer schreiben").click()
+    page.get_by_role("link", name="Eine Ziffer zeichnen").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Handgeschriebene Ziffern")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize("digit", DIGITS)
 def test_form_works_without_javascript(open_page: OpenPage, digit: int) -> None:
     page = open_page(java_script_enabled=False)
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[digit])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[digit])))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect_answer(page, digit)
     expect(page.get_by_role("img", name="Your picture")).to_be_visible()
@@ -35,10 +35,10 @@ def test_without_javascript_nothing_is_offered_that_needs_it(open_page: OpenPage
 
 def test_bad_picture_without_javascript_gets_a_sentence(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False, errors="415")
-    page.get_by_label("Read pictures").set_input_files(payload(b"hello"))
+    page.get_by_label("Upload pictures").set_input_files(payload(b"hello"))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("The file is not a picture")
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[2])))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect_answer(page, 2)
 
@@ -46,7 +46,7 @@ def test_bad_picture_without_javascript_gets_a_sentence(open_page: OpenPage) -> 
 def test_form_works_where_browsers_do_not_say_what_site_asks(open_page: OpenPage) -> None:
     # On plain http, but for this very machine, there is no Sec-Fetch-Site, and COOP is ignored with a message.
     page = open_page(java_script_enabled=False, host="digits.test", errors="Cross-Origin-Opener-Policy")
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[2])))
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect_answer(page, 2)
 
@@ -54,14 +54,14 @@ def test_form_works_where_browsers_do_not_say_what_site_asks(open_page: OpenPage
 def test_too_heavy_picture_without_javascript_gets_its_answer(open_page: OpenPage, tmp_path: Path) -> None:
     (tmp_path / "heavy.png").write_bytes(bytes(20 * 2**20))
     page = open_page(java_script_enabled=False, errors="413")
-    page.get_by_label("Read pictures").set_input_files(tmp_path / "heavy.png")
+    page.get_by_label("Upload pictures").set_input_files(tmp_path / "heavy.png")
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("larger than this server takes")
 
 
 def test_chosen_picture_is_read_at_once(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
     expect_picture(page)
     assert page.url.endswith("/")
@@ -101,7 +101,7 @@ def _transfer(page: Page, data: bytes):
 def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
     page = open_page()
     small = draw_picture([[[x / 4 + 200, y / 4 + 10] for x, y in stroke] for stroke in DIGITS[3]], pen=5)
-    page.get_by_label("Read pictures").set_input_files(payload(encode(small)))
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(small)))
     expect_answer(page, 3)
     outline, sheet = page.locator("#outline rect").bounding_box(), page.locator("#pad").bounding_box()
     assert outline
@@ -114,7 +114,7 @@ def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
 def test_ink_at_the_edge_lies_within_the_outline(open_page: OpenPage) -> None:
     page = open_page()
     tall = draw_picture([[[60, 30], [220, 30], [130, 265]]])  # with the width of the pen, from 21 to 274
-    page.get_by_label("Read pictures").set_input_files(payload(encode(tall)))
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(tall)))
     expect_answer(page, 7)
     outline = page.locator("#outline rect")
     expect(outline).to_be_visible()
@@ -127,7 +127,7 @@ def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -
     page = open_page(errors="Failed to load resource")
     page.route("**/api/v1/predict*", lambda route: route.abort())  # shown, whatever the server does
     photograph = draw_picture(DIGITS[3]).resize((4000, 3000))
-    page.get_by_label("Read pictures").set_input_files(payload(encode(photograph, "JPEG")))
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(photograph, "JPEG")))
     expect(page.locator("#picture")).to_be_visible()
     wait_until(page, "document.getElementById('picture').naturalWidth === 560")
 
@@ -136,33 +136,33 @@ def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> No
     page = open_page(errors="415")
     files = [payload(picture_of(DIGITS[4]), "four.png"), payload(b"hello", "<b>bad</b>.png")]
     files.append(payload(picture_of(DIGITS[9]), "nine.png"))
-    page.get_by_label("Read pictures").set_input_files(files)
-    expect(page.locator("#several strong")).to_have_text(["This is a 4", "Unsupported picture", "This is a 9"])
-    expect(page.locator("#several span")).to_have_text(["four.png", "<b>bad</b>.png", "nine.png"])
+    page.get_by_label("Upload pictures").set_input_files(files)
+    expect(page.locator("#batch strong")).to_have_text(["This is a 4", "Unsupported picture", "This is a 9"])
+    expect(page.locator("#batch span")).to_have_text(["four.png", "<b>bad</b>.png", "nine.png"])
     expect_answer(page, 4)
-    page.locator("#several button").nth(2).click()
+    page.locator("#batch button").nth(2).click()
     expect_answer(page, 9)
     expect_picture(page)
-    page.locator("#several button").nth(1).click()
+    page.locator("#batch button").nth(1).click()
     expect(page.locator("[data-slot=words]")).to_have_text("Unsupported picture")
     expect(page.locator("#history .card span")).to_have_text(["9", "4"])
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator("#several")).to_be_hidden()
+    expect(page.locator("#batch")).to_be_hidden()
 
 
 def test_several_pictures_without_javascript_give_a_list(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False)
     files = [payload(b"hello", "bad.png"), payload(picture_of(DIGITS[4]), "four.png")]
-    page.get_by_label("Read pictures").set_input_files(files)
+    page.get_by_label("Upload pictures").set_input_files(files)
     page.get_by_role("button", name="Read picture", exact=True).click()
-    expect(page.locator("#several strong")).to_have_text(["Unsupported picture", "This is a 4"])
+    expect(page.locator("#batch strong")).to_have_text(["Unsupported picture", "This is a 4"])
     expect_answer(page, 4)
     expect(page.locator("#outline rect")).to_be_visible()
 
 
 def test_phones_are_offered_their_camera(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    camera = page.get_by_label("Take a photograph")
+    camera = page.get_by_label("Take a photo")
     assert camera.get_attribute("capture") == "environment"
     camera.set_input_files(payload(picture_of(DIGITS[4])))
     expect_answer(page, 4)
@@ -172,7 +172,7 @@ def test_undo_brings_back_the_drawing_that_a_picture_took_the_place_of(open_page
     page = open_page()
     draw(page, DIGITS[5])
     expect_answer(page, 5)
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
     expect_answer(page, 4)
     page.get_by_role("button", name="Undo").click()
     expect_answer(page, 5)
@@ -181,15 +181,15 @@ def test_undo_brings_back_the_drawing_that_a_picture_took_the_place_of(open_page
 
 def test_file_that_is_no_picture_gets_a_sentence(open_page: OpenPage) -> None:
     page = open_page(errors="415")
-    page.get_by_label("Read pictures").set_input_files(payload(b"hello"))
+    page.get_by_label("Upload pictures").set_input_files(payload(b"hello"))
     expect(page.locator("[data-slot=note]")).to_contain_text("The file is not a picture")
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[2])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[2])))
     expect_answer(page, 2)
 
 
 def test_blank_picture_is_said_to_be_blank(open_page: OpenPage) -> None:
     page = open_page(errors="422")
-    page.get_by_label("Read pictures").set_input_files(payload(encode(Image.new("L", (200, 200), 255))))
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(Image.new("L", (200, 200), 255))))
     expect(page.locator("[data-slot=words]")).to_have_text("Nothing to read")
     expect(page.locator("[data-slot=numeral]")).to_have_text("!")
 
@@ -202,7 +202,7 @@ def test_too_heavy_picture_is_not_even_sent_and_the_drawing_stays(open_page: Ope
     page.wait_for_load_state("networkidle")
     asked = []
     page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
-    page.get_by_label("Read pictures").set_input_files(tmp_path / "heavy.png")
+    page.get_by_label("Upload pictures").set_input_files(tmp_path / "heavy.png")
     expect(page.locator("[data-slot=words]")).to_have_text("Too large")
     assert asked == []
     assert has_ink(page, *DIGITS[5][0][20])
@@ -210,7 +210,7 @@ def test_too_heavy_picture_is_not_even_sent_and_the_drawing_stays(open_page: Ope
 
 def test_undo_does_not_disturb_a_picture(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[3])))
     page.get_by_role("button", name="Undo").click(force=True)
     expect_answer(page, 3)
     expect_picture(page)
@@ -228,7 +228,7 @@ def test_read_without_a_picture_keeps_the_drawing(open_page: OpenPage) -> None:
 
 def test_drawing_takes_the_place_of_a_picture(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
     draw(page, DIGITS[8])
     expect_answer(page, 8)
@@ -237,10 +237,10 @@ def test_drawing_takes_the_place_of_a_picture(open_page: OpenPage) -> None:
 
 def test_clear_takes_the_picture_away(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[3])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
     page.get_by_role("button", name="Clear").click()
     expect_nothing_drawn(page)
     expect(page.locator("#picture")).to_be_hidden()
     # Otherwise choosing the same file again would be no change to the browser.
-    assert page.get_by_label("Read pictures").input_value() == ""
+    assert page.get_by_label("Upload pictures").input_value() == ""

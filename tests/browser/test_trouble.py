@@ -129,7 +129,7 @@ def test_slow_server_is_said_to_be_slow(open_page: OpenPage) -> None:
     gate = Gate(page)
     draw(page, DIGITS[6])
     page.clock.run_for(10_000)
-    expect_words(page, "The server is slow to answer")
+    expect_words(page, "The server is slow to respond")
     gate.held.clear()
     gate.open()
     page.clock.run_for(5_000)
@@ -152,11 +152,11 @@ def test_server_that_asks_for_a_pause_gets_it(open_page: OpenPage) -> None:
     stop_the_clock(page)
     page.route(PREDICT, lambda route: route.fulfill(status=429, headers={"Retry-After": "7"}, body=""))
     draw(page, DIGITS[6])
-    expect_words(page, "Too many questions")
+    expect_words(page, "Too many requests")
     expect(page.locator("[data-slot=note]")).to_contain_text("in 7 s")
     page.unroute(PREDICT)
     page.clock.run_for(6_900)
-    expect_words(page, "Too many questions")
+    expect_words(page, "Too many requests")
     page.clock.run_for(100)
     expect_answer(page, 6)
 
@@ -175,7 +175,7 @@ def test_slow_server_is_waited_for(open_page: OpenPage) -> None:
     gate = Gate(page)
     draw(page, DIGITS[6])
     page.clock.run_for(3_000)
-    expect_words(page, "The server is slow to answer")
+    expect_words(page, "The server is slow to respond")
     gate.open()
     expect_answer(page, 6)
 
@@ -231,7 +231,7 @@ def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, ob
     ("given", "numeral", "words"),
     [
         (answer(7, 0.97), "7", "This is a 7"),
-        (answer(7, 0.6), "7", "Probably 7, or 8"),
+        (answer(7, 0.6), "7", "Probably 7, possibly 8"),
         (answer(7, 0.97, is_digit=False), "?", "This is not a digit"),
     ],
 )

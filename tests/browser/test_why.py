@@ -15,13 +15,13 @@ EXPLAIN = "**/api/v1/explain*"
 
 
 def show_why(page: Page) -> None:
-    page.get_by_role("button", name="Show why").click()
-    expect(page.locator("#heat")).to_be_visible()
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#heatmap")).to_be_visible()
 
 
 def heat(page: Page) -> list[list[int]]:
     """How opaque the heat map is, 0 to 255, on a grid of 28 by 28 points of the sheet."""
-    return page.locator("#heat").evaluate(
+    return page.locator("#heatmap").evaluate(
         """(canvas, side) => {
             const copy = new OffscreenCanvas(side, side).getContext("2d");
             copy.drawImage(canvas, 0, 0);
@@ -65,8 +65,8 @@ def test_new_ink_takes_the_map_away(open_page: OpenPage) -> None:
     expect_answer(page, 7)
     show_why(page)
     draw(page, [[[20, 250], [40, 250]]])
-    expect(page.locator("#heat")).to_be_hidden()
-    expect(page.locator("#why")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#heatmap")).to_be_hidden()
+    expect(page.locator("#explain")).to_have_attribute("aria-pressed", "false")
 
 
 def test_late_explanation_is_not_laid_over_newer_ink(open_page: OpenPage) -> None:
@@ -76,12 +76,12 @@ def test_late_explanation_is_not_laid_over_newer_ink(open_page: OpenPage) -> Non
     draw(page, SEVEN)
     expect_answer(page, 7)
     with page.expect_request(EXPLAIN):
-        page.get_by_role("button", name="Show why").click()
+        page.get_by_role("button", name="Explain").click()
     page.get_by_role("button", name="Clear").click()
     held[0].continue_()
     draw(page, DIGITS[1])
     expect_answer(page, 1)
-    expect(page.locator("#heat")).to_be_hidden()
+    expect(page.locator("#heatmap")).to_be_hidden()
 
 
 def test_answer_stands_where_the_reasons_do_not_come(open_page: OpenPage) -> None:
@@ -89,15 +89,15 @@ def test_answer_stands_where_the_reasons_do_not_come(open_page: OpenPage) -> Non
     page.route(EXPLAIN, lambda route: route.fulfill(status=500, body=""))
     draw(page, SEVEN)
     expect_answer(page, 7)
-    page.get_by_role("button", name="Show why").click()
-    expect(page.locator("[data-slot=words]")).to_have_text("The reasons did not come")
-    expect(page.locator("#why")).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("[data-slot=words]")).to_have_text("No explanation available")
+    expect(page.locator("#explain")).to_have_attribute("aria-pressed", "false")
     expect(page.locator("[data-slot=top] .digit").first).to_have_text("7")
 
 
 def test_picture_is_explained_too(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_label("Read pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
     expect_answer(page, 4)
     show_why(page)
     assert max(map(max, heat(page))) > 100

@@ -102,7 +102,7 @@ def test_names_in_tables_are_text(folder: Path, settings: Settings) -> None:
         ("reliability", {"Share of"}),
     ],
 )
-@pytest.mark.parametrize("change", ["gone", "changed", "foreign", "damaged", "empty"])
+@pytest.mark.parametrize("change", ["gone", "changed", "not_digit", "damaged", "empty"])
 def test_table_that_is_not_of_this_model_is_not_shown(
     folder: Path, settings: Settings, name: str, chart: set[str], change: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_table_that_is_not_of_this_model_is_not_shown(
         path.unlink()
     elif change == "changed":
         path.write_text(path.read_text().replace("9", "8"))
-    elif change == "foreign":
+    elif change == "not_digit":
         vouch(folder / "m.pth", "0" * 12, {name: path})
         others = {other: folder / f"{other}.csv" for other in TABLES if other != name}
         vouch(folder / "m.pth", model, others)

@@ -1,25 +1,29 @@
-// Small pictures in a row, each of which opens something.
+// Thumbnails on buttons, for lists of drawings and pictures.
 
-import { PEN_WIDTH, bounds, trace } from "./ink.js";
+import { bounds, PEN_WIDTH, trace } from "./ink.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A list item with a button on which stand a small picture and a caption. */
-export function card(thumbnail, caption, label, open) {
+/**
+ * A list item with a button on which are a thumbnail and its caption.
+ * @param {Element} thumbnail
+ * @param {string} caption
+ * @param {() => void} open
+ */
+export function thumbnailItem(thumbnail, caption, open) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "card";
-  button.ariaLabel = label;
   const text = document.createElement("span");
   text.textContent = caption;
   button.append(thumbnail, text);
   button.addEventListener("click", open);
   const item = document.createElement("li");
   item.append(button);
-  return item;
+  return { item, button };
 }
 
-/** A drawing, small. */
+/** @param {Stroke[]} strokes */
 export function drawingThumbnail(strokes) {
   const [left, top, width, height] = bounds(strokes);
   const side = Math.max(width, height) + 2 * PEN_WIDTH;
@@ -28,33 +32,37 @@ export function drawingThumbnail(strokes) {
   svg.setAttribute("aria-hidden", "true");
   for (const stroke of strokes) {
     const path = document.createElementNS(SVG, "path");
-    const d = new PathText();
-    trace(d, stroke);
-    path.setAttribute("d", d.text);
+    path.setAttribute("d", toPathData(stroke));
     svg.append(path);
   }
   return svg;
 }
 
-/** A picture, small. */
+/** @param {string} url */
 export function pictureThumbnail(url) {
   const image = document.createElement("img");
   image.alt = "";
   image.src = url;
-  // What is no picture leaves its place empty.
-  image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+  // A file that is not a picture leaves its place empty.
+  image.addEventListener("error", () => {
+    image.style.visibility = "hidden";
+  });
   return image;
 }
 
-/** Takes a path as a canvas does, and gives it as SVG writes it. */
-class PathText {
-  text = "";
-
-  moveTo(x, y) {
-    this.text += `M${x} ${y}`;
-  }
-
-  quadraticCurveTo(...numbers) {
-    this.text += `Q${numbers.map((number) => number.toFixed(1)).join(" ")}`;
-  }
+/** @param {Stroke} stroke */
+function toPathData(stroke) {
+  let data = "";
+  trace(
+    {
+      moveTo: (x, y) => {
+        data += `M${x} ${y}`;
+      },
+      quadraticCurveTo: (...numbers) => {
+        data += `Q${numbers.map((number) => number.toFixed(1)).join(" ")}`;
+      },
+    },
+    stroke,
+  );
+  return data;
 }

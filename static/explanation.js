@@ -1,0 +1,121 @@
+// Explains an answer with a heat map over the ink.
+
+import { ApiError, post } from "./api.js";
+import { SIDE } from "./ink.js";
+import { RequestQueue } from "./request-queue.js";
+
+export class ExplanationView {
+  #button;
+  #digits;
+  #canvas;
+  #sheet;
+  #locate;
+  /** @type {{ input: Input, digit: number } | null} */
+  #subject = null;
+  #queue;
+
+  /**
+   * @param {{ button: HTMLElement, digits: HTMLElement, canvas: HTMLCanvasElement, sheet: HTMLElement }} elements
+   * @param {string} url
+   * @param {{ locate: (box: Box) => Promise<Box | null>, onError: (error: ApiError) => void }} options
+   *   `locate` tells where an area of what was asked about is on the sheet
+   */
+  constructor({ button, digits, canvas, sheet }, url, { locate, onError }) {
+    this.#button = button;
+    this.#digits = digits;
+    this.#canvas = canvas;
+    this.#sheet = sheet;
+    this.#locate = locate;
+    /** @type {RequestQueue<{ input: Input, digit: string }, Explanation>} */
+    this.#queue = new RequestQueue(({ input, digit }, signal) => post(`${url}?digit=${digit}`, input, signal), {
+      onResponse: (explanation) => this.#paint(explanation),
+      onError: () => {
+        this.#hide();
+        onError(new ApiError("no_explanation"));
+      },
+    });
+    button.addEventListener("click", () => (this.#isShown ? this.#hide() : this.#show()));
+    digits.addEventListener("change", () => this.#request());
+  }
+
+  /**
+   * Set what can be explained: the input, and the digit that it was read as.
+   * @param {Input} input
+   * @param {number} digit
+   */
+  setSubject(input, digit) {
+    this.#subject = { input, digit };
+    this.#button.ariaDisabled = "false";
+    if (this.#isShown) this.#show();
+  }
+
+  clearSubject() {
+    if (!this.#subject) return;
+    this.#subject = null;
+    this.#button.ariaDisabled = "true";
+    this.#hide();
+  }
+
+  get #isShown() {
+    return this.#button.ariaPressed === "true";
+  }
+
+  #show() {
+    if (!this.#subject) return;
+    this.#button.ariaPressed = "true";
+    this.#digits.hidden = false;
+    this.#radio(`[value="${this.#subject.digit}"]`).checked = true;
+    this.#request();
+  }
+
+  #hide() {
+    this.#queue.cancel();
+    this.#button.ariaPressed = "false";
+    this.#digits.hidden = true;
+    this.#canvas.hidden = true;
+    this.#sheet.classList.remove("with-heatmap");
+  }
+
+  #request() {
+    if (this.#subject) this.#queue.put({ input: this.#subject.input, digit: this.#radio(":checked").value });
+  }
+
+  /** @param {string} selector */
+  #radio(selector) {
+    return /** @type {HTMLInputElement} */ (this.#digits.querySelector(selector));
+  }
+
+  /** @param {Explanation} explanation */
+  async #paint({ heat, box }) {
+    const subject = this.#subject;
+    const place = await this.#locate(box);
+    if (!place || this.#subject !== subject || !this.#isShown) return;
+    const { color, outlineColor } = getComputedStyle(this.#canvas);
+    const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
+    context.clearRect(0, 0, SIDE, SIDE);
+    context.drawImage(drawCells(heat, color, outlineColor), ...place);
+    this.#canvas.hidden = false;
+    this.#sheet.classList.add("with-heatmap");
+  }
+}
+
+/**
+ * One pixel for each cell, the more opaque the more it matters.
+ * @param {number[][]} heat
+ * @param {string} positive color
+ * @param {string} negative color
+ */
+function drawCells(heat, positive, negative) {
+  const canvas = document.createElement("canvas");
+  canvas.width = heat[0].length;
+  canvas.height = heat.length;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  for (const [y, row] of heat.entries()) {
+    for (const [x, value] of row.entries()) {
+      context.fillStyle = value > 0 ? positive : negative;
+      context.globalAlpha = Math.abs(value);
+      context.fillRect(x, y, 1, 1);
+    }
+  }
+  return canvas;
+}

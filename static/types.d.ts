@@ -1,0 +1,58 @@
+// Types that the modules share. Only the type checker and editors read this file; browsers never load it.
+
+/** In units of a sheet SIDE wide and high (ink.js). `width` is relative to PEN_WIDTH, where a pen reported pressure. */
+type Point = [x: number, y: number, width?: number];
+type Stroke = Point[];
+
+/** Where a pen is on the sheet. `pressure` is from 0 to 1; 0 if it is unknown. */
+type PenPosition = [x: number, y: number, pressure?: number];
+
+type Size = [width: number, height: number];
+type Box = [left: number, top: number, width: number, height: number];
+
+/** What the server is asked about: a drawing, or a picture file. */
+type Input = Stroke[] | Blob;
+
+/** The response of POST /api/v1/predict. */
+interface Prediction {
+  digit: number;
+  is_digit: boolean;
+  /** The three likeliest digits, likeliest first; confidence is from 0 to 1. */
+  top: { digit: number; confidence: number }[];
+  probabilities: number[];
+  elapsed_ms: number;
+  /** The 28x28 pixels that the network saw, as a data URL. */
+  frame: string;
+  /** Where the digit was found in an uploaded picture, in its pixels. */
+  box?: Box;
+}
+
+/** The response of POST /api/v1/explain: -1 to 1 for each cell of the area `box` of the drawing or picture. */
+interface Explanation {
+  heat: number[][];
+  box: Box;
+}
+
+/** A prediction or an error in words. `state` selects the colours of the answer in style.css. */
+interface Answer {
+  state: string;
+  numeral: string;
+  words: string;
+  note: string;
+}
+
+/** A drawing, or a small copy of a picture as a data URL with the size of the original, in the history. */
+type Subject = { strokes: Stroke[] } | { picture: string; size: Size };
+type HistoryEntry = Subject & { id: number; prediction: Prediction };
+
+type Announcer = import("./announcer.js").Announcer;
+type Pad = import("./pad.js").Pad;
+type Sketch = import("./sketch.js").Sketch;
+
+/** A small copy of a picture, and the size of the original. */
+type LoadedPicture = { copy: Blob; size: Size };
+
+/** Of Swagger UI (docs.js). */
+interface Window {
+  SwaggerUIBundle(options: object): void;
+}
