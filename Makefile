@@ -10,6 +10,9 @@ TORCH_INDEX ?=
 # Handed on to the program behind a target: make test ARGS="-k api -x", make train ARGS=--help
 ARGS ?=
 
+# npm starts the tools in node_modules with the Node.js that it finds on the PATH.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -54,20 +57,22 @@ test-cluster: $(VENV)/dev.stamp ## run a batch on two Ray nodes on this machine;
 	REQUIRE_RAY=1 $(BIN)/python -m pytest tests/batch/test_cluster.py $(ARGS)
 
 .PHONY: check
-check: $(VENV)/dev.stamp ## lint, formatting, types, import contracts
+check: $(VENV)/dev.stamp node_modules/.package-lock.json ## lint, formatting, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) run --silent check
 
 .PHONY: screenshots
 screenshots: $(VENV)/dev.stamp ## take the pictures of the page in docs/ anew; needs Chromium
 	$(BIN)/python docs/screenshots.py
 
 .PHONY: format
-format: $(VENV)/dev.stamp ## repair what ruff can repair
+format: $(VENV)/dev.stamp node_modules/.package-lock.json ## fix formatting, and what the linters can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(NPM) run --silent format
 
 .PHONY: audit
 audit: $(VENV)/dev.stamp ## look for known holes: in the code, in the packages, in the Dockerfile
@@ -123,7 +128,7 @@ bench: $(VENV)/dev.stamp ## speed, memory and start, beside the same network ser
 
 .PHONY: clean
 clean: ## remove what these targets made: the virtual environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # ---- languages ----
@@ -154,6 +159,11 @@ $(VENV)/train.stamp: requirements.txt | $(BIN)/python
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
 	$(PIP_INSTALL) -r $<
 	@touch $@ $(VENV)/train.stamp $(VENV)/serve.stamp
+
+# What checks the scripts of the page, in the versions that package-lock.json pins.
+node_modules/.package-lock.json: package-lock.json $(VENV)/dev.stamp
+	$(NPM) ci --no-audit --no-fund
+	@touch $@
 
 # The largest set is resolved first; the smaller ones start from its versions, so that all three agree. The lock is
 # made with CPU builds of torch, whose dependencies every platform shares, and names no build: installers choose one.
