@@ -1,4 +1,4 @@
-"""The page about the running model: what it is, how it was trained, and how good it is on what."""
+"""The page about the running model: what it is, how it was trained, and how accurate it is on which data."""
 
 from __future__ import annotations
 
@@ -13,45 +13,43 @@ from werkzeug.exceptions import NotFound
 from config import ROOT
 from recognition.errors import N_
 from web.api import revalidated
-from web.charts.confusion import confusion
-from web.charts.curves import error_curves, loss_curves
-from web.charts.reliability import reliability
+from web.charts import Rows, confusion, error_curves, loss_curves, reliability
+from web.model_files import ModelFiles, load_model_files
 from web.operations import current_recognizer, current_settings
-from web.record import SHEETS, Record, Rows, read_record
 
 Chart = TypeVar("Chart")
 
 BASELINES = ROOT / "benchmarks" / "results" / "baselines.csv"
-# What the sets are that `evaluate_model.py --robustness` finds, by its names for them.
-_SETS: Mapping[str, str] = {
+# The data sets of `evaluate_model.py --robustness`, by its names for them.
+_DATA_SETS: Mapping[str, str] = {
     "mnist": N_("MNIST test digits"),
     "mnist-validation": N_("MNIST validation digits"),
-    "corrupted-mnist-validation (mean)": N_("MNIST validation digits spoilt in fifteen ways, on average"),
-    "swiss": N_("ball-pen digits on white paper, 11 Swiss writers"),
+    "corrupted-mnist-validation (mean)": N_("corrupted MNIST validation digits, average of fifteen corruptions"),
+    "swiss": N_("ballpoint digits on white paper, 11 Swiss writers"),
     "semeion": N_("binary scans stretched to squares, 80 writers"),
-    "photo_cells": N_("cells of squared sheets in phone photographs"),
+    "photo_cells": N_("cells of grid paper in phone photos"),
     "pen_digits": N_("pen trajectories, 30 writers"),
-    "amounts": N_("digits cut from cheques: patterned paper, neighbours"),
+    "amounts": N_("digits cut from cheques, with patterned paper and parts of neighbouring digits"),
     "pen_other_scripts": N_("characters of other scripts"),
-    "pen_punctuation": N_("signs and punctuation"),
+    "pen_punctuation": N_("symbols and punctuation"),
     "font_letters": N_("letters A to J in decorative fonts"),
 }
-# And what the non-digits are in those that have some beside digits.
-_NON_DIGITS: Mapping[str, str] = {"photo_cells": N_("empty cells of squared sheets in phone photographs")}
-# What `benchmarks/corruptions.py` does to digits.
-_WAYS: Mapping[str, str] = {
-    "shot_noise": N_("grain of faint light"),
-    "impulse_noise": N_("black and white specks"),
+# The non-digits of data sets that have digits, too.
+_NON_DIGITS: Mapping[str, str] = {"photo_cells": N_("empty cells of grid paper in phone photos")}
+# The corruptions of MNIST-C, by their names there.
+_CORRUPTIONS: Mapping[str, str] = {
+    "shot_noise": N_("shot noise"),
+    "impulse_noise": N_("black and white pixels"),
     "glass_blur": N_("frosted glass"),
-    "motion_blur": N_("a camera that moved"),
+    "motion_blur": N_("motion blur"),
     "shear": N_("slant"),
     "scale": N_("smaller"),
-    "rotate": N_("turned"),
+    "rotate": N_("rotated"),
     "brightness": N_("too bright"),
-    "translate": N_("moved"),
-    "stripe": N_("half of it black and white exchanged"),
+    "translate": N_("shifted"),
+    "stripe": N_("an inverted stripe"),
     "fog": N_("fog"),
-    "spatter": N_("spatters of mud"),
+    "spatter": N_("mud spatter"),
     "dotted_line": N_("a dotted line across"),
     "zigzag": N_("a zigzag line across"),
     "canny_edges": N_("outlines only"),
@@ -63,50 +61,50 @@ model_page = Blueprint("model_page", __name__)
 @model_page.get("/model")
 def page() -> str:
     """The page."""
-    record = _record()
-    train, validation = record.table("train_metrics"), record.table("val_metrics")
+    files = _model_files()
+    train, validation = files.table("train_metrics"), files.table("val_metrics")
     return render_template(
         "model.html",
         info=current_recognizer().info,
         loss=_draw(loss_curves, train, validation),
         error=_draw(error_curves, train, validation),
-        confusion=_draw(confusion, record.table("confusion_matrix")),
-        reliability=_draw(reliability, record.table("reliability")),
-        robustness=_sort_sets(record.table("robustness")),
+        confusion=_draw(confusion, files.table("confusion_matrix")),
+        reliability=_draw(reliability, files.table("reliability")),
+        robustness=_split_robustness(files.table("robustness")),
         baselines=_read_baselines(),
-        sheets=record.sheets,
+        data_sets_with_mistakes=files.data_sets_with_mistakes,
     )
 
 
 @model_page.get("/model/mistakes/<name>.png")
 def mistakes(name: str) -> Response:
-    """The contact sheet of the worst mistakes on one set."""
-    sheet = _record().read(SHEETS + name)
+    """A contact sheet of the worst mistakes on a data set."""
+    sheet = _model_files().mistakes(name)
     if sheet is None:
         raise NotFound
     return revalidated(Response(sheet, content_type="image/png"))
 
 
 @model_page.app_template_filter()
-def set_name(name: str) -> str:
-    """What a set of digits or of other things is, in words; its own name where that is not known."""
-    own = name.rpartition(":")[2]
-    words = _SETS.get(name) or _WAYS.get(own)
-    return str(gettext(words)) if words else own
+def data_set(name: str) -> str:
+    """A data set or a corruption in words; its own name if it has none."""
+    own_name = name.rpartition(":")[2]
+    words = _DATA_SETS.get(name) or _CORRUPTIONS.get(own_name)
+    return str(gettext(words)) if words else own_name
 
 
 @model_page.app_template_filter()
-def non_digits_name(name: str) -> str:
-    """What the non-digits of a set are, in words."""
-    return str(gettext(_NON_DIGITS[name])) if name in _NON_DIGITS else set_name(name)
+def non_digits(name: str) -> str:
+    """The non-digits of a data set in words."""
+    return str(gettext(_NON_DIGITS[name])) if name in _NON_DIGITS else data_set(name)
 
 
-def _record() -> Record:
-    return read_record(current_settings().model_path, current_recognizer().info.id)
+def _model_files() -> ModelFiles:
+    return load_model_files(current_settings().model_path, current_recognizer().info.id)
 
 
 def _draw(chart: Callable[..., Chart], *tables: Rows | None) -> Chart | None:
-    """A chart of the tables; None where one is missing, or is not what the trainer writes."""
+    """A chart of the tables; None if one is missing, or is not one that the trainer writes."""
     if not all(tables):
         return None
     try:
@@ -115,8 +113,8 @@ def _draw(chart: Callable[..., Chart], *tables: Rows | None) -> Chart | None:
         return None
 
 
-def _sort_sets(rows: Rows | None) -> Mapping[str, Rows] | None:
-    """The sets with digits, those with other things, and each way in which digits were spoilt; a set may be in two."""
+def _split_robustness(rows: Rows | None) -> Mapping[str, Rows] | None:
+    """Results on digits, on non-digits and by corruption; a data set may have both digits and non-digits."""
     if (
         not rows
         or not {"set", "n", "accuracy", "ece", "refused", "n_non_digits", "auroc", "accepted"} <= rows[0].keys()
@@ -124,8 +122,8 @@ def _sort_sets(rows: Rows | None) -> Mapping[str, Rows] | None:
         return None
     return {
         "digits": [row for row in rows if row["accuracy"] and ":" not in row["set"]],
-        "others": [row for row in rows if row["accepted"]],
-        "spoilt": [row for row in rows if ":" in row["set"]],
+        "non_digits": [row for row in rows if row["accepted"]],
+        "corruptions": [row for row in rows if ":" in row["set"]],
     }
 
 

@@ -1,4 +1,4 @@
-"""The page about the model: it shows what belongs to the running model, and says plainly what it has not."""
+"""The page about the model shows the files about the running model, and says which are missing."""
 
 import hashlib
 import json
@@ -66,17 +66,17 @@ def shown(page: str) -> set[str]:
 
 def test_page_shows_all_that_is_known_of_the_model(folder: Path, settings: Settings) -> None:
     page = open_in(folder, settings).get("/model").text
-    assert shown(page) == {"Loss by", "Misread digits", "How often", "Share of"}
+    assert shown(page) == {"Loss by", "Error rate", "How often", "Accuracy by"}
     assert page.count("<polyline") == 4
     assert "290,795" in page
-    assert "Not shown" not in page.partition("baselines-title")[0]
+    assert "Not available" not in page.partition("baselines-title")[0]
     # Each chart says the same as a table.
     assert re.search(r'<th scope="row">2</th><td>10.00</td>\s*<td>1.00</td>', page)
     assert re.search(r'<th scope="row">7</th><td>0</td><td>6</td>', page)
     assert "7 read as 1: 6" in page
     assert re.search(r"90%\u2013100%</th><td>99.0%</td>\s*<td>99.2%</td><td>996</td>", page)
-    assert re.search(r"phone photographs</th><td>600</td><td>99.17%</td>\s*<td>0.53%</td><td>2.0%</td>", page)
-    assert re.search(r"phone photographs</th><td>150</td>\s*<td>98.62%</td><td>12.0%</td>", page)
+    assert re.search(r"phone photos</th><td>600</td><td>99.17%</td>\s*<td>0.53%</td><td>2.0%</td>", page)
+    assert re.search(r"phone photos</th><td>150</td>\s*<td>98.62%</td><td>12.0%</td>", page)
     assert re.search(r'<th scope="row">fog</th><td>61.00%</td>', page)
 
 
@@ -96,10 +96,10 @@ def test_names_in_tables_are_text(folder: Path, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("name", "chart"),
     [
-        ("train_metrics", {"Loss by", "Misread digits"}),
-        ("val_metrics", {"Loss by", "Misread digits"}),
+        ("train_metrics", {"Loss by", "Error rate"}),
+        ("val_metrics", {"Loss by", "Error rate"}),
         ("confusion_matrix", {"How often"}),
-        ("reliability", {"Share of"}),
+        ("reliability", {"Accuracy by"}),
     ],
 )
 @pytest.mark.parametrize("change", ["gone", "changed", "not_digit", "damaged", "empty"])
@@ -121,8 +121,8 @@ def test_table_that_is_not_of_this_model_is_not_shown(
         vouch(folder / "m.pth", model, {name: path})
     response = open_in(folder, settings).get("/model")
     assert response.status_code == 200
-    assert shown(response.text) == {"Loss by", "Misread digits", "How often", "Share of"} - chart
-    assert "Not shown: there is no such file about the model that runs here." in response.text
+    assert shown(response.text) == {"Loss by", "Error rate", "How often", "Accuracy by"} - chart
+    assert "Not available for this model." in response.text
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_no_file_outside_the_folder_is_served(folder: Path, settings: Settings) 
 
 
 def test_page_of_the_shipped_model_is_complete(client: FlaskClient) -> None:
-    assert shown(client.get("/model").text) == {"Loss by", "Misread digits", "How often", "Share of"}
+    assert shown(client.get("/model").text) == {"Loss by", "Error rate", "How often", "Accuracy by"}
