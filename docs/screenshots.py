@@ -1,32 +1,37 @@
-"""Takes the pictures of the page that the documentation shows, in Chromium, from the app as it is.
+"""Takes the pictures of the page that the documentation shows, in Chromium.
 
-    python docs/screenshots.py      # writes docs/page-*.png
+    python docs/screenshots.py      # writes docs/page-*.png and docs/drawing.webp
 
-Draws with the tests' handwriting. Needs the development requirements and Debian's `chromium`, or another one.
+Needs the development requirements and a Chromium, such as Debian's package `chromium`.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 DOCS = Path(__file__).resolve().parent
-# Run as a file, Python would look for modules in docs/ alone.
+# A script finds modules in its own folder only.
 sys.path.insert(0, str(DOCS.parent))
 
 from testing.chromium import MISSING, find_chromium, launch  # noqa: E402
 from testing.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing  # noqa: E402
-from testing.pad import draw  # noqa: E402
+from testing.pad import draw, place  # noqa: E402
 from testing.pictures import picture_of  # noqa: E402
 from testing.servers import start_gunicorn  # noqa: E402
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+# Just wide enough for both columns of the page.
+NARROW: dict[str, Any] = {"viewport": {"width": 900, "height": 640}}
+FRAME_MS, FIRST_FRAME_MS, LAST_FRAME_MS = 50, 500, 1400
 SPIRAL: Drawing = [
     [
         [140 + round(r * x), 140 + round(r * y)]
@@ -39,7 +44,7 @@ SPIRAL: Drawing = [
 
 
 def main() -> int:
-    """Take every picture; 2 where there is no browser."""
+    """Take every picture. Returns 2 if there is no browser."""
     path = find_chromium()
     if path is None:
         print(f"screenshots.py: {MISSING}", file=sys.stderr)
@@ -52,6 +57,7 @@ def main() -> int:
         launch(playwright, path) as browser,
     ):
         take_all(browser, f"{server.url}/")
+        record_drawing(browser, f"{server.url}/", EUROPEAN_7)
     return 0
 
 
@@ -79,6 +85,44 @@ def take_all(browser: Browser, url: str) -> None:
     take("model-phone", about_the_model, **PHONE, color_scheme="dark", locale="de-DE")
 
 
+def record_drawing(browser: Browser, url: str, drawing: Drawing) -> None:
+    """An animation of a drawing and its answers, at the speed of a hand however slow the recording is."""
+    frames = []
+    with browser.new_context(**NARROW) as context:
+        page = context.new_page()
+        page.goto(url)
+        sheet, answer = page.locator("#sheet").bounding_box(), page.locator("#answer").bounding_box()
+        assert sheet
+        assert answer
+        right = answer["x"] + answer["width"]
+        clip = {
+            "x": sheet["x"] - 8,
+            "y": sheet["y"] - 8,
+            "width": right - sheet["x"] + 16,
+            "height": sheet["height"] + 16,
+        }
+
+        def take_frame() -> None:
+            png = page.screenshot(clip=clip)  # type: ignore[arg-type]
+            frames.append(Image.open(io.BytesIO(png)).convert("RGB"))
+
+        take_frame()
+        for stroke in drawing:
+            page.mouse.move(*place(page, *stroke[0]))
+            page.mouse.down()
+            for point in stroke[1:]:
+                with page.expect_response("**/predict*"):
+                    page.mouse.move(*place(page, *point))
+                page.wait_for_load_state("networkidle")
+                take_frame()
+            page.mouse.up()
+        take_frame()
+    durations = [FIRST_FRAME_MS, *[FRAME_MS] * (len(frames) - 2), LAST_FRAME_MS]
+    path = DOCS / "drawing.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, lossless=True, method=6)
+    print(f"docs/{path.name}: {len(frames)} frames, {sum(durations) / 1000:.1f} s, {path.stat().st_size / 1000:.0f} kB")
+
+
 def drawn(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
     """Draw, and wait for the answer."""
 
@@ -90,7 +134,7 @@ def drawn(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
 
 
 def explained(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
-    """Draw, and show what spoke for the answer."""
+    """Draw, and explain the answer."""
 
     def act(page: Page) -> None:
         drawn(drawing, numeral)(page)
@@ -101,13 +145,13 @@ def explained(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
 
 
 def about_the_model(page: Page) -> None:
-    """Go to the page about the model."""
+    """Open the page about the model."""
     page.goto(page.url + "model")
     page.locator("h2").nth(1).scroll_into_view_if_needed()
 
 
 def drawn_offline(drawing: Drawing) -> Callable[[Page], None]:
-    """Draw while the network is away."""
+    """Draw while offline."""
 
     def act(page: Page) -> None:
         page.context.set_offline(True)

@@ -41,7 +41,7 @@ def test_nothing_is_cut_off(open_page: OpenPage, width: int) -> None:
 def test_chart_has_a_table_that_says_the_same(open_page: OpenPage) -> None:
     page = open_page()
     page.goto(page.url + "model")
-    chart = page.get_by_role("img", name="How often each digit was read as each digit")
+    chart = page.get_by_role("img", name="How often each digit was read as which")
     expect(chart).to_be_visible()
     figure = page.locator("figure").filter(has=chart)
     expect(figure.get_by_role("table")).to_be_hidden()
