@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, expect, sync_playwright
 
 DOCS = Path(__file__).resolve().parent
 # A script finds modules in its own folder only.
@@ -91,11 +91,9 @@ def record_drawing(browser: Browser, url: str, drawing: Drawing) -> None:
     with browser.new_context(**NARROW) as context:
         page = context.new_page()
         page.goto(url)
-        sheet, answer = page.locator("#sheet").bounding_box(), page.locator("#answer").bounding_box()
-        assert sheet
-        assert answer
+        sheet, answer = box_of(page, "#sheet"), box_of(page, "#answer")
         right = answer["x"] + answer["width"]
-        clip = {
+        clip: FloatRect = {
             "x": sheet["x"] - 8,
             "y": sheet["y"] - 8,
             "width": right - sheet["x"] + 16,
@@ -103,7 +101,7 @@ def record_drawing(browser: Browser, url: str, drawing: Drawing) -> None:
         }
 
         def take_frame() -> None:
-            png = page.screenshot(clip=clip)  # type: ignore[arg-type]
+            png = page.screenshot(clip=clip)
             frames.append(Image.open(io.BytesIO(png)).convert("RGB"))
 
         take_frame()
@@ -121,6 +119,14 @@ def record_drawing(browser: Browser, url: str, drawing: Drawing) -> None:
     path = DOCS / "drawing.webp"
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, lossless=True, method=6)
     print(f"docs/{path.name}: {len(frames)} frames, {sum(durations) / 1000:.1f} s, {path.stat().st_size / 1000:.0f} kB")
+
+
+def box_of(page: Page, selector: str) -> FloatRect:
+    """Where an element is on the page."""
+    box = page.locator(selector).bounding_box()
+    if box is None:
+        raise ValueError(f"{selector} is not visible")
+    return box
 
 
 def drawn(drawing: Drawing, numeral: str) -> Callable[[Page], None]:
