@@ -22,7 +22,7 @@ from training.artifacts import vouch
 from training.data import DataError
 from training.evaluation import Committee, collect, measure, worst
 from training.material import NO_DIGIT, Drawing, Item, RawFrame, read_items
-from web.record import read_record
+from web.model_files import load_model_files
 
 SCRIBBLE = [[[i * 37 % 100, i * 53 % 100] for i in range(40)]]
 
@@ -206,11 +206,11 @@ def test_publishing_writes_what_the_app_shows_of_the_model(
     Path("m.pth").write_bytes((checkpoints / "m-0.pth").read_bytes())
     vouch(Path("m.pth"), "0" * 12, {"train_metrics": checkpoints / "train_metrics-0.csv"})
     assert evaluate_model.main(["m.pth", "--publish"]) == 0
-    record = read_record(Path("m.pth"), load_checkpoint(Path("m.pth")).id)
-    assert {"mnist", "mnist-validation"} <= {row["set"] for row in record.table("robustness") or ()}
-    assert record.table("reliability")
-    assert "mnist" in record.sheets
-    assert "train_metrics" not in record.files  # it was of another model
+    files = load_model_files(Path("m.pth"), load_checkpoint(Path("m.pth")).id)
+    assert {"mnist", "mnist-validation"} <= {row["set"] for row in files.table("robustness") or ()}
+    assert files.table("reliability")
+    assert "mnist" in files.data_sets_with_mistakes
+    assert "train_metrics" not in files.files  # it was of another model
     with pytest.raises(SystemExit, match="2"):
         evaluate_model.main(["m.pth", "--publish", "--limit", "5"])  # figures of a part are not the model's
 
