@@ -88,7 +88,7 @@ sbom: $(VENV)/dev.stamp ## list the packages that serving needs, as CycloneDX, i
 
 # Each prints a table, writes it to benchmarks/results/, and fails where a bound on correctness is broken.
 .PHONY: proofs
-proofs: soak chaos fuzz slow-clients overload refusals ## all of the proofs below, one after another: an hour or two
+proofs: soak chaos fuzz fuzz-cost slow-clients overload refusals ## all of the proofs below, one after another: an hour or two
 
 .PHONY: soak
 soak: $(VENV)/dev.stamp ## 200,000 requests, 30 % hostile: no 5xx, no wrong answer, no growth

@@ -1,5 +1,6 @@
 """deploy/nginx.conf in a real nginx, in front of a server that records what reaches it."""
 
+import gzip
 import json
 import re
 import shutil
@@ -22,6 +23,8 @@ import pytest
 from testing.nginx import MISSING, Nginx, find_nginx, start_nginx
 from testing.programs import require
 from web.security import HEADERS, STRICT_TRANSPORT
+
+LARGE = b"[" + b"0, " * 5000 + b"0]"
 
 
 @dataclass
@@ -48,11 +51,13 @@ def upstream() -> Iterator[Upstream]:
             if self.path == "/slow":
                 upstream.waiting.put(self.path)
                 upstream.proceed.wait(60)
+            answer = LARGE if self.path == "/large" else b"ok"
             self.send_response(200)
-            for name, value in {**HEADERS, "Content-Length": "2", "X-Request-ID": self.headers["X-Request-ID"]}.items():
+            own = {"Content-Length": str(len(answer)), "Content-Type": "application/json", "ETag": '"1"'}
+            for name, value in {**HEADERS, **own, "X-Request-ID": self.headers["X-Request-ID"]}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"ok")
+            self.wfile.write(answer)
 
         do_HEAD = do_POST = do_GET  # noqa: N815 - the library's name
 
@@ -155,6 +160,22 @@ def assert_secured(headers: Message) -> None:
     for name in (*HEADERS, "Strict-Transport-Security", "X-Request-ID"):
         assert len(headers.get_all(name, [])) == 1, name
     assert headers["Strict-Transport-Security"] == STRICT_TRANSPORT
+
+
+# ---- compression ----
+
+
+def test_large_answer_is_compressed(proxy: Proxy) -> None:
+    answer = proxy.request("GET", "/large", Accept_Encoding="br, gzip")
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.headers["ETag"] == 'W/"1"'
+    assert gzip.decompress(answer.body) == LARGE
+
+
+@pytest.mark.parametrize(("path", "accepted"), [("/large", "identity"), ("/large", "gzip;q=0"), ("/small", "gzip")])
+def test_other_answers_are_not_compressed(proxy: Proxy, path: str, accepted: str) -> None:
+    assert "Content-Encoding" not in proxy.request("GET", path, Accept_Encoding=accepted).headers
 
 
 # ---- what the app is told ----
