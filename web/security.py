@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, redirect, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import NotFound, RequestHeaderFieldsTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.utils import host_is_trusted
@@ -35,6 +35,8 @@ HEADERS = {
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 # Pages depend on the language cookie, and may show an uploaded picture.
 _PAGE_CACHING = "private, no-cache"
+# gunicorn limits single header lines to 8 KB, and joins up to 100 of one name: parsing 800 KB takes a second.
+_MAX_HEADERS = 2**16  # characters
 # Probes and scrapers use the address of a server, not its name.
 _ANY_HOST_ENDPOINTS = frozenset({"api.live", "api.ready", "operations.metrics"})
 
@@ -47,6 +49,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config["MAX_FORM_PARTS"] = 100
     if proxies := split_list(settings.trusted_proxies):
         app.wsgi_app = _TrustedProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
+    app.before_request(_refuse_large_headers)
     if settings.metrics_port:
         app.before_request(lambda: _separate_metrics(str(settings.metrics_port)))
     if hosts := [host.lower() for host in split_list(settings.trusted_hosts)]:
@@ -96,6 +99,15 @@ def _separate_metrics(port: str) -> None:
     """Serve /metrics on `port` only, and nothing else there."""
     if (request.endpoint == "operations.metrics") != (request.environ["SERVER_PORT"] == port):
         raise NotFound
+
+
+def _refuse_large_headers() -> None:
+    environ = request.environ
+    names = [name for name in environ if name.startswith("HTTP_") or name == "CONTENT_TYPE"]
+    if sum(len(environ[name]) for name in names) > _MAX_HEADERS:
+        for name in names:
+            environ[name] = ""  # also for what words and logs the refusal
+        raise RequestHeaderFieldsTooLarge
 
 
 def _refuse_unknown_host(hosts: list[str]) -> None:

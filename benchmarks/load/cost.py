@@ -176,9 +176,7 @@ def _post_json(before: bytes, after: bytes, fill: bytes) -> EnvironBuilder:
 def _with_header(name: str, start: str, fill: bytes) -> EnvironBuilder:
     # No server passes on line ends in a header.
     value = start + fill.decode("latin-1").replace("\r", " ").replace("\n", " ")
-    request = _request(
-        "/api/v1/predict", method="POST", data=b'{"strokes": [[[1, 2]]]}', content_type="application/json"
-    )
+    request = _request("/api/v1/predict", method="POST", data=b'{"strokes": []}', content_type="application/json")
     if name == "Content-Type":
         request.content_type = value
     else:

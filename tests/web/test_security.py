@@ -120,6 +120,16 @@ def test_own_pages_and_programs_can_post(client: FlaskClient, headers: dict[str,
     assert client.post("/api/v1/predict", json={"strokes": DIGITS[1]}, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["Accept", "Accept-Language", "Content-Type", "X-Unknown"])
+@pytest.mark.parametrize("path", ["/api/v1/", "/"])
+def test_large_headers_are_refused_before_they_are_parsed(client: FlaskClient, path: str, name: str) -> None:
+    response = client.get(path, headers={name: "a;q=1," * 11_000})
+    assert response.status_code == 431
+    if path.startswith("/api/"):
+        assert_problem(response, 431, "request-header-fields-too-large")
+    assert client.get(path, headers={name: "text/html;q=1," * 3_000 + "*/*"}).status_code == 200
+
+
 def test_other_sites_may_link_here(client: FlaskClient) -> None:
     assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
