@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cause = str(error.strerror).partition(" (")[0]
         return _stop(f"cannot listen on {settings.host}:{settings.port}: {cause}")
     logging.config.dictConfig(logs.configuration(settings))
+    logs.start_queue()
     print(f"Digits on {_url(server)} (development server, stop it with Ctrl+C)", flush=True)
     try:
         server.serve_forever()

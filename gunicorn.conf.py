@@ -124,9 +124,10 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
 
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
-    """Let the worker count in the files of its slot."""
+    """Let the worker log through a queue, and count in the files of its slot."""
     from web import metrics
 
+    logs.start_queue()
     metrics.use_slot(worker.slot)
 
 

@@ -1,21 +1,28 @@
-"""What is written down of requests and faults: JSON lines in production, plain lines at a developer's desk.
+"""Logging of requests and errors: JSON lines in production, plain lines in development.
 
-A line never holds a picture, a drawing, a file name or a query; the client's address only where the settings ask for
-it. Whatever a client made up is escaped and cut, so that it can neither forge a line nor fill the disk.
+A line never holds a picture, a drawing, a file name or a query; the client's address only if the settings ask for it.
+Text from a client is escaped and cut, so that it can neither forge a line nor fill the disk. Lines go through a queue,
+so that a reader of standard error that stalls does not stop the service.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import select
+import threading
 from datetime import UTC, datetime
 from logging import LogRecord
+from queue import SimpleQueue
 from typing import Any
 
 from flask import g, has_request_context
 
 from config import Environment, Settings
 
+_log = logging.getLogger("digits.logs")
+_STANDARD_ERROR = 2
 _MESSAGE_LENGTH = 2000  # characters
 FIELDS = "fields"  # attribute of a log record that holds more than its message
 
@@ -27,28 +34,124 @@ def printable(text: str, length: int) -> str:
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """How everything in the process logs, for `logging.config.dictConfig` and gunicorn's `logconfig_dict`."""
+    """The configuration for `logging.config.dictConfig` and gunicorn's `logconfig_dict`."""
     formatter = JsonFormatter if settings.env == Environment.PROD else PlainFormatter
     handlers = {"handlers": ["console"], "level": settings.log_level.upper()}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": formatter}},
-        "filters": {"stalls": {"()": WithoutStalls}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "filters": {"client_timeouts": {"()": ClientTimeoutFilter}},
+        "handlers": {"console": {"()": NonBlockingHandler, "formatter": "lines"}},
         "root": handlers,
         "loggers": {
-            "gunicorn.error": {**handlers, "filters": ["stalls"], "propagate": False},
-            # Each request has its line already, from `init_app`.
+            "gunicorn.error": {**handlers, "filters": ["client_timeouts"], "propagate": False},
+            # web/operations.py logs each request.
             "gunicorn.access": {"handlers": [], "propagate": False},
         },
     }
 
 
-class WithoutStalls(logging.Filter):
-    """Drops gunicorn's word, and its trace, on a client that stopped in the middle: anybody could fill the log so."""
+def start_queue() -> None:
+    """Log through a queue from now on. Each worker calls this after the fork, which threads do not survive."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, NonBlockingHandler):
+            handler.start()
+
+
+class NonBlockingHandler(logging.Handler):
+    """Writes lines to a file descriptor, and drops them rather than wait for a reader that stalls.
+
+    Once started, a thread writes and up to `capacity` lines wait for it. Before that, as in gunicorn's master, which
+    must not have threads when it forks, a line is written if there is room for it and dropped if not.
+    """
+
+    def __init__(self, descriptor: int = _STANDARD_ERROR, capacity: int = 4096) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._capacity = capacity
+        self._writer: _Writer | None = None
+
+    def start(self) -> None:
+        """Start the thread that writes, in this process."""
+        self._writer = _Writer(self._descriptor)
+
+    def emit(self, record: LogRecord) -> None:
+        """Format the record here, where the request that it belongs to is known."""
+        try:
+            line = self.format(record) + "\n"
+        except Exception:
+            self.handleError(record)
+            return
+        if self._writer is None:
+            # Room is at least a page, 4,096 bytes: a line without a long traceback.
+            _, ready, _ = select.select([], [self._descriptor], [], 0)
+            _write(self._descriptor, line) if ready else _count_dropped()
+        else:
+            self._writer.put(line, self._capacity)
+
+    def close(self) -> None:
+        """Wait for the lines that are still queued, but no longer than half a second for a reader that stalls."""
+        if self._writer is not None:
+            self._writer.stop(timeout=0.5)
+            self._writer = None
+        super().close()
+
+
+class _Writer:
+    """A queue of lines and the thread that writes them."""
+
+    def __init__(self, descriptor: int) -> None:
+        # Unlike Queue's, its put() may be interrupted by a signal handler that logs, too.
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._dropped = 0
+        self._descriptor = descriptor
+        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str, capacity: int) -> None:
+        """Queue `line`, or drop it if `capacity` lines are waiting."""
+        if self._lines.qsize() < capacity:
+            self._lines.put(line)
+        else:
+            self._dropped += 1
+            _count_dropped()
+
+    def stop(self, timeout: float) -> None:
+        """Write what is queued, for at most `timeout` seconds."""
+        self._lines.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        reported = 0
+        while (line := self._lines.get()) is not None:
+            _write(self._descriptor, line)
+            dropped = self._dropped
+            if dropped > reported and self._lines.empty():
+                _log.warning("%d log lines were dropped: their reader was too slow", dropped - reported)
+                reported = dropped
+
+
+def _write(descriptor: int, line: str) -> None:
+    data = memoryview(line.encode("utf-8", "backslashreplace"))
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:  # the reader has gone
+        _count_dropped()
+
+
+def _count_dropped() -> None:
+    from web import metrics  # Prometheus's client must not be imported before gunicorn has set its variables
+
+    metrics.count_dropped_log_line()
+
+
+class ClientTimeoutFilter(logging.Filter):
+    """Drops gunicorn's traces of clients that stop sending, with which anybody could fill the log."""
 
     def filter(self, record: LogRecord) -> bool:
+        """False for a record to be dropped."""
         return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
 
 
@@ -71,7 +174,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """A line for people, with a trace below it where there is one."""
+    """A line for people, followed by the traceback of an exception."""
 
     def format(self, record: LogRecord) -> str:
         moment = self.formatTime(record, "%H:%M:%S")

@@ -65,6 +65,8 @@ _rate_limit_fallback = Gauge(
 )
 _overloaded = Counter("digits_overloaded", "Requests refused because too many were waiting.")
 
+_dropped_log_lines = Counter("digits_log_lines_dropped", "Log lines that were not written: their reader was too slow.")
+
 _NO_ROUTE = "none"
 
 operations = Blueprint("operations", __name__)
@@ -119,6 +121,11 @@ def show_admitted(number: int) -> None:
 def set_rate_limit_fallback(is_active: bool) -> None:
     """Record whether this process counts rates by itself, because the shared storage does not answer."""
     _rate_limit_fallback.set(is_active)
+
+
+def count_dropped_log_line() -> None:
+    """Count a log line that could not be written."""
+    _dropped_log_lines.inc()
 
 
 def use_slot(slot: int) -> None:

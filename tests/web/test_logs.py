@@ -1,8 +1,14 @@
 """What is written down, and what is not."""
 
+import fcntl
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +17,8 @@ from config import Environment, Settings
 from flask_app import create_app
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
-from web.logs import JsonFormatter, PlainFormatter, WithoutStalls, configuration, printable
+from testing.serving import ROOT, gunicorn
+from web.logs import ClientTimeoutFilter, JsonFormatter, NonBlockingHandler, PlainFormatter, configuration, printable
 
 
 @pytest.fixture
@@ -107,4 +114,95 @@ def test_json_is_for_production(environment: str, formatter: type, settings: Set
 @pytest.mark.parametrize(("fault", "is_kept"), [(BlockingIOError(11, "stalled"), False), (OSError(5, "broken"), True)])
 def test_clients_that_stall_leave_no_trace(fault: OSError, is_kept: bool) -> None:
     record = logging.makeLogRecord({"msg": "Socket error", "exc_info": (type(fault), fault, None)})
-    assert bool(WithoutStalls().filter(record)) is is_kept
+    assert bool(ClientTimeoutFilter().filter(record)) is is_kept
+
+
+# ---- a reader that stalls ----
+
+
+class Pipe:
+    """Standard error of a process whose reader has stopped."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        self.handler = NonBlockingHandler(self.writing, capacity=10)
+
+    def log(self, text: str) -> None:
+        self.handler.handle(logging.makeLogRecord({"msg": text}))
+
+    def read_until(self, text: str) -> str:
+        """What was written, up to the first line that contains `text`."""
+        with os.fdopen(self.reading, encoding="utf-8", closefd=False) as file:
+            lines = []
+            for line in file:
+                lines.append(line)
+                if text in line:
+                    return "".join(lines)
+        raise AssertionError(f"no line contains {text!r}")
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    pipe.handler.start()
+    logger = logging.getLogger("digits.logs")
+    logger.addHandler(pipe.handler)
+    yield pipe
+    logger.removeHandler(pipe.handler)
+    pipe.handler.close()
+    os.close(pipe.reading)
+
+
+def test_lines_that_a_stalled_reader_leaves_are_dropped_and_counted(client: FlaskClient, pipe: Pipe) -> None:
+    def dropped() -> float:
+        (line,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith("digits_log_lines")]
+        return float(line.split()[1])
+
+    before = dropped()
+    for _ in range(30):
+        pipe.log("x" * 2**16)  # fills the pipe
+    assert 18 <= dropped() - before <= 20
+    assert "log lines were dropped" in pipe.read_until("dropped")
+    pipe.log("last")
+    assert pipe.read_until("last") == "last\n"
+
+
+def test_process_without_a_queue_drops_what_would_block() -> None:
+    reading, writing = os.pipe()
+    handler = NonBlockingHandler(writing)
+    for _ in range(100):
+        handler.handle(logging.makeLogRecord({"msg": "x" * 4000}))
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as file:
+        assert 1 <= len(file.readlines()) < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the size of a pipe")
+def test_server_answers_and_stops_while_its_log_reader_stalls(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model_path.exists()
+    monkeypatch.setenv("DIGITS_WORKERS", "1")
+    with gunicorn() as server:
+        assert server.process.stderr is not None
+        fcntl.fcntl(server.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(100):
+            server.get("/api/v1/")
+        assert '"ready"' in server.get("/api/v1/health/ready")
+        server.process.terminate()
+        assert server.process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("start", ["", "; start_queue()"])
+def test_process_ends_while_its_log_reader_stalls(start: str) -> None:
+    code = (
+        "import logging, logging.config; from config import Settings; from web.logs import configuration, start_queue\n"
+        f"logging.config.dictConfig(configuration(Settings(_env_file=None))){start}\n"
+        "for _ in range(100): logging.warning('x' * 2000)\n"
+        "print('done')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert process.wait(timeout=60) == 0
+    assert process.stdout is not None
+    assert process.stdout.read() == b"done\n"
+    process.communicate()
