@@ -1,6 +1,6 @@
-"""Files to rows on all nodes of a Ray cluster: each actor does there what `batch.engine` does here.
+"""Reading pictures on all nodes of a Ray cluster; each actor does what `batch.local` does on this machine.
 
-Rows come back to this process, which writes them; so a run on a cluster resumes as any other does. They come in the
+Rows return to this process, which writes them, so that a run on a cluster resumes like any other. They arrive in the
 order in which they are ready.
 """
 
@@ -12,18 +12,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from batch.chunks import CHUNK, chunks
 from batch.rows import BatchError, Row
+from batch.sources import CHUNK, chunked
 from config import ROOT, Limits, Settings
 
-# Paths in one execution: many, because each starts its actors anew, and few enough to be held in memory.
+# Paths in one execution: many, because each starts new actors, but few enough to be held in memory.
 _WINDOW = 200_000
-# What the nodes need is code alone.
-_LEFT_OUT = (".git/", ".venv/", "data/", "runs/", "reports/", "tests/", "testing/", "docs/", "*.pth", "*.parts/")
+# The nodes need only code.
+_EXCLUDES = (".git/", ".venv/", "data/", "runs/", "reports/", "tests/", "testing/", "docs/", "*.pth", "*.parts/")
 
 
 def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | None) -> Iterator[list[Row]]:
-    """Rows of `paths`, which every node must be able to open, some at a time. Raises `BatchError`."""
+    """Rows of `paths`, which every node must be able to open, a few at a time. Raises `BatchError`."""
     ray = _connect(address)
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
@@ -31,14 +31,14 @@ def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | Non
     arguments = (settings.model_path.read_bytes(), settings.limits.model_dump())
     pool = ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources().get("CPU", 1))))
     try:
-        for window in chunks(paths, _WINDOW):
+        for window in chunked(paths, _WINDOW):
             # One block for each chunk, so that they spread over the actors.
             items = from_items(window, override_num_blocks=-(-len(window) // CHUNK))
             rows = items.map_batches(ClusterReader, fn_constructor_args=arguments, batch_size=CHUNK, compute=pool)
             for batch in rows.iter_batches(batch_size=None):
-                yield [_from_wire(*values) for values in zip(*(batch[name] for name in _WIRE), strict=True)]
+                yield [_to_row(*values) for values in zip(*(batch[name] for name in _FIELDS), strict=True)]
     except ray.exceptions.RayError as error:
-        raise BatchError(f"the Ray cluster failed, the same command goes on: {_last_line(error)}") from error
+        raise BatchError(f"the Ray cluster failed, the same command resumes: {_last_line(error)}") from error
     finally:
         ray.shutdown()
 
@@ -49,7 +49,7 @@ class ClusterReader:
     def __init__(self, checkpoint: bytes, limits: dict[str, Any]) -> None:
         import torch
 
-        from batch.engine import start_worker
+        from batch.local import start_worker
         from recognition import Recognizer
 
         start_worker()
@@ -60,9 +60,9 @@ class ClusterReader:
             self._recognizer = Recognizer.load(Path(file.name), Limits.model_validate(limits))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        from batch.engine import answer, see
+        from batch.local import predict, preprocess
 
-        rows = answer(self._recognizer, see([str(path) for path in batch["item"]], self._recognizer.limits))
+        rows = predict(self._recognizer, preprocess([str(path) for path in batch["item"]], self._recognizer.limits))
         return {
             "path": [row.path for row in rows],
             "probabilities": [list(row.probabilities) for row in rows],
@@ -72,10 +72,10 @@ class ClusterReader:
         }
 
 
-_WIRE = ("path", "probabilities", "is_digit", "digit_score", "error")
+_FIELDS = ("path", "probabilities", "is_digit", "digit_score", "error")
 
 
-def _from_wire(path: str, probabilities: Any, is_digit: bool, digit_score: float, error: str) -> Row:
+def _to_row(path: str, probabilities: Any, is_digit: bool, digit_score: float, error: str) -> Row:
     if error:
         return Row(str(path), error=str(error))
     return Row(str(path), tuple(map(float, probabilities)), bool(is_digit), float(digit_score))
@@ -92,8 +92,7 @@ def _connect(address: str | None) -> Any:
             log_to_driver=False,
             logging_level=logging.WARNING,
             include_dashboard=False if address is None else None,
-            # The nodes need this project's code, and nothing but its dependencies installed.
-            runtime_env={"working_dir": str(ROOT), "excludes": list(_LEFT_OUT)},
+            runtime_env={"working_dir": str(ROOT), "excludes": list(_EXCLUDES)},
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BatchError(f"the Ray cluster cannot be reached: {_last_line(error)}") from error

@@ -1,6 +1,6 @@
-"""How rows are written, and read again: CSV, JSON lines and Parquet, each a batch of records at a time.
+"""File formats of results: CSV, JSON Lines and Parquet, written and read a batch of records at a time.
 
-Whatever is opened for writing is written to its end and stays open; memory holds one batch.
+Functions leave the files that they are given open.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BATCH = 4096  # records
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to store rows in a file."""
+    """How rows become records, and how records are written and read."""
 
     record: Callable[[Columns, Row], Record]
     write: Callable[[IO[bytes], Iterable[Sequence[Record]], Columns], None]
@@ -27,28 +27,42 @@ class Format:
 
 
 def write_csv(file: IO[bytes], batches: Iterable[Sequence[Record]], columns: Columns) -> None:
-    """A header and a line a record; an empty field is a value that there is not."""
+    """A header and one line per record; a missing value is an empty field."""
     with _text(file) as text:
         writer = csv.DictWriter(text, list(columns.flat(Row(""))), lineterminator="\n")
         writer.writeheader()
         for records in batches:
-            writer.writerows({name: csv_value(value) for name, value in record.items()} for record in records)
+            writer.writerows(csv_fields(record) for record in records)
             text.flush()
 
 
-def csv_value(value: object) -> object:
-    """`value` as CSV holds it: true and false as in JSON."""
-    return str(value).lower() if isinstance(value, bool) else value
+# A spreadsheet takes a field that starts with one of these for a formula (OWASP, "CSV Injection"). A quote before it
+# prevents that; because a quote itself gets one, too, the first can always be removed.
+_FORMULA_STARTS = tuple("=+-@\t\r'")
+
+
+def csv_fields(record: Record) -> Record:
+    """`record` as CSV fields: true and false as in JSON, and no text that a spreadsheet takes for a formula."""
+    return {name: _csv_field(value) for name, value in record.items()}
+
+
+def _csv_field(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS) and value != "-"  # standard input
+    return f"'{value}" if is_formula else value
 
 
 def read_csv(file: IO[bytes]) -> Iterator[list[Record]]:
-    """Records whose values are the texts in the file."""
+    """Records with strings as values."""
     with _text(file) as text:
-        yield from _batches(dict(line) for line in csv.DictReader(text))
+        yield from _batches(
+            {name: value.removeprefix("'") for name, value in line.items()} for line in csv.DictReader(text)
+        )
 
 
 def write_jsonl(file: IO[bytes], batches: Iterable[Sequence[Record]], _columns: Columns) -> None:
-    """One JSON object a line."""
+    """One JSON object per line."""
     for records in batches:
         file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
 
@@ -59,7 +73,7 @@ def read_jsonl(file: IO[bytes]) -> Iterator[list[Record]]:
 
 
 def write_parquet(file: IO[bytes], batches: Iterable[Sequence[Record]], columns: Columns) -> None:
-    """A row group for each batch."""
+    """One row group per batch."""
     arrow, parquet = _arrow()
     schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns.flat(Row(""))])
     with parquet.ParquetWriter(file, schema) as writer:
@@ -104,7 +118,7 @@ def _batches(records: Iterable[Any]) -> Iterator[list[Record]]:
 
 
 class _text(io.TextIOWrapper):  # noqa: N801 - reads as a function
-    """`file` as text, left open in the end."""
+    """A text file over `file`, which stays open at the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="utf-8", newline="")

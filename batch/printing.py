@@ -1,24 +1,26 @@
-"""Rows for people and pipes: a table, CSV, JSON or JSON lines, as they come; and the files beside a picture."""
+"""Printing rows as a table, CSV, JSON or JSON Lines; saving frames and plots next to the pictures."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from batch.formats import csv_value
-from batch.rows import Columns, Row, printable
+from batch.formats import csv_fields
+from batch.rows import N_DIGITS, BatchError, Columns, Row, to_unicode
 from batch.sources import FRAME_SUFFIX, PLOT_SUFFIX, STANDARD_INPUT, is_remote
+from escaping import escape_unprintable
 from storage import write_atomically
 
-_WIDEST = 60  # a path longer than this does not widen the column for all others
+_MAX_PATH_WIDTH = 60  # a longer path does not widen the column
 
 
 def print_table(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns, paths: Sequence[str]) -> None:
-    """`path  digit  confidence` in columns, with a word for what is no digit."""
-    width = max([4, *(len(_visible(path)) for path in paths if len(path) <= _WIDEST)])
+    """Columns `path  digit  confidence`, and a note for pictures that do not show a digit."""
+    width = max([4, *(len(escape_unprintable(path)) for path in paths if len(path) <= _MAX_PATH_WIDTH)])
     head = ["path".ljust(width), "digit  confidence"]
     head += [f"{rank}. digit  confidence" for rank in range(2, columns.top + 1)]
     if columns.probabilities:
@@ -31,7 +33,7 @@ def print_table(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns
 
 def _line(row: Row, columns: Columns, width: int) -> str:
     (digit, confidence), *others = row.top[: columns.top]
-    cells = [_visible(row.path).ljust(width), f"{digit:5}  {_percent(confidence):>10}"]
+    cells = [escape_unprintable(row.path).ljust(width), f"{digit:5}  {_percent(confidence):>10}"]
     cells += [f"{digit:8}  {_percent(confidence):>10}" for digit, confidence in others]
     if columns.probabilities:
         cells += [f"{share:.3f}" for share in row.probabilities]
@@ -45,31 +47,33 @@ def _percent(share: float) -> str:
     return "<0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")
 
 
-def _visible(path: str) -> str:
-    """`path` without anything that would move a terminal's cursor or colour its text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in printable(path))
-
-
 def print_csv(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns, _paths: Sequence[str]) -> None:
-    """A header and a line a picture."""
+    """A header and one line per picture."""
     names = [name for name in columns.flat(Row("")) if name != "error"]
     writer = csv.DictWriter(out, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for rows in batches:
-        writer.writerows({name: csv_value(value) for name, value in columns.flat(row).items()} for row in rows)
+        records = (csv_fields(columns.flat(row)) for row in rows)
+        writer.writerows({**record, "path": escape_unprintable(str(record["path"]))} for record in records)
 
 
 def print_json(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns, _paths: Sequence[str]) -> None:
-    """One list of objects."""
+    """A list of objects."""
     records = [columns.nested(row) for rows in batches for row in rows]
-    print(json.dumps(records, ensure_ascii=False, indent=2), file=out)
+    print(_dump(records, indent=2), file=out)
 
 
 def print_jsonl(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns, _paths: Sequence[str]) -> None:
-    """One object a line."""
+    """One object per line."""
     for rows in batches:
         for row in rows:
-            print(json.dumps(columns.nested(row), ensure_ascii=False), file=out)
+            print(_dump(columns.nested(row)), file=out)
+
+
+def _dump(value: object, indent: int | None = None) -> str:
+    # JSON allows control characters from U+007F on in strings; a terminal may act on them.
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 Printer = Callable[[IO[str], Iterable[Sequence[Row]], Columns, Sequence[str]], None]
@@ -82,22 +86,44 @@ PRINTERS: Mapping[str, Printer] = {
 
 
 def save_frame(row: Row) -> None:
-    """Write the 28x28 frame beside the picture, as `NAME.frame.png`. Raises `OSError`."""
-    write_atomically(beside(row.path, FRAME_SUFFIX), row.frame_png or b"")
+    """Write the 28x28 frame next to the picture, as `NAME.frame.png`. Raises `OSError`."""
+    write_atomically(_output_path(row.path, FRAME_SUFFIX), row.frame_png or b"")
 
 
 def save_plot(row: Row) -> None:
-    """Write a bar chart of the ten probabilities beside the picture, as `NAME.plot.png`. Raises `OSError`."""
-    from batch.plot import bar_chart
-
-    write_atomically(beside(row.path, PLOT_SUFFIX), bar_chart(row))
+    """Write a bar chart of the probabilities next to the picture, as `NAME.plot.png`. Raises `OSError`."""
+    write_atomically(_output_path(row.path, PLOT_SUFFIX), _bar_chart(row))
 
 
-def beside(path: str, suffix: str) -> Path:
-    """The file that belongs to a picture; of one that has no local folder, in the current one."""
+def _output_path(path: str, suffix: str) -> Path:
+    """The path of a file next to a picture, or in the current folder if the picture is not a local file."""
     if path == STANDARD_INPUT:
         return Path(f"stdin{suffix}")
     if is_remote(path):
         return Path(Path(path).stem + suffix)
-    # With the picture's whole name, so that one.png and one.jpg do not share it.
+    # With the picture's full name, because there may be a one.png and a one.jpg.
     return Path(path + suffix)
+
+
+def _bar_chart(row: Row) -> bytes:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BatchError("--save-plot needs matplotlib: pip install -r requirements.txt") from error
+    figure = Figure(figsize=(4.8, 2.8), layout="constrained")
+    axes = figure.subplots()
+    digit = row.top[0][0]
+    colours = ["#3b6ea5" if i == digit else "#c3d3e5" for i in range(N_DIGITS)]
+    bars = axes.bar(range(N_DIGITS), row.probabilities, color=colours)
+    axes.bar_label(bars, [f"{p:.0%}" if p >= 0.005 else "" for p in row.probabilities], fontsize=8)
+    axes.set(xticks=range(N_DIGITS), ylim=(0, 1.1), yticks=(0, 0.5, 1), ylabel="probability")
+    axes.set_title(_title(row), fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _title(row: Row) -> str:
+    # A dollar sign would start a formula.
+    name = to_unicode(row.path).rsplit("/", 1)[-1][-40:].replace("$", r"\$")
+    return name if row.is_digit else f"{name}: not a digit"

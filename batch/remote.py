@@ -1,12 +1,11 @@
-"""Files to rows through a running server, with the project's own client."""
+"""Reading pictures through a running server, with the project's own client."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from batch.chunks import chunks
 from batch.rows import BatchError, Row
-from batch.sources import explain, read_file
+from batch.sources import chunked, describe_error, read_file
 from client.digits_client import Answer, ConnectionFailed, DigitsClient, DigitsError, ProblemError, frame_bytes
 from config import Settings
 
@@ -14,7 +13,7 @@ _CHUNK = 16  # pictures in memory at a time: they may be photographs
 
 
 def connect(url: str, settings: Settings) -> DigitsClient:
-    """A client of the server at `url`. Raises `BatchError`."""
+    """A client for the server at `url`. Raises `BatchError`."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     try:
         return DigitsClient(url, api_key=key)
@@ -23,7 +22,7 @@ def connect(url: str, settings: Settings) -> DigitsClient:
 
 
 def model_id(client: DigitsClient) -> str:
-    """The id of the model that answers. Raises `BatchError`."""
+    """The id of the server's model. Raises `BatchError`."""
     try:
         return client.model()["id"]
     except DigitsError as error:
@@ -31,13 +30,13 @@ def model_id(client: DigitsClient) -> str:
 
 
 def read_remotely(paths: Iterable[str], client: DigitsClient, *, with_frames: bool = False) -> Iterator[list[Row]]:
-    """Rows in the order of `paths`, a chunk at a time. Raises `BatchError` where the server does not answer."""
-    for chunk in chunks(paths, _CHUNK):
+    """Rows in the order of `paths`, a chunk at a time. Raises `BatchError` if the server does not answer."""
+    for chunk in chunked(paths, _CHUNK):
         yield _read(chunk, client, with_frames)
 
 
 def _read(paths: Sequence[str], client: DigitsClient, with_frames: bool) -> list[Row]:
-    files = [_read_or_explain(path) for path in paths]
+    files = [_read_or_describe(path) for path in paths]
     try:
         answers = client.predict_batch((f for f in files if isinstance(f, bytes)), include_frame=with_frames)
         return [
@@ -48,11 +47,11 @@ def _read(paths: Sequence[str], client: DigitsClient, with_frames: bool) -> list
         raise BatchError(f"{client.url}: {error}") from error
 
 
-def _read_or_explain(path: str) -> bytes | str:
+def _read_or_describe(path: str) -> bytes | str:
     try:
         return read_file(path)
     except OSError as error:
-        return explain(error)
+        return describe_error(error)
 
 
 def _row(path: str, answer: Answer | ProblemError, with_frame: bool) -> Row:

@@ -1,10 +1,9 @@
-"""The output of a batch: written in parts, each whole or absent, so that the same command goes on where it stopped.
+"""The output file of a batch, written in parts, each atomically, so that the same command resumes an interrupted run.
 
-    results.csv.parts/part-000001.csv     while the batch runs; each of them final
-    results.csv                           all rows, once it has ended; then the parts are gone
+    results.csv.parts/part-000001.csv     while the batch runs
+    results.csv                           all rows, once it has finished; the parts are removed
 
-Whatever process is killed, and whenever, at most the rows of the part in progress are read again, and those of pictures
-that could not be read: perhaps they now can.
+A run that was killed loses at most the rows of the part in progress. Pictures that could not be read are tried again.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.formats import FORMATS
-from batch.rows import BatchError, Columns, Record, Row, printable
+from batch.rows import BatchError, Columns, Record, Row, to_unicode
 from batch.sources import file_system
 from storage import replace_atomically
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 PART_ROWS = 5_000
 
 
-class KnownPaths:
-    """The paths that need no other row: 8 bytes for each, so that a million of them do not fill the memory."""
+class DonePaths:
+    """The paths that are done, as 8-byte hashes: there may be millions."""
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._hashes = np.sort(_hash_all(paths))
@@ -42,7 +41,7 @@ class KnownPaths:
         return len(self._hashes)
 
     def missing(self, paths: Iterable[str]) -> Iterator[str]:
-        """Those of `paths` that are not known."""
+        """Those of `paths` that are not done."""
         return (path for path in paths if not self._has(_hash(path)))
 
     def _has(self, value: int) -> bool:
@@ -52,7 +51,7 @@ class KnownPaths:
 
 def _hash(path: str) -> int:
     # 64 bits: among a million paths, two share one with a probability of 3 in 100 million.
-    return int.from_bytes(blake2b(printable(path).encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(to_unicode(path).encode(), digest_size=8).digest(), "little")
 
 
 def _hash_all(paths: Iterable[str]) -> NDArray[np.uint64]:
@@ -60,7 +59,7 @@ def _hash_all(paths: Iterable[str]) -> NDArray[np.uint64]:
 
 
 class Results:
-    """Rows on their way into the file `url`, a local path or one of fsspec's. Raises `BatchError` or `OSError`.
+    """Writes rows to `url`, a local path or an fsspec URL. Raises `BatchError` or `OSError`.
 
     `n_errors` counts the pictures of this run that could not be read.
     """
@@ -78,10 +77,10 @@ class Results:
         self._rows: list[Row] = []
         self._parts = self._find_parts()
         self.n_errors = 0
-        self.known = KnownPaths(self._paths_read_by_earlier_runs())
+        self.done = DonePaths(self._done_paths())
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take rows; they are safe once the part that they belong to is full."""
+        """Add rows; they are written when a part is full."""
         self._rows += rows
         self.n_errors += sum(row.error is not None for row in rows)
         while len(self._rows) >= self._part_rows:
@@ -89,17 +88,17 @@ class Results:
             del self._rows[: self._part_rows]
 
     def save(self) -> None:
-        """Make all rows taken so far safe, in a part however small."""
+        """Write the rows that do not fill a part yet."""
         if self._rows:
             self._write_part(self._rows)
             self._rows = []
 
     def finish(self) -> None:
-        """Join the parts behind the rows of earlier runs, one row for each path, and remove them."""
+        """Append the parts to the rows of earlier runs, one row per path, and remove them."""
         self.save()
         if self._parts or not self._files.exists(self._path):
-            # A picture that was read again has two rows. So has every one of the parts that an earlier run left behind
-            # when it was killed between the last two steps.
+            # A picture that was tried again has two rows; so has one in a part that an earlier run did not remove,
+            # because it was killed after writing the file.
             is_last = _is_last(str(record["path"]) for records in self._all() for record in records)
             with self._replace(self._path) as file:
                 self._format.write(file, _choose(self._all(), is_last), self._columns)
@@ -126,7 +125,7 @@ class Results:
             with replace_atomically(Path(path)) as file:
                 yield file
         else:
-            # Beside it, because the old content is still read while the new is written.
+            # The old content is still being read while the new is written.
             with self._files.open(f"{path}.new", "wb") as file:
                 yield file
             self._files.mv(f"{path}.new", path)
@@ -141,13 +140,13 @@ class Results:
     def _all(self) -> Iterator[list[Record]]:
         return chain(self._finished(), *map(self._read, self._parts))
 
-    def _paths_read_by_earlier_runs(self) -> Iterator[str]:
+    def _done_paths(self) -> Iterator[str]:
         for records in self._all():
-            self._refuse_other(records)
+            self._refuse_other_columns(records)
             yield from (str(record["path"]) for record in records if not record.get("error"))
 
-    def _refuse_other(self, records: Sequence[Record]) -> None:
-        """Rows of another model, or with other columns, must not be mixed with those of this run."""
+    def _refuse_other_columns(self, records: Sequence[Record]) -> None:
+        """Refuse to mix rows of another model, or with other columns, with those of this run."""
         expected = [_shape(self._format.record(self._columns, row)) for row in _SAMPLES]
         for record in records:
             if _shape(record) not in expected or record["model"] != self._columns.model:
@@ -161,13 +160,13 @@ _SAMPLES = (Row("", (0.1,) * 10, True, 0.0), Row("", error="Unreadable."))
 
 
 def _shape(record: Record) -> tuple[set[str], int]:
-    """The names in a record, and how many digits its list of the likeliest holds."""
+    """The names in a record, and the length of its list `top`."""
     top = record.get("top")
     return set(record), len(top) if isinstance(top, list) else 0
 
 
 def _is_last(paths: Iterable[str]) -> NDArray[np.bool_]:
-    """For each of `paths`, whether it does not come again."""
+    """For each of `paths`, whether this is its last occurrence."""
     backwards = _hash_all(paths)[::-1]
     is_last = np.zeros(len(backwards), dtype=np.bool_)
     is_last[np.unique(backwards, return_index=True)[1]] = True
@@ -175,7 +174,7 @@ def _is_last(paths: Iterable[str]) -> NDArray[np.bool_]:
 
 
 def _choose(batches: Iterable[Sequence[Record]], is_chosen: Iterable[np.bool_]) -> Iterator[list[Record]]:
-    """Those records, numbered through all batches, that are chosen."""
+    """The chosen records; `is_chosen` has one item per record."""
     chosen = iter(is_chosen)
     return (list(compress(records, chosen)) for records in batches)
 

@@ -1,4 +1,4 @@
-"""One row per picture: what was read in it, or why it could not be read. Light to import: no torch."""
+"""One row per picture: its prediction, or the reason why there is none. Light to import: no torch."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ Record: TypeAlias = dict[str, object]
 
 
 class BatchError(Exception):
-    """The batch cannot go on; the message is one sentence that says why and what to do."""
+    """The batch cannot continue; the message is one sentence that says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was read in one picture; everything but `path` and `error` is empty where it could not be read."""
+    """The prediction for one picture; if it failed, only `path` and `error` are set."""
 
     path: str
     probabilities: tuple[float, ...] = ()  # of the digits 0 to 9
     is_digit: bool | None = None
     digit_score: float | None = None  # higher = more like a digit
-    frame_png: bytes | None = None  # what the network saw, where that was asked for
+    frame_png: bytes | None = None  # the network's input, if requested
     error: str | None = None  # a sentence
 
     @property
     def top(self) -> list[tuple[int, float]]:
-        """All digits with their probabilities, likeliest first; empty where the picture could not be read."""
+        """All digits with their probabilities, likeliest first; empty if the picture could not be read."""
         return sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns are written beside those that always are."""
+    """Which optional columns are written."""
 
     top: int = 1  # likeliest digits, 1 to 10
     probabilities: bool = False
     model: str | None = None  # its id, as a last column
 
     def flat(self, row: Row) -> Record:
-        """One value a column, for CSV and Parquet."""
+        """One value per column, for CSV and Parquet."""
         best = [*row.top, *[(None, None)] * N_DIGITS]
         record: Record = {
-            "path": printable(row.path),
+            "path": to_unicode(row.path),
             "digit": best[0][0],
             "confidence": _rounded(best[0][1]),
             "is_digit": row.is_digit,
@@ -60,12 +60,12 @@ class Columns:
         return record | {"error": row.error} | ({"model": self.model} if self.model else {})
 
     def nested(self, row: Row) -> Record:
-        """The fields of an answer of the API, for JSON; those that do not apply are left out."""
+        """The same fields as the API's answers, for JSON; fields that do not apply are omitted."""
         if row.error is not None:
-            record: Record = {"path": printable(row.path), "error": row.error}
+            record: Record = {"path": to_unicode(row.path), "error": row.error}
         else:
             best = [{"digit": digit, "confidence": _rounded(share)} for digit, share in row.top]
-            record = {"path": printable(row.path), **best[0]}
+            record = {"path": to_unicode(row.path), **best[0]}
             record |= {"is_digit": row.is_digit, "digit_score": _rounded(row.digit_score)}
             if self.top > 1:
                 record["top"] = best[: self.top]
@@ -74,8 +74,8 @@ class Columns:
         return record | ({"model": self.model} if self.model else {})
 
 
-def printable(path: str) -> str:
-    """`path` as text that every format can hold: bytes of a file name that are not UTF-8 are written as escapes."""
+def to_unicode(path: str) -> str:
+    r"""`path` as valid Unicode: bytes of a file name that are not UTF-8 become escapes such as `\udcff`."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Where pictures lie: files, folders, globs, standard input (`-`), and any path that fsspec knows (`s3://...`)."""
+"""Input pictures: files, folders, globs, standard input (`-`), and any URL that fsspec supports (`s3://...`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +15,32 @@ from batch.rows import BatchError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_READ = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
-# Pictures, too: reading one says that its format is not known here, where passing over it would say nothing.
-_FOREIGN = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
-SUFFIXES = (*_READ, *_FOREIGN)
-# What predict.py writes beside the pictures of a folder is no input of the next run.
+_SUPPORTED = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+# Pictures, too: they are not skipped silently, but reported as unsupported when they are read.
+_UNSUPPORTED = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
+SUFFIXES = (*_SUPPORTED, *_UNSUPPORTED)
+# predict.py writes these files next to the pictures; they are not input of the next run.
 FRAME_SUFFIX, PLOT_SUFFIX = ".frame.png", ".plot.png"
 STANDARD_INPUT = "-"
 # Twice what 50 megapixels take uncompressed; keeps a wrong path (a film, a disk image) out of memory.
 MAX_FILE_BYTES = 400 * 2**20
+CHUNK = 64  # pictures in one forward pass: enough to fill a core, few enough to respond soon
+
+
+def chunked(paths: Iterable[str], size: int = CHUNK) -> Iterator[list[str]]:
+    """`paths` in lists of `size`, the last one shorter."""
+    iterator = iter(paths)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` is a URL for fsspec, and not a name of the local file system."""
+    """Whether `path` is a URL for fsspec, and not a local path."""
     return "://" in path
 
 
 def file_system(url: str) -> tuple[AbstractFileSystem, str]:
-    """What reads and writes `url`, with the path of `url` in it. Raises `BatchError` for an unknown protocol."""
-    # Imported late: most runs read local files.
+    """The fsspec file system of `url`, and the path in it. Raises `BatchError` for an unknown protocol."""
     from fsspec.core import url_to_fs
 
     try:
@@ -43,10 +51,10 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
 
 
 def find_pictures(arguments: Iterable[str], *, in_order: bool = False) -> Iterator[str]:
-    """The pictures that `arguments` name, one at a time; those of a folder by name, if `in_order`, at a cost in memory.
+    """The paths of the pictures that `arguments` name; those of a folder sorted if `in_order`, which takes memory.
 
-    Folders are searched to any depth, for files with a picture's suffix; hidden ones are passed over. What names
-    nothing stands for itself, so that reading it says what is wrong. Raises `BatchError`.
+    Folders are searched recursively for files with a picture's suffix; hidden ones are skipped. An argument without
+    pictures is yielded as it is, so that reading it reports what is wrong. Raises `BatchError`.
     """
     for argument in arguments:
         empty = True
@@ -70,7 +78,7 @@ def _expand(argument: str, in_order: bool) -> Iterator[str]:
 
 
 def _walk(folder: str, in_order: bool) -> Iterator[str]:
-    # Unless asked to, neither sorted nor collected: a folder of a million files must not fill the memory.
+    # Files are neither sorted nor collected by default: a folder may hold a million of them.
     folders = []
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name) if in_order else entries:
@@ -97,7 +105,7 @@ def _expand_remote(url: str) -> Iterator[str]:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file of a folder is taken for a picture."""
+    """Whether a file in a folder counts as a picture."""
     lower = name.lower()
     return lower.endswith(SUFFIXES) and not lower.startswith(".") and not lower.endswith((FRAME_SUFFIX, PLOT_SUFFIX))
 
@@ -116,8 +124,8 @@ def read_file(path: str) -> bytes:
     return file.read_bytes()
 
 
-def explain(error: OSError) -> str:
-    """A sentence for whoever named a file that cannot be read."""
+def describe_error(error: OSError) -> str:
+    """A sentence that says why a file cannot be read."""
     if isinstance(error, FileNotFoundError):
         return "There is no such file."
     if isinstance(error, IsADirectoryError):

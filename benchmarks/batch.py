@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import torch
 
-from batch.engine import read_parallel
+from batch.local import read_parallel
 from config import ROOT, Settings
 from recognition import Recognizer
 from recognition.normalize import candidates

@@ -7,6 +7,7 @@
     print(answer["digit"], answer["confidence"], answer["is_digit"])
 
 A refused request raises `ProblemError`, a server that cannot be reached `ConnectionFailed`; both are `DigitsError`.
+Redirects are not followed: they could take the API key to another host.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 MAX_BATCH_PICTURES = 64
 # Under the server's limit for one request, with room for what surrounds the pictures.
 MAX_BATCH_BYTES = 11 * 2**20
-# 429 and 503 say that the request was not worked on, so that it may be sent again, whatever it was.
+# With these the server has not processed the request, so that any may be sent again.
 RETRIED = frozenset({429, 503})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Guess(TypedDict):
@@ -38,7 +40,7 @@ class Guess(TypedDict):
 
 
 class Answer(TypedDict):
-    """What the network read in one digit; `is_digit` is false where it says that the input is none."""
+    """The prediction for one input; `is_digit` is false if it does not look like a digit."""
 
     digit: int
     confidence: float
@@ -52,20 +54,20 @@ class Answer(TypedDict):
 
 
 class Explanation(TypedDict):
-    """What in an input spoke for `digit`, and what against it."""
+    """Which parts of an input support `digit`, and which contradict it."""
 
     digit: int
     confidence: float
     heat: list[list[float]]  # 28 rows of 28 values, -1 (against) to 1 (for)
-    strength: float  # the change of the digit's log-odds that a heat of 1 stands for
-    box: list[float]  # x, y, width and height of what heat and frame show, in the units of the input
+    strength: float  # the change of the digit's log-odds at a heat of 1
+    box: list[float]  # x, y, width and height of the area of heat and frame, in the units of the input
     frame: str  # a data URL
     model: str
     elapsed_ms: float
 
 
 class ModelCard(TypedDict):
-    """What is known of the model that answers."""
+    """The server's model."""
 
     id: str
     architecture: str
@@ -80,7 +82,7 @@ class DigitsError(Exception):
 
 
 class ConnectionFailed(DigitsError):
-    """The server cannot be reached, or what answers is not a digit reader."""
+    """The server cannot be reached, or it is not a digit reader."""
 
 
 class ProblemError(DigitsError):
@@ -99,8 +101,8 @@ class ProblemError(DigitsError):
 class DigitsClient:
     """Reads digits through a server. Safe to share between threads.
 
-    `timeout` is in seconds, for each attempt. A request that the server puts off (429 or 503) is sent again up to
-    `retries` times, after as long as its Retry-After says, but never longer than `max_wait` seconds at a time.
+    `timeout` is in seconds, for each attempt. After a 429 or 503 the request is sent again up to `retries` times,
+    after the delay in Retry-After, unless that is longer than `max_wait` seconds.
     """
 
     def __init__(
@@ -144,9 +146,9 @@ class DigitsClient:
     def predict_batch(
         self, pictures: Iterable[bytes], *, include_frame: bool = False
     ) -> Iterator[Answer | ProblemError]:
-        """Read any number of picture files, in order; a bad one gives its problem in its place. Raises `DigitsError`.
+        """Read any number of picture files, in order; a bad one yields its problem. Raises `DigitsError`.
 
-        They are sent in requests of as many as the server takes at once.
+        They are sent in batches as large as the server accepts.
         """
         for chunk in _chunks(pictures):
             content_type, body = _form("images", chunk)
@@ -156,21 +158,21 @@ class DigitsClient:
                 yield ProblemError(item, item["status"]) if is_problem else cast(Answer, item)
 
     def explain_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, digit: int | None = None) -> Explanation:
-        """What in a drawing spoke for `digit`, or for the likeliest one. Raises `DigitsError`."""
+        """Explain the score of `digit`, by default the likeliest one, for a drawing. Raises `DigitsError`."""
         body = json.dumps({"strokes": strokes}, allow_nan=False).encode()
         return cast(Explanation, self._send(_explain_path(digit), body, "application/json"))
 
     def explain_picture(self, data: bytes, *, digit: int | None = None) -> Explanation:
-        """What in a picture file spoke for `digit`, or for the likeliest one. Raises `DigitsError`."""
+        """Explain the score of `digit`, by default the likeliest one, for a picture file. Raises `DigitsError`."""
         content_type, body = _form("image", [data])
         return cast(Explanation, self._send(_explain_path(digit), body, content_type))
 
     def model(self) -> ModelCard:
-        """The model that answers. Raises `DigitsError`."""
+        """The server's model. Raises `DigitsError`."""
         return cast(ModelCard, self._send("model"))
 
     def is_ready(self) -> bool:
-        """Whether the server can answer now; false also where it cannot be reached."""
+        """Whether the server is ready; false also if it cannot be reached."""
         try:
             self._send_once("health/ready", None, None)
         except DigitsError:
@@ -185,7 +187,7 @@ class DigitsClient:
         for _ in range(self._retries):
             try:
                 return self._send_once(path, body, content_type)
-            except _PutOff as error:
+            except _Deferred as error:
                 if error.wait is not None and error.wait > self._max_wait:
                     raise
                 self._sleep(1.0 if error.wait is None else error.wait)
@@ -195,24 +197,36 @@ class DigitsClient:
         headers = self._headers | ({"Content-Type": content_type} if content_type else {})
         request = Request(f"{self.url}/api/v1/{path}", body, headers)  # noqa: S310 - the scheme is checked above
         try:
-            with urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+            with _opener.open(request, timeout=self._timeout) as response:
                 return _json(response.read())
         except HTTPError as error:
             with error:
-                raise _problem(error) from None
+                raise _to_error(error) from None
         except URLError as error:
             raise ConnectionFailed(f"{self.url} cannot be reached: {error.reason}") from error
         except (OSError, HTTPException) as error:
-            raise ConnectionFailed(f"{self.url} broke the connection off: {error}") from error
+            raise ConnectionFailed(f"{self.url} closed the connection: {error}") from error
 
 
-class _PutOff(ProblemError):
-    """The server asks to try again later; `wait` is in seconds, None where it does not say when."""
+class _NoRedirects(HTTPRedirectHandler):
+    """Leaves a redirect as it is, so that it raises `HTTPError`."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Make no request."""
+
+
+_opener = build_opener(_NoRedirects)
+
+
+class _Deferred(ProblemError):
+    """The server asks to try again later; `wait` is in seconds, None if it does not say when."""
 
     wait: float | None = None
 
 
-def _problem(error: HTTPError) -> ProblemError:
+def _to_error(error: HTTPError) -> DigitsError:
+    if error.code in _REDIRECTS:
+        return ConnectionFailed(f"the server redirects to {error.headers.get('Location')!r}, which is not followed")
     try:
         problem = json.loads(error.read())
     except (ValueError, OSError):
@@ -220,9 +234,9 @@ def _problem(error: HTTPError) -> ProblemError:
     fields = problem if isinstance(problem, dict) else {}
     if error.code not in RETRIED:
         return ProblemError(fields, error.code)
-    put_off = _PutOff(fields, error.code)
-    put_off.wait = _seconds(error.headers.get("Retry-After"))
-    return put_off
+    deferred = _Deferred(fields, error.code)
+    deferred.wait = _seconds(error.headers.get("Retry-After"))
+    return deferred
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -277,5 +291,5 @@ def _chunks(pictures: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def frame_bytes(answer: Answer | Explanation) -> bytes:
-    """What the network saw, as a PNG file, from an answer that includes it. Raises `KeyError` where it does not."""
+    """The network's input as a PNG file, from an answer that includes it. Raises `KeyError` if it does not."""
     return base64.b64decode(answer["frame"].partition(",")[2])

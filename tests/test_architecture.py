@@ -16,7 +16,7 @@ LAYERS = (
     {"web", "training", "batch"},
     {"recognition"},
     {"model"},
-    {"config", "storage"},
+    {"config", "escaping", "storage"},
 )
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The two branches under the entry points never meet, and the web is told of numbers only by recognition.

@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
 
 import predict
+from escaping import escape_unprintable
 from testing.handwriting import DIGITS
 from testing.pictures import encode, picture_of
 
@@ -121,6 +123,35 @@ def test_no_share_is_printed_as_certain(scans: Path, capsys: pytest.CaptureFixtu
     assert "100.0 %" not in out
 
 
+@pytest.mark.parametrize("output_format", ["table", "csv", "json", "jsonl"])
+def test_file_names_cannot_control_the_terminal(
+    tmp_path: Path, output_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "1\x1b]0;x\x07\x9b31m.png").write_bytes(picture_of(DIGITS[1]))
+    (tmp_path / "2\x1b[31m\n.png").write_bytes(b"hello")
+    status, out, err = run(capsys, "--format", output_format, tmp_path)
+    assert status == 1
+    assert "1" in out
+    assert "\\x1b[31m\\n.png" in err
+    assert all(c.isprintable() or c == "\n" for c in out + err)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'"])
+def test_csv_holds_no_formula(
+    tmp_path: Path, start: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"{start}cmd|x.png"
+    Path(name).write_bytes(picture_of(DIGITS[1]))
+    _, out, _ = run(capsys, "--format", "csv", "--", name)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["path"] == f"'{escape_unprintable(name)}"
+    for _ in range(2):  # the second run finds the row of the first
+        run(capsys, "--output", "r.csv", "--workers", 1, "--", name)
+        with Path("r.csv").open(newline="") as file:
+            assert [row["path"] for row in csv.DictReader(file)] == [f"'{name}"]
+
+
 def test_standard_input_is_read_as_a_process(scans: Path) -> None:
     with (scans / "2.png").open("rb") as picture:
         process = command("--format", "json", "-", stdin=picture)
@@ -190,6 +221,19 @@ def test_unreadable_pictures_have_rows_in_a_batch_too(
     assert [Path(row["path"]).name for row in rows if "error" in row] == ["5.png"]
     # All is done: nothing is read again, and the status is the same.
     assert run(capsys, *arguments)[:2] == (1, "")
+
+
+def test_remote_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = fsspec.filesystem("memory")
+    files.pipe({"/scans/1.png": picture_of(DIGITS[1])})
+    listings = []
+    walk = type(files).walk
+    monkeypatch.setattr(type(files), "walk", lambda *args, **options: listings.append(args) or walk(*args, **options))
+    try:
+        assert predict.main(["memory://scans", "--output", str(tmp_path / "r.jsonl"), "--workers", "1"]) == 1
+    finally:
+        files.rm("/scans", recursive=True)
+    assert len(listings) == 1
 
 
 def wait_until(condition: object, seconds: float = 60.0) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from flask import g, has_request_context
 
 from config import Environment, Settings
+from escaping import escape_unprintable
 
 _log = logging.getLogger("digits.logs")
 _STANDARD_ERROR = 2
@@ -27,10 +28,9 @@ _MESSAGE_LENGTH = 2000  # characters
 FIELDS = "fields"  # attribute of a log record that holds more than its message
 
 
-def printable(text: str, length: int) -> str:
-    """`text` on one line, what is no printable character escaped, at most `length` characters of it."""
-    cut = text[:length] + "..." if len(text) > length else text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in cut)
+def shorten(text: str, length: int) -> str:
+    """The first `length` characters of `text`, escaped, on one line."""
+    return escape_unprintable(text[:length]) + ("..." if len(text) > length else "")
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": printable(record.getMessage(), _MESSAGE_LENGTH),
+            "message": shorten(record.getMessage(), _MESSAGE_LENGTH),
             "process": record.process,
             **_request_id(),
             **getattr(record, FIELDS, {}),
@@ -180,7 +180,7 @@ class PlainFormatter(logging.Formatter):
         moment = self.formatTime(record, "%H:%M:%S")
         more = " ".join(str(value) for value in _request_id().values())
         took = f" {fields['ms']} ms" if (fields := getattr(record, FIELDS, {})) else ""
-        message = printable(record.getMessage(), _MESSAGE_LENGTH)
+        message = shorten(record.getMessage(), _MESSAGE_LENGTH)
         line = f"{moment} {record.levelname:<7} {message}{took} {more}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

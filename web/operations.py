@@ -13,7 +13,7 @@ from config import Settings
 from recognition import Recognizer
 from recognition.memory import return_large_blocks
 from web import metrics
-from web.logs import FIELDS, printable
+from web.logs import FIELDS, shorten
 from web.problems import GIVEN_ERROR, NotReady
 
 _requests = logging.getLogger("digits.requests")
@@ -88,8 +88,8 @@ def _log_request(response: Response) -> Response:
 
 def _describe(response: Response) -> dict[str, object]:
     fields: dict[str, object] = {
-        "method": printable(request.method, 20),
-        "path": printable(request.path, _PATH_LENGTH),
+        "method": shorten(request.method, 20),
+        "path": shorten(request.path, _PATH_LENGTH),
         "status": response.status_code,
         "ms": round(1000 * (time.perf_counter() - g.started), 1),
         "bytes": response.content_length,

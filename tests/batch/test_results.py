@@ -9,7 +9,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from batch.results import KnownPaths, Results
+from batch.results import DonePaths, Results
 from batch.rows import BatchError, Columns, Row
 
 COLUMNS = Columns(top=2, probabilities=True, model="abc")
@@ -85,7 +85,7 @@ def test_next_run_goes_on_behind_the_last_whole_part(tmp_path: Path, suffix: str
     assert not Path(url).exists()
 
     again = Results(url, COLUMNS, part_rows=4)
-    missing = list(again.known.missing(f"{i}.png" for i in range(12)))
+    missing = list(again.done.missing(f"{i}.png" for i in range(12)))
     assert missing == ["6.png", "8.png", "9.png", "10.png", "11.png"]  # 6.png could not be read
     again.add([row(i) for i in (6, 8, 9, 10, 11)])
     again.finish()
@@ -102,7 +102,7 @@ def test_what_could_not_be_read_is_read_again(tmp_path: Path, suffix: str) -> No
     first.finish()
     assert first.n_errors == 1
     second = Results(url, COLUMNS)
-    assert list(second.known.missing(f"{i}.png" for i in range(9))) == ["6.png"]
+    assert list(second.done.missing(f"{i}.png" for i in range(9))) == ["6.png"]
     second.add([Row("6.png", row(3).probabilities, True, 1.5)])
     second.finish()
     assert second.n_errors == 0
@@ -115,7 +115,7 @@ def test_finished_output_is_continued_when_files_are_added(tmp_path: Path, suffi
     url = str(tmp_path / f"r{suffix}")
     for start in (0, 5):
         results = Results(url, COLUMNS, part_rows=2)
-        assert list(results.known.missing(f"{i}.png" for i in range(start + 5))) == [
+        assert list(results.done.missing(f"{i}.png" for i in range(start + 5))) == [
             f"{i}.png" for i in range(start, start + 5)
         ]
         results.add([row(i) for i in range(start, start + 5)])
@@ -157,6 +157,6 @@ def test_foreign_suffix_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_that_are_no_text_are_known_again() -> None:
-    known = KnownPaths(["a\\udcff.png", "\\udcff"])
-    assert list(known.missing(["b", "\udcff"])) == ["b"]
-    assert len(known) == 2
+    done = DonePaths(["a\\udcff.png", "\\udcff"])
+    assert list(done.missing(["b", "\udcff"])) == ["b"]
+    assert len(done) == 2

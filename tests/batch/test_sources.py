@@ -5,7 +5,7 @@ import fsspec
 import pytest
 
 from batch.rows import BatchError
-from batch.sources import explain, find_pictures, read_file
+from batch.sources import describe_error, find_pictures, read_file
 
 
 def touch(*paths: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_names_no_picture_is_explained(tmp_path: Path, name: str, sentence:
     (path,) = find_pictures([str(tmp_path / name)])
     with pytest.raises(OSError) as caught:  # noqa: PT011 - which one differs by system
         read_file(path)
-    assert sentence in explain(caught.value)
+    assert sentence in describe_error(caught.value)
 
 
 def test_any_file_system_of_fsspec_is_searched_and_read() -> None:

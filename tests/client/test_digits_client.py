@@ -123,12 +123,12 @@ def test_command_line_says_that_the_server_is_not_there(tmp_path: Path, capsys: 
     assert "cannot be reached" in capsys.readouterr().err
 
 
-# ---- a server that puts requests off ----
+# ---- retries and redirects ----
 
 
 @contextmanager
 def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[str | None]]]:
-    """A server that gives `answers`, one a request; its address, and the Authorization of each request."""
+    """A server that gives `answers`, one per request; its address, and the Authorization of each request."""
     waiting, seen = list(answers), []
 
     class Handler(BaseHTTPRequestHandler):
@@ -140,6 +140,10 @@ def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str,
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -165,7 +169,7 @@ def busy(retry_after: str | None = None, status: int = 503) -> tuple[int, dict[s
     )
 
 
-def test_request_that_is_put_off_is_sent_again_when_told() -> None:
+def test_request_is_sent_again_after_retry_after() -> None:
     waits: list[float] = []
     with scripted(busy("2"), busy("7", 429), busy(), CARD) as (url, _):
         assert DigitsClient(url, sleep=waits.append).model()["id"] == "abc"
@@ -183,7 +187,7 @@ def test_date_in_retry_after_is_understood() -> None:
 @pytest.mark.parametrize(
     "value", ["soon", "1 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +9999999999"]
 )
-def test_retry_after_that_means_nothing_is_as_if_there_were_none(value: str) -> None:
+def test_invalid_retry_after_is_ignored(value: str) -> None:
     waits: list[float] = []
     with scripted(busy(value), CARD) as (url, _):
         DigitsClient(url, sleep=waits.append).model()
@@ -197,13 +201,13 @@ def test_date_without_a_time_zone_in_retry_after_is_understood() -> None:
     assert waits == [0]
 
 
-def test_patience_ends_after_some_retries() -> None:
+def test_retries_are_limited() -> None:
     with scripted(*[busy("0")] * 3) as (url, _), pytest.raises(ProblemError) as caught:
         DigitsClient(url, retries=2, sleep=lambda _: None).model()
     assert (caught.value.status, caught.value.type) == (503, "not-ready")
 
 
-def test_nobody_waits_for_an_hour() -> None:
+def test_long_retry_after_is_an_error() -> None:
     with scripted(busy("3600")) as (url, _), pytest.raises(ProblemError):
         DigitsClient(url, sleep=lambda _: pytest.fail("it waited")).model()
 
@@ -212,6 +216,27 @@ def test_key_is_sent() -> None:
     with scripted(CARD) as (url, seen):
         DigitsClient(url, api_key="k-1").model()
     assert seen == ["Bearer k-1"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(status: int) -> None:
+    with scripted(CARD) as (other, requests), scripted(*[(status, {"Location": other}, b"")] * 2) as (url, _):
+        client = DigitsClient(url, api_key="k-1")
+        for call in (client.model, lambda: client.predict_picture(b"")):
+            with pytest.raises(ConnectionFailed, match="redirects to"):
+                call()
+    assert requests == []
+
+
+def test_command_line_follows_no_redirect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DIGITS_API_KEY", "k-1")
+    (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
+    with scripted(CARD) as (other, requests), scripted((302, {"Location": other}, b"")) as (url, _):
+        assert predict.main([str(tmp_path), "--url", url]) == 2
+    assert requests == []
+    assert "redirects to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", [(200, {}, b"<html>"), (500, {}, b"<html>"), (404, {}, b"[]")])

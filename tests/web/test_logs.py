@@ -18,7 +18,7 @@ from flask_app import create_app
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
 from testing.serving import ROOT, gunicorn
-from web.logs import ClientTimeoutFilter, JsonFormatter, NonBlockingHandler, PlainFormatter, configuration, printable
+from web.logs import ClientTimeoutFilter, JsonFormatter, NonBlockingHandler, PlainFormatter, configuration, shorten
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_what_a_client_made_up_stays_on_one_line_and_is_cut(client: FlaskClient,
         ("abcdefghijk", "abcdefghij..."),
     ],
 )
-def test_printable(text: str, shown: str) -> None:
-    assert printable(text, 10) == shown
+def test_text_is_escaped_and_cut(text: str, shown: str) -> None:
+    assert shorten(text, 10) == shown
 
 
 def test_fault_keeps_its_trace() -> None:
