@@ -1,9 +1,9 @@
-"""Every setting of the project, read once from the environment and a `.env` file, validated and frozen.
+"""All settings of the project, read once from the environment and a `.env` file, validated and frozen.
 
     DIGITS_PORT=8080 DIGITS_LOG_LEVEL=debug python flask_app.py
 
-A name that starts with `DIGITS_` and is not a setting, or a value that does not fit, raises `SettingsError` with
-one sentence that names it. No other module reads the environment.
+A variable that starts with `DIGITS_` but is not a setting, or an invalid value, raises `SettingsError` with a sentence
+that names it. No other module reads the environment.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import re
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "DIGITS_"
 ENV_FILE = ".env"
-# An empty value is refused, so what is not wanted is switched off by a word.
+# An empty value is refused, so a word switches a setting off.
 OFF = "off"
 ROOT = Path(__file__).resolve().parent
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or its value does not fit; the message is one sentence that names it."""
+    """A setting is unknown or its value is invalid; the message is one sentence that names it."""
 
 
 class Environment(StrEnum):
-    """Where the app runs: at a developer's desk, for the public, or under test."""
+    """Where the app runs: in development, in production, or under test."""
 
     DEV = "dev"
     PROD = "prod"
@@ -39,7 +39,7 @@ class Environment(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """How much is logged, by the names of the standard `logging` levels."""
+    """The names of the standard `logging` levels."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -47,29 +47,39 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return () if value == OFF else tuple(item.strip() for item in value.split(","))
+
+
+# NoDecode: pydantic-settings would take the value for JSON.
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
 class _Group(BaseSettings):
-    """Settings that belong together; `DIGITS_NAME` in the environment wins over the same name in `.env`."""
+    """A group of settings; `DIGITS_NAME` in the environment has precedence over the same name in `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_nothing(cls, value: object) -> object:
-        # An unset variable of a shell or compose file arrives as "". As a host it would mean every address of the
-        # machine, and as a path the working folder.
+    def _refuse_empty(cls, value: object) -> object:
+        # A variable that a shell or compose file leaves unset arrives as "", which would mean every address of the
+        # machine as a host, and the working folder as a path.
         if value == "":
             raise ValueError("it is empty")
         return value
 
 
 class Limits(_Group):
-    """What an input may weigh and measure; beyond these it is refused before it costs anything."""
+    """Limits of an input; a larger one is refused before it is processed."""
 
     max_body_bytes: int = Field(12 * 2**20, ge=1024, description="largest request body with a picture, in bytes")
     max_plain_body_bytes: int = Field(
         256 * 2**10, ge=1024, description="largest request body without a picture, in bytes"
     )
-    # Pillow refuses more than 89 by itself, before it can be asked.
+    # Pillow itself refuses more than 89.
     max_megapixels: float = Field(50.0, gt=0, le=89, description="largest picture, in millions of pixels")
     max_strokes: int = Field(500, ge=1, description="most strokes in a drawing")
     max_points: int = Field(10_000, ge=1, description="most points in a drawing, over all its strokes")
@@ -103,18 +113,18 @@ class Settings(_Group):
     data_dir: Path = Field(ROOT / "data", description="torchvision root that holds, or receives, the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
     log_addresses: bool = Field(False, description="whether the log names the address that each request came from")
-    trusted_hosts: str = Field(
-        OFF, description="host names, separated by commas, that requests may be addressed to; `off` takes any"
+    trusted_hosts: CommaSeparated = Field(
+        (), description="host names, separated by commas, that requests may be addressed to; `off` takes any"
     )
-    trusted_proxies: str = Field(
-        OFF, description="addresses or networks of proxies that are believed when they say whom they speak for"
+    trusted_proxies: CommaSeparated = Field(
+        (), description="addresses or networks of proxies that are believed when they say whom they speak for"
     )
-    api_keys: str = Field(
-        OFF, description="SHA-256 of each API key, as hex digits, separated by commas; `off` asks nobody for a key"
+    api_keys: CommaSeparated = Field(
+        (), description="SHA-256 of each API key, as hex digits, separated by commas; `off` asks nobody for a key"
     )
     api_key: SecretStr | None = Field(None, description="API key that `predict.py --url` sends")
-    cors_origins: str = Field(
-        OFF, description="origins, separated by commas, whose pages may use the API; `*` allows all, `off` none"
+    cors_origins: CommaSeparated = Field(
+        (), description="origins, separated by commas, whose pages may use the API; `*` allows all, `off` none"
     )
     rate_limit: str = Field(
         OFF, description="predictions that each key or address may ask for, such as `60/minute`; `off` sets no limit"
@@ -126,35 +136,35 @@ class Settings(_Group):
 
     @field_validator("trusted_hosts")
     @classmethod
-    def _only_hosts(cls, value: str) -> str:
-        if any(not re.fullmatch(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", item) for item in split_list(value)):
-            raise ValueError("each host is written as in digits.example.org, or .example.org for all below it")
-        return value
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not _all_match(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", hosts):
+            raise ValueError("each host is written as in digits.example.org, or .example.org for all its subdomains")
+        return tuple(host.lower() for host in hosts)
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _only_networks(cls, value: str) -> str:
-        for item in split_list(value):
-            ip_network(item)  # raises ValueError
-        return value
+    def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)  # raises ValueError
+        return networks
 
     @field_validator("api_keys")
     @classmethod
-    def _only_digests(cls, value: str) -> str:
-        if any(not re.fullmatch(r"[0-9a-fA-F]{64}", item) for item in split_list(value)):
+    def _check_digests(cls, digests: tuple[str, ...]) -> tuple[str, ...]:
+        if not _all_match("[0-9a-fA-F]{64}", digests):
             raise ValueError("each key is given by its SHA-256, 64 hex digits")
-        return value.lower()
+        return tuple(digest.lower() for digest in digests)
 
     @field_validator("cors_origins")
     @classmethod
-    def _only_origins(cls, value: str) -> str:
-        if any(not re.fullmatch(r"\*|https?://[^/?#\s]+", item) for item in split_list(value)):
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not _all_match(r"\*|https?://[^/?#\s]+", origins):
             raise ValueError("each origin is written as in https://example.org")
-        return value
+        return origins
 
     @field_validator("rate_limit")
     @classmethod
-    def _only_rate(cls, value: str) -> str:
+    def _check_rate(cls, value: str) -> str:
         if value != OFF and not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", value):
             raise ValueError("a rate is written as in 60/minute")
         return value
@@ -168,19 +178,18 @@ class Settings(_Group):
         except ValidationError as error:
             first = error.errors()[0]
             name = PREFIX + str(first["loc"][0]).upper()
-            # What was given as a key may be one, and ends up in a log.
+            # The value may be a key, and the message is logged.
             given = "" if first["input"] and "api_key" in str(first["loc"][0]) else f"={first['input']!r}"
             raise SettingsError(f"setting {name}{given} does not fit: {first['msg'].lower()}") from error
         debug = os.environ.get("FLASK_DEBUG", "").lower()
-        # Flask's debugger runs whatever its visitor types.
+        # Flask's debugger runs code that a visitor enters.
         if settings.env == Environment.PROD and debug not in _NO_DEBUG:
             raise SettingsError("FLASK_DEBUG is set, which setting DIGITS_ENV=prod does not allow")
         return settings
 
 
-def split_list(value: str) -> list[str]:
-    """The items of a setting that lists several, separated by commas; none where it is off."""
-    return [] if value == OFF else [item.strip() for item in value.split(",")]
+def _all_match(pattern: str, items: tuple[str, ...]) -> bool:
+    return all(re.fullmatch(pattern, item) for item in items)
 
 
 def setting_names() -> dict[str, str]:

@@ -164,6 +164,24 @@ def test_whom_to_trust_is_written_exactly(name: str, value: str, monkeypatch: py
     assert f"DIGITS_TRUSTED_{name}" in refusal()
 
 
+def test_lists_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().cors_origins == ()
+    set_environment(
+        monkeypatch,
+        {
+            "DIGITS_TRUSTED_HOSTS": "Digits.example, .below.example",
+            "DIGITS_TRUSTED_PROXIES": "10.0.0.0/8",
+            "DIGITS_API_KEYS": "A" * 64,
+            "DIGITS_CORS_ORIGINS": "off",
+        },
+    )
+    settings = Settings.load()
+    assert settings.trusted_hosts == ("digits.example", ".below.example")
+    assert settings.trusted_proxies == ("10.0.0.0/8",)
+    assert settings.api_keys == ("a" * 64,)
+    assert settings.cors_origins == ()
+
+
 def test_debugger_cannot_be_on_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, {"DIGITS_ENV": "prod", "FLASK_DEBUG": "1"})
     assert "FLASK_DEBUG" in refusal()

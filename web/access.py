@@ -7,11 +7,11 @@ import hmac
 
 from flask import Flask, Response, request
 
-from config import OFF, split_list
+from web import metrics
 from web.operations import current_settings
 from web.problems import MissingKey
 
-# What a page needs to load, and what says how the server is, is there for everybody.
+# Assets, documentation, health and metrics need no key.
 _OPEN_ENDPOINTS = frozenset(
     {"static", "api.index", "api.live", "api.ready", "docs.openapi", "docs.page", "docs.asset", "operations.metrics"}
 )
@@ -22,7 +22,7 @@ _PREFLIGHT_AGE = "600"
 def init_app(app: Flask) -> None:
     """Require API keys, and let pages of other origins read answers, as the settings say."""
     app.before_request(_require_key)
-    app.after_request(_let_origins_read)
+    app.after_request(_set_cors_headers)
 
 
 # ---- keys ----
@@ -31,11 +31,12 @@ def init_app(app: Flask) -> None:
 def _require_key() -> Response | None:
     if request.endpoint is None or request.endpoint in _OPEN_ENDPOINTS or _is_preflight():
         return None
-    known = split_list(current_settings().api_keys)
+    known = current_settings().api_keys
     if not known or key_digest() is not None:
         return None
+    metrics.count_unauthorized("missing" if _given_key() is None else "unknown")
     error = MissingKey()
-    # Pages are opened by people: with Basic, their browser asks for the key, and sends it with all that follows.
+    # For pages Basic, so that a browser asks for the key and sends it with each request.
     scheme = (
         "Bearer"
         if request.path.startswith("/api/")
@@ -46,13 +47,13 @@ def _require_key() -> Response | None:
 
 
 def key_digest() -> str | None:
-    """SHA-256 of the key that came with the request, where it is one of ours."""
+    """SHA-256 of the request's API key, if the settings list it."""
     given = _given_key()
     if given is None:
         return None
     digest = hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()
-    # All of them are compared, each in constant time: how long it takes says nothing of any.
-    matches = [hmac.compare_digest(digest, known) for known in split_list(current_settings().api_keys)]
+    # All are compared, each in constant time, so that the time reveals nothing.
+    matches = [hmac.compare_digest(digest, known) for known in current_settings().api_keys]
     return digest if any(matches) else None
 
 
@@ -67,9 +68,9 @@ def _given_key() -> str | None:
 
 
 def is_allowed_origin() -> bool:
-    """Whether the request comes from a page of an origin that the settings allow to use the API."""
-    origins = split_list(current_settings().cors_origins)
-    return _is_api() and bool({"*", request.headers.get("Origin")} & set(origins))
+    """Whether the request is to the API, from a page whose origin the settings allow."""
+    allowed = {"*", request.headers.get("Origin")}
+    return _is_api() and not allowed.isdisjoint(current_settings().cors_origins)
 
 
 def _is_api() -> bool:
@@ -80,8 +81,8 @@ def _is_preflight() -> bool:
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
-def _let_origins_read(response: Response) -> Response:
-    if current_settings().cors_origins == OFF or not _is_api():
+def _set_cors_headers(response: Response) -> Response:
+    if not current_settings().cors_origins or not _is_api():
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin")

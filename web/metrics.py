@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
 
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import (
@@ -42,6 +43,7 @@ _LOG_ODDS = (-10.0, -5.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 2
 _requests = Counter("digits_requests", "Requests answered, by route and status.", ["route", "status"])
 _request_seconds = Histogram("digits_request_seconds", "Time to answer, by route.", ["route"], buckets=_FAST)
 _problems = Counter("digits_problems", "Requests refused, by type of problem.", ["type"])
+_unauthorized = Counter("digits_unauthorized", "Requests without a valid API key: missing or unknown.", ["reason"])
 _phase_seconds = Histogram("digits_phase_seconds", "Time in a phase of recognition.", ["phase"], buckets=_FAST)
 _decodes = Gauge("digits_decodes_in_progress", "Pictures being decoded.", multiprocess_mode="livesum")
 _predictions = Counter(
@@ -121,6 +123,11 @@ def show_admitted(number: int) -> None:
 def set_rate_limit_fallback(is_active: bool) -> None:
     """Record whether this process counts rates by itself, because the shared storage does not answer."""
     _rate_limit_fallback.set(is_active)
+
+
+def count_unauthorized(reason: Literal["missing", "unknown"]) -> None:
+    """Count a request that had no API key, or one that the settings do not list."""
+    _unauthorized.labels(reason).inc()
 
 
 def count_dropped_log_line() -> None:

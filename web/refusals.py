@@ -16,7 +16,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import create_environ, run_wsgi_app
 
-from config import split_list
+from config import Settings
 from web import metrics
 from web.problems import GIVEN_ERROR, Overloaded, kind_of
 
@@ -53,7 +53,8 @@ class Refusals:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._template = lru_cache(maxsize=64)(self._render)
-        self._origins = split_list(app.extensions["settings"].cors_origins)
+        settings: Settings = app.extensions["settings"]
+        self._origins = settings.cors_origins
 
     def overloaded(self, request: bytes, *, may_stay: bool = True) -> Refusal:
         """Refuse `request`, what has come of it so far, because too many are waiting."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wrappers import Response as BaseResponse
 
-from config import Settings, split_list
+from config import Settings
 from web.access import is_allowed_origin
 from web.problems import CrossSiteRequest, UnknownHost
 
@@ -47,13 +47,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     # Werkzeug counts its 64 KiB read buffer, and the rest of the previous one, against this: less would refuse files.
     app.config["MAX_FORM_MEMORY_SIZE"] = 2 * 2**16
     app.config["MAX_FORM_PARTS"] = 100
-    if proxies := split_list(settings.trusted_proxies):
-        app.wsgi_app = _TrustedProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        app.wsgi_app = _TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(_refuse_large_headers)
     if settings.metrics_port:
         app.before_request(lambda: _separate_metrics(str(settings.metrics_port)))
-    if hosts := [host.lower() for host in split_list(settings.trusted_hosts)]:
-        app.before_request(lambda: _refuse_unknown_host(hosts))
+    if settings.trusted_hosts:
+        app.before_request(lambda: _refuse_unknown_host(settings.trusted_hosts))
     app.before_request(_refuse_cross_site)
     app.before_request(_redirect_to_path)
     app.after_request(_set_headers)
@@ -110,7 +110,7 @@ def _refuse_large_headers() -> None:
         raise RequestHeaderFieldsTooLarge
 
 
-def _refuse_unknown_host(hosts: list[str]) -> None:
+def _refuse_unknown_host(hosts: Sequence[str]) -> None:
     """Refuse requests for other host names: DNS rebinding, links with a forged host."""
     if request.endpoint not in _ANY_HOST_ENDPOINTS and not host_is_trusted(request.host.lower(), hosts):
         raise UnknownHost

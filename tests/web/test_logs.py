@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from testing.serving import ROOT, gunicorn
 
 from config import Environment, Settings
 from flask_app import create_app
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
-from testing.serving import ROOT, gunicorn
 from web.logs import ClientTimeoutFilter, JsonFormatter, NonBlockingHandler, PlainFormatter, configuration, shorten
 
 

@@ -6,6 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from config import Settings
+from flask_app import create_app
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
 
@@ -81,3 +83,13 @@ def test_model_is_named(client: FlaskClient) -> None:
     model = client.get("/api/v1/model").get_json()
     labels = frozenset({"model": model["id"], "architecture": model["architecture"]}.items())
     assert figures(client)["digits_model_info", labels] == 1
+
+
+def test_missing_and_unknown_keys_are_counted_apart(settings: Settings) -> None:
+    client = create_app(settings.model_copy(update={"api_keys": ("0" * 64,)})).test_client()
+    change = Change(client)
+    client.post("/api/v1/predict", json={})
+    for headers in ({"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}):
+        client.post("/api/v1/predict", json={}, headers=headers)
+    assert change.of("digits_unauthorized_total", reason="missing") == 1
+    assert change.of("digits_unauthorized_total", reason="unknown") == 2

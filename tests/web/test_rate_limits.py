@@ -96,7 +96,7 @@ def test_each_picture_of_a_batch_counts(limited: Callable[..., FlaskClient], pat
 
 def test_each_key_has_its_own_rate(limited: Callable[..., FlaskClient]) -> None:
     keys = ("k-anna-7f3a", "k-ben-91c2")
-    digests = ",".join(hashlib.sha256(key.encode()).hexdigest() for key in keys)
+    digests = tuple(hashlib.sha256(key.encode()).hexdigest() for key in keys)
     client = limited(rate_limit="1/day", api_keys=digests)
     statuses = [
         client.post("/api/v1/predict", json=ONE, headers={"X-API-Key": key}).status_code for key in sorted(keys * 2)

@@ -13,7 +13,7 @@ ALLOWED, FOREIGN = "https://allowed.example", "https://foreign.example"
 
 def allowed_origin(settings: Settings, origins: str, request: str) -> str | None:
     """The value of Access-Control-Allow-Origin in the refusal of a request."""
-    refusals = Refusals(create_app(settings.model_copy(update={"cors_origins": origins})))
+    refusals = Refusals(create_app(settings.model_copy(update={"cors_origins": (origins,)})))
     head = refusals.overloaded(request.encode()).data.partition(b"\r\n\r\n")[0].decode()
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     assert headers["Retry-After"] == "1"
@@ -69,7 +69,7 @@ def test_connection_is_kept_only_where_it_is_clear_what_comes_next(
 
 
 def test_unknown_sites_do_not_each_cost_an_answer(settings: Settings) -> None:
-    app = create_app(settings.model_copy(update={"cors_origins": "*"}))
+    app = create_app(settings.model_copy(update={"cors_origins": ("*",)}))
     refusals = Refusals(app)
     with patch.object(app, "wsgi_app", wraps=app.wsgi_app) as answer:
         for number in range(100):

@@ -166,7 +166,7 @@ def test_page_and_assets_are_small(client: FlaskClient) -> None:
 
 @pytest.fixture(scope="module")
 def named(settings: Settings) -> FlaskClient:
-    return create_app(settings.model_copy(update={"trusted_hosts": "digits.example, .below.example"})).test_client()
+    return create_app(settings.model_copy(update={"trusted_hosts": ("digits.example", ".below.example")})).test_client()
 
 
 @pytest.mark.parametrize("host", ["digits.example", "digits.example:8443", "a.below.example", "DIGITS.example"])
@@ -220,7 +220,7 @@ FORWARDED = {
 def test_only_trusted_proxies_set_address_and_scheme(
     settings: Settings, proxies: str, peer: str, is_trusted: bool
 ) -> None:
-    app = create_app(settings.model_copy(update={"trusted_proxies": proxies}))
+    app = create_app(settings.model_copy(update={"trusted_proxies": (proxies,)}))
     with app.test_client() as client:
         response = client.get("/", headers=FORWARDED, environ_overrides={"REMOTE_ADDR": peer})
         assert (request.remote_addr == "192.0.2.7") is is_trusted
@@ -240,7 +240,7 @@ def test_only_trusted_proxies_set_address_and_scheme(
     ],
 )
 def test_forwarded_address_is_an_ip_address(settings: Settings, forwarded: str, address: str) -> None:
-    app = create_app(settings.model_copy(update={"trusted_proxies": "10.0.0.2"}))
+    app = create_app(settings.model_copy(update={"trusted_proxies": ("10.0.0.2",)}))
     with app.test_client() as client:
         client.get("/", headers={"X-Forwarded-For": forwarded}, environ_overrides={"REMOTE_ADDR": "10.0.0.2"})
         assert request.remote_addr == address
@@ -250,7 +250,7 @@ def test_forwarded_address_is_an_ip_address(settings: Settings, forwarded: str, 
     ("forwarded", "scheme"), [("https", "https"), ("HTTPS", "https"), ("javascript", "http"), ("https,ftp", "http")]
 )
 def test_forwarded_scheme_is_http_or_https(settings: Settings, forwarded: str, scheme: str) -> None:
-    app = create_app(settings.model_copy(update={"trusted_proxies": "10.0.0.2"}))
+    app = create_app(settings.model_copy(update={"trusted_proxies": ("10.0.0.2",)}))
     with app.test_client() as client:
         client.get("/", headers={"X-Forwarded-Proto": forwarded}, environ_overrides={"REMOTE_ADDR": "10.0.0.2"})
         assert request.scheme == scheme
