@@ -1,7 +1,7 @@
-"""What Prometheus is told at /metrics: requests, phases of recognition, answers, refusals, the model.
+"""Metrics for Prometheus at /metrics: requests, phases of recognition, predictions, refusals, the model.
 
-Under gunicorn every worker counts in files of its own, in the folder that PROMETHEUS_MULTIPROC_DIR names before this
-module is imported, and whichever worker is asked adds them up.
+Under gunicorn each worker counts in its own files, in the folder PROMETHEUS_MULTIPROC_DIR, which must be set before this
+module is imported; the worker that serves /metrics adds them up.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from prometheus_client import (
 
 from recognition import Observer, Phase, Prediction, Recognizer
 
-# Files shared by processes have no such series either.
+# These series do not exist in multiprocess mode; neither mode has them.
 disable_created_metrics()
 _slot = 0
 _shared = values.ValueClass is not values.MutexValue
 if _shared:
-    # Files are named by a worker's slot and not by its process id: a new worker counts on where the old one stopped,
-    # and a server that replaces workers for years has no more files than on its first day.
+    # Files are named after a worker's slot, not its process id: a new worker continues the counts of the one that it
+    # replaces, and the number of files does not grow.
     values.ValueClass = values.MultiProcessValue(lambda: _slot)
 
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -44,18 +44,22 @@ _requests = Counter("digits_requests", "Requests answered, by route and status."
 _request_seconds = Histogram("digits_request_seconds", "Time to answer, by route.", ["route"], buckets=_FAST)
 _problems = Counter("digits_problems", "Requests refused, by type of problem.", ["type"])
 _unauthorized = Counter("digits_unauthorized", "Requests without a valid API key: missing or unknown.", ["reason"])
+for _reason in ("missing", "unknown"):
+    _unauthorized.labels(_reason)
 _phase_seconds = Histogram("digits_phase_seconds", "Time in a phase of recognition.", ["phase"], buckets=_FAST)
 _decodes = Gauge("digits_decodes_in_progress", "Pictures being decoded.", multiprocess_mode="livesum")
 _predictions = Counter(
     "digits_predictions",
-    "Answers, by likeliest digit and by whether it was taken for one.",
+    "Predictions, by likeliest digit and by whether the input looks like a digit.",
     ["digit", "is_digit"],
 )
-_confidence = Histogram("digits_confidence", "Confidence of the answers taken for a digit.", buckets=_SHARES)
-_scores = Histogram("digits_digit_score", "How much inputs were like a digit, in log-odds.", buckets=_LOG_ODDS)
+_confidence = Histogram(
+    "digits_confidence", "Confidence of the predictions for inputs that look like a digit.", buckets=_SHARES
+)
+_scores = Histogram("digits_digit_score", "Log-odds that an input is a digit.", buckets=_LOG_ODDS)
 _models = Gauge(
     "digits_model_info",
-    "Processes that have this model.",
+    "Processes that have loaded this model.",
     ["model", "architecture"],
     multiprocess_mode="livesum",
 )
@@ -76,7 +80,7 @@ operations = Blueprint("operations", __name__)
 
 @operations.get("/metrics")
 def metrics() -> Response:
-    """All figures, in Prometheus's text format."""
+    """All metrics in Prometheus's text format."""
     registry = REGISTRY
     if _shared:
         registry = CollectorRegistry()
@@ -87,13 +91,13 @@ def metrics() -> Response:
 
 
 def init_app(app: Flask) -> None:
-    """Serve /metrics from `app`, and count its requests, which began at `g.started`."""
+    """Serve /metrics from `app`, and count its requests; `g.started` is when a request began."""
     app.register_blueprint(operations)
     app.after_request(_count_request)
 
 
 def observe(recognizer: Recognizer) -> None:
-    """Count and time what `recognizer` does from now on."""
+    """Count and time the work of `recognizer` from now on."""
     recognizer.observer = _Recorder()
     _models.labels(recognizer.info.id, recognizer.info.architecture).set(1)
 
@@ -104,19 +108,19 @@ def count_problem(problem_type: str) -> None:
 
 
 def count_unseen(problem_type: str, status: int) -> None:
-    """Count a request that was turned away before the app saw it."""
+    """Count a request that was refused before it reached the app."""
     count_problem(problem_type)
     _requests.labels(_NO_ROUTE, str(status)).inc()
 
 
 def count_overload() -> None:
-    """Count a request that was turned away because too many were waiting."""
+    """Count a request that was refused because too many were waiting."""
     _overloaded.inc()
     count_unseen("overloaded", 503)
 
 
 def show_admitted(number: int) -> None:
-    """Say how many requests this process has taken on and not answered yet."""
+    """Set the number of requests that this process has admitted and not answered yet."""
     _admitted.set(number)
 
 
@@ -136,18 +140,18 @@ def count_dropped_log_line() -> None:
 
 
 def use_slot(slot: int) -> None:
-    """Count, from now on, in the files of this slot: 0 is the master's, and no two live workers have the same."""
+    """Count in the files of this slot from now on; 0 is the master's, and each live worker has its own."""
     global _slot
     _slot = slot
 
 
 def free_slot(slot: int) -> None:
-    """Forget what was true only while the worker of this slot lived."""
+    """Remove the gauges of the worker that had this slot."""
     multiprocess.mark_process_dead(slot)
 
 
 class _Recorder(Observer):
-    """Puts down what a recognizer does."""
+    """Records what a recognizer does."""
 
     def watch(self, phase: Phase) -> AbstractContextManager[object]:
         return _decoding() if phase == "decode" else _phase_seconds.labels(phase).time()
@@ -168,7 +172,7 @@ def _decoding() -> Iterator[None]:
 def _count_request(response: Response) -> Response:
     if g.get("is_template"):
         return response
-    # By the rule and not by the path: a stranger must not be able to make up rows of this table.
+    # By rule, not path: clients must not be able to create label values.
     route = request.url_rule.rule if request.url_rule else _NO_ROUTE
     _requests.labels(route, str(response.status_code)).inc()
     _request_seconds.labels(route).observe(time.perf_counter() - g.started)

@@ -1,6 +1,7 @@
 """The output of a batch: whole or in parts, and never a row twice."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,6 @@ def read(path: Path | str, suffix: str) -> list[dict[str, Any]]:
         return list(csv.DictReader(data.decode().splitlines()))
     if suffix == ".jsonl":
         return [json.loads(line) for line in data.splitlines()]
-    import io
-
     import pyarrow.parquet
 
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
@@ -144,6 +143,24 @@ def test_rows_of_another_model_or_shape_are_not_mixed(tmp_path: Path, suffix: st
     results.finish()
     with pytest.raises(BatchError, match="another model"):
         Results(str(tmp_path / f"r{suffix}"), other)
+
+
+def test_formulas_are_quoted_in_csv_only_and_found_again(tmp_path: Path, suffix: str) -> None:
+    url = str(tmp_path / f"r{suffix}")
+    paths = [f"{start}cmd" for start in ("=", "+", "-", "@", "\t", "\r", "'")] + ["-", "a=b"]
+    results = Results(url, COLUMNS)
+    results.add([Row(path, row(1).probabilities, True, 1.0) for path in paths])
+    results.finish()
+    again = Results(url, COLUMNS)
+    assert list(again.done.missing(paths)) == []
+    again.finish()
+    quoted = [f"'{path}" for path in paths[:-2]] + paths[-2:]
+    with Path(url).open("rb") as file:
+        written = file.read()
+    if suffix == ".csv":
+        assert [record["path"] for record in csv.DictReader(io.StringIO(written.decode(), newline=""))] == quoted
+    else:
+        assert [record["path"] for record in read(url, suffix)] == paths
 
 
 def test_no_pictures_give_an_empty_output(tmp_path: Path, suffix: str) -> None:
