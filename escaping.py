@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 
 def escape_unprintable(text: str) -> str:
     r"""`text` with escapes such as `\x1b` for control characters, line ends, and bytes that are not UTF-8."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    return "".join(c if is_printable(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_printable(character: str) -> bool:
+    """Whether a terminal shows it: Python's rule, but with all kinds of spaces, which are common in file names."""
+    return character.isprintable() or category(character) == "Zs"

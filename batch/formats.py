@@ -29,10 +29,14 @@ class Format:
 def write_csv(file: IO[bytes], batches: Iterable[Sequence[Record]], columns: Columns) -> None:
     """A header and one line per record; a missing value is an empty field."""
     with _text(file) as text:
-        writer = csv.DictWriter(text, list(columns.flat(Row(""))), lineterminator="\n")
+        names = list(columns.flat(Row("")))
+        writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
+        # Before Python 3.13 a carriage return in a field is not quoted.
+        quoting_writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for records in batches:
-            writer.writerows(csv_fields(record) for record in records)
+            for fields in map(csv_fields, records):
+                (quoting_writer if "\r" in str(fields["path"]) else writer).writerow(fields)
             text.flush()
 
 

@@ -12,7 +12,7 @@ from typing import IO
 from batch.formats import csv_fields
 from batch.rows import N_DIGITS, BatchError, Columns, Row, to_unicode
 from batch.sources import FRAME_SUFFIX, PLOT_SUFFIX, STANDARD_INPUT, is_remote
-from escaping import escape_unprintable
+from escaping import escape_unprintable, is_printable
 from storage import write_atomically
 
 _MAX_PATH_WIDTH = 60  # a longer path does not widen the column
@@ -73,7 +73,7 @@ def print_jsonl(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns
 def _dump(value: object, indent: int | None = None) -> str:
     # JSON allows control characters from U+007F on in strings; a terminal may act on them.
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "".join(c if is_printable(c) or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 Printer = Callable[[IO[str], Iterable[Sequence[Row]], Columns, Sequence[str]], None]

@@ -1,4 +1,4 @@
-"""Settings: read once, from the environment before `.env`; a wrong name or value stops the start with one sentence."""
+"""Settings: read once, from the environment and `.env`; a wrong name or value stops the start with one sentence."""
 
 import os
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from config import ENV_FILE, PREFIX, Environment, Limits, LogLevel, Settings, Se
 
 
 @pytest.fixture(autouse=True)
-def empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those that a test makes, whatever the developer's machine has."""
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the settings that a test makes."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
 
 def refusal() -> str:
-    """What is said of settings that do not fit: one sentence."""
+    """The message about invalid settings: one line."""
     with pytest.raises(SettingsError) as caught:
         Settings.load()
     message = str(caught.value)
@@ -60,12 +60,12 @@ def test_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.limits.max_strokes, settings.limits.max_megapixels) == (7, 0.5)
 
 
-def test_names_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_case_insensitive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("digits_port", "8080")
     assert Settings.load().port == 8080
 
 
-def test_environment_stands_above_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_has_precedence_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(ENV_FILE).write_text(
         "DIGITS_PORT=1\nDIGITS_THREADS=2\nDIGITS_MAX_POINTS=3\nDATABASE=other\n", encoding="utf-8"
     )
@@ -86,7 +86,7 @@ def test_unknown_name_is_refused(name: str, place: str, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, "1")
     message = refusal()
     assert message.startswith(f"{name} is not a setting")
-    assert "DIGITS_PORT" in message  # the right name stands among those that there are
+    assert "DIGITS_PORT" in message  # among the names that exist
 
 
 BAD_VALUES = [
@@ -103,7 +103,7 @@ BAD_VALUES = [
     ("DIGITS_MAX_MEGAPIXELS", "0"),
     ("DIGITS_MAX_MEGAPIXELS", "nan"),
     ("DIGITS_MAX_MEGAPIXELS", "inf"),
-    ("DIGITS_MAX_MEGAPIXELS", "90"),  # beyond Pillow's own limit, it would be a promise that is not kept
+    ("DIGITS_MAX_MEGAPIXELS", "90"),  # beyond Pillow's own limit
     ("DIGITS_MAX_STROKES", "0"),
     ("DIGITS_MAX_POINTS", "-5"),
     ("DIGITS_MAX_COORDINATE", "nan"),
@@ -149,7 +149,7 @@ def test_every_setting_is_described() -> None:
     assert all(names.values())
 
 
-def test_key_that_does_not_fit_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITS_API_KEYS", "a-key-that-nobody-hashed")
     assert "DIGITS_API_KEYS" in refusal()
     assert "a-key-that-nobody-hashed" not in refusal()
@@ -159,7 +159,7 @@ def test_key_that_does_not_fit_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
     ("name", "value"),
     [("HOSTS", "https://example.org"), ("HOSTS", "a.example,,"), ("PROXIES", "nginx"), ("PROXIES", "10.0.0.1/8")],
 )
-def test_whom_to_trust_is_written_exactly(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_hosts_and_proxies_are_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"DIGITS_TRUSTED_{name}", value)
     assert f"DIGITS_TRUSTED_{name}" in refusal()
 

@@ -1,4 +1,4 @@
-"""The command line, most of it in this process, and as a real one where that matters."""
+"""The command line, mostly in this process, and as a process of its own where that matters."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ def test_table_shows_path_digit_and_confidence(scans: Path, capsys: pytest.Captu
     assert seven[:2] == [str(scans / "7.png"), "7"]
 
 
-def test_json_holds_what_was_asked_for(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_requested_fields(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--format", "json", "--top", 3, "--probabilities", scans / "4.png")
     (answer,) = json.loads(out)
     assert set(answer) == {"path", "digit", "confidence", "is_digit", "digit_score", "top", "probabilities"}
@@ -69,7 +69,7 @@ def test_json_holds_what_was_asked_for(scans: Path, capsys: pytest.CaptureFixtur
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
 
 
-def test_json_lines_hold_a_picture_each(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_have_one_object_per_picture(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--format", "jsonl", f"{scans}/[12].png")
     assert [json.loads(line)["digit"] for line in out.splitlines()] == [1, 2]
 
@@ -82,7 +82,7 @@ def test_csv_has_a_column_for_each_value(scans: Path, capsys: pytest.CaptureFixt
     assert [name for name in row if name.startswith("p")] == ["path", *(f"p{digit}" for digit in range(10))]
 
 
-def test_no_digit_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_non_digits_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # Noise from edge to edge: whatever network answers, it is no digit.
     noise = np.random.default_rng(0).integers(0, 256, (120, 120), np.uint8)
     (tmp_path / "noise.png").write_bytes(encode(Image.fromarray(noise)))
@@ -95,7 +95,7 @@ def test_no_digit_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert any(foreign)
 
 
-def test_unreadable_pictures_are_named_and_the_rest_is_printed(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_pictures_are_reported(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (scans / "5.png").write_bytes(b"hello")
     (scans / "6.png").write_bytes(encode(Image.new("L", (50, 50), 255)))
     status, out, err = run(capsys, "--format", "jsonl", scans, scans / "none.png")
@@ -106,7 +106,7 @@ def test_unreadable_pictures_are_named_and_the_rest_is_printed(scans: Path, caps
     ]
 
 
-def test_pictures_in_other_formats_are_not_passed_over(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_in_other_formats_are_reported(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (scans / "page.TIFF").write_bytes(encode(Image.new("L", (50, 50), 255), "TIFF"))
     (scans / "notes.txt").write_text("3")
     status, out, err = run(capsys, "--format", "jsonl", scans)
@@ -116,7 +116,7 @@ def test_pictures_in_other_formats_are_not_passed_over(scans: Path, capsys: pyte
     ]
 
 
-def test_no_share_is_printed_as_certain(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_probability_is_printed_as_certain(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--format", "table", "--top", "10", scans / "3.png")
     assert "<0.1 %" in out
     assert " 0.0 %" not in out
@@ -154,7 +154,7 @@ def test_standard_input_is_read_as_a_process(scans: Path) -> None:
     assert json.loads(process.stdout)[0]["digit"] == 2
 
 
-def test_frame_and_plot_are_saved_beside_the_picture(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_frame_and_plot_are_saved_next_to_the_picture(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "--frame", "--save-plot", scans / "8.png")
     assert (status, err) == (0, "")
     with Image.open(scans / "8.png.frame.png") as frame, Image.open(scans / "8.png.plot.png") as plot:
@@ -232,7 +232,7 @@ def test_remote_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def wait_until(condition: object, seconds: float = 60.0) -> None:
-    """Look again and again until `condition()` holds; fail after long."""
+    """Poll until `condition()` is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline
@@ -240,7 +240,7 @@ def wait_until(condition: object, seconds: float = 60.0) -> None:
 
 
 def has_reader(pipe: Path) -> bool:
-    """Whether a process waits for what somebody writes into `pipe`."""
+    """Whether a process has `pipe` open for reading."""
     try:
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:
@@ -255,7 +255,7 @@ def test_killed_batch_loses_only_the_part_in_progress(
     for copy in range(7):
         for digit in range(10):
             os.link(scans / f"{digit}.png", scans / f"{digit}-{copy}.png")
-    # A picture that never comes holds the batch up after its first chunk of 64.
+    # A picture that never arrives stops the batch after its first chunk of 64.
     endless = tmp_path / "endless.png"
     os.mkfifo(endless)
     output, parts = tmp_path / "r.jsonl", tmp_path / "r.jsonl.parts"
@@ -269,7 +269,7 @@ def test_killed_batch_loses_only_the_part_in_progress(
     assert not output.exists()
     saved = [json.loads(line)["path"] for part in sorted(parts.iterdir()) for line in part.read_text().splitlines()]
     assert len(saved) == 60
-    # Its workers end with it, though nobody told them.
+    # Its workers exit with it.
     wait_until(lambda: not has_reader(endless))
 
     endless.unlink()

@@ -1,7 +1,7 @@
 """Metrics for Prometheus at /metrics: requests, phases of recognition, predictions, refusals, the model.
 
-Under gunicorn each worker counts in its own files, in the folder PROMETHEUS_MULTIPROC_DIR, which must be set before this
-module is imported; the worker that serves /metrics adds them up.
+Under gunicorn each worker counts in its own files, in PROMETHEUS_MULTIPROC_DIR, which must be set before this module is
+imported; the worker that serves /metrics adds them up.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ _predictions = Counter(
     "Predictions, by likeliest digit and by whether the input looks like a digit.",
     ["digit", "is_digit"],
 )
-_confidence = Histogram(
-    "digits_confidence", "Confidence of the predictions for inputs that look like a digit.", buckets=_SHARES
-)
+_confidence = Histogram("digits_confidence", "Confidence, for inputs that look like a digit.", buckets=_SHARES)
 _scores = Histogram("digits_digit_score", "Log-odds that an input is a digit.", buckets=_LOG_ODDS)
 _models = Gauge(
     "digits_model_info",

@@ -1,4 +1,4 @@
-"""The output of a batch: whole or in parts, and never a row twice."""
+"""The output of a batch: complete or in parts, without duplicate rows."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ SUFFIXES = [".csv", ".jsonl", ".parquet"]
 
 
 def row(number: int) -> Row:
-    """A row for the picture of this number; each seventh could not be read."""
+    """A row for picture `number`; every seventh could not be read."""
     if number % 7 == 6:
         return Row(f"{number}.png", error="The picture is damaged, and cannot be opened.")
     return Row(f"{number}.png", tuple((i + number) % 10 / 45 for i in range(10)), number % 2 == 0, 1.5)
@@ -44,7 +44,7 @@ def suffix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["local", "remote"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A place for output on this machine, and one on another of fsspec's file systems."""
+    """A local folder, and one on another of fsspec's file systems."""
     if request.param == "local":
         yield str(tmp_path)
         return
@@ -78,7 +78,7 @@ def test_values_are_those_of_the_rows(tmp_path: Path, suffix: str) -> None:
     assert not bad.get("digit")
 
 
-def test_next_run_goes_on_behind_the_last_whole_part(tmp_path: Path, suffix: str) -> None:
+def test_next_run_resumes_after_the_last_part(tmp_path: Path, suffix: str) -> None:
     url = str(tmp_path / f"r{suffix}")
     Results(url, COLUMNS, part_rows=4).add([row(i) for i in range(11)])  # and the process dies here
     assert not Path(url).exists()
@@ -94,7 +94,7 @@ def test_next_run_goes_on_behind_the_last_whole_part(tmp_path: Path, suffix: str
     ]
 
 
-def test_what_could_not_be_read_is_read_again(tmp_path: Path, suffix: str) -> None:
+def test_unreadable_pictures_are_tried_again(tmp_path: Path, suffix: str) -> None:
     url = str(tmp_path / f"r{suffix}")
     first = Results(url, COLUMNS)
     first.add([row(i) for i in range(9)])
@@ -110,7 +110,7 @@ def test_what_could_not_be_read_is_read_again(tmp_path: Path, suffix: str) -> No
     assert not any(record.get("error") for record in written)
 
 
-def test_finished_output_is_continued_when_files_are_added(tmp_path: Path, suffix: str) -> None:
+def test_finished_output_is_extended_when_files_are_added(tmp_path: Path, suffix: str) -> None:
     url = str(tmp_path / f"r{suffix}")
     for start in (0, 5):
         results = Results(url, COLUMNS, part_rows=2)
@@ -122,7 +122,7 @@ def test_finished_output_is_continued_when_files_are_added(tmp_path: Path, suffi
     assert [record["path"] for record in read(url, suffix)] == [f"{i}.png" for i in range(10)]
 
 
-def test_killed_between_joining_and_cleaning_up_gives_no_row_twice(tmp_path: Path, suffix: str) -> None:
+def test_kill_before_parts_are_removed_duplicates_no_row(tmp_path: Path, suffix: str) -> None:
     url = str(tmp_path / f"r{suffix}")
     results = Results(url, COLUMNS, part_rows=2)
     results.add([row(i) for i in range(6)])
@@ -147,14 +147,14 @@ def test_rows_of_another_model_or_shape_are_not_mixed(tmp_path: Path, suffix: st
 
 def test_formulas_are_quoted_in_csv_only_and_found_again(tmp_path: Path, suffix: str) -> None:
     url = str(tmp_path / f"r{suffix}")
-    paths = [f"{start}cmd" for start in ("=", "+", "-", "@", "\t", "\r", "'")] + ["-", "a=b"]
+    paths = [f"{start}cmd" for start in ("=", "+", "-", "@", "\t", "\r", "'")] + ["-", "a=b", "a\r\nb"]
     results = Results(url, COLUMNS)
     results.add([Row(path, row(1).probabilities, True, 1.0) for path in paths])
     results.finish()
     again = Results(url, COLUMNS)
     assert list(again.done.missing(paths)) == []
     again.finish()
-    quoted = [f"'{path}" for path in paths[:-2]] + paths[-2:]
+    quoted = [f"'{path}" for path in paths[:-3]] + paths[-3:]
     with Path(url).open("rb") as file:
         written = file.read()
     if suffix == ".csv":
@@ -168,12 +168,12 @@ def test_no_pictures_give_an_empty_output(tmp_path: Path, suffix: str) -> None:
     assert read(tmp_path / f"r{suffix}", suffix) == []
 
 
-def test_foreign_suffix_is_refused(tmp_path: Path) -> None:
+def test_unknown_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BatchError, match=r"must end in \.csv, \.jsonl, \.parquet"):
         Results(str(tmp_path / "r.xlsx"), COLUMNS)
 
 
-def test_names_that_are_no_text_are_known_again() -> None:
+def test_names_that_are_not_utf8_are_recognized() -> None:
     done = DonePaths(["a\\udcff.png", "\\udcff"])
     assert list(done.missing(["b", "\udcff"])) == ["b"]
     assert len(done) == 2

@@ -24,7 +24,7 @@ def test_folder_gives_its_pictures_at_any_depth(tmp_path: Path) -> None:
     assert sorted(find_pictures([str(tmp_path)])) == sorted(find_pictures([str(tmp_path)], in_order=True))
 
 
-def test_hidden_files_and_our_own_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_and_own_output_are_skipped(tmp_path: Path) -> None:
     touch(tmp_path / ".a.png", tmp_path / ".trash" / "b.png", tmp_path / "c.png.frame.png", tmp_path / "c.png.plot.png")
     assert names([str(tmp_path / ".")], tmp_path) == ["."]
 
@@ -35,7 +35,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert names([str(tmp_path)], tmp_path) == ["a.png"]
 
 
-def test_file_that_is_named_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+def test_named_file_is_read_with_any_suffix(tmp_path: Path) -> None:
     touch(tmp_path / "scan.dat")
     assert names([str(tmp_path / "scan.dat")], tmp_path) == ["scan.dat"]
 
@@ -46,7 +46,7 @@ def test_globs_are_expanded_in_order(tmp_path: Path) -> None:
     assert names([str(tmp_path / "**" / "*.png")], tmp_path) == ["1.png", "2.png", "sub/3.png"]
 
 
-def test_name_with_brackets_is_a_name_where_it_exists(tmp_path: Path) -> None:
+def test_existing_name_with_brackets_is_not_a_glob(tmp_path: Path) -> None:
     touch(tmp_path / "scan[1].png")
     assert names([str(tmp_path / "scan[1].png")], tmp_path) == ["scan[1].png"]
 
@@ -55,7 +55,7 @@ def test_name_with_brackets_is_a_name_where_it_exists(tmp_path: Path) -> None:
     ("name", "sentence"),
     [("none.png", "no such file"), ("none*.png", "no such file"), ("empty", "holds no pictures")],
 )
-def test_what_names_no_picture_is_explained(tmp_path: Path, name: str, sentence: str) -> None:
+def test_argument_without_pictures_is_explained(tmp_path: Path, name: str, sentence: str) -> None:
     (tmp_path / "empty").mkdir()
     (path,) = find_pictures([str(tmp_path / name)])
     with pytest.raises(OSError) as caught:  # noqa: PT011 - which one differs by system
@@ -63,7 +63,7 @@ def test_what_names_no_picture_is_explained(tmp_path: Path, name: str, sentence:
     assert sentence in describe_error(caught.value)
 
 
-def test_any_file_system_of_fsspec_is_searched_and_read() -> None:
+def test_fsspec_file_systems_are_searched_and_read() -> None:
     files = fsspec.filesystem("memory")
     files.pipe({"/scans/1.png": b"one", "/scans/deep/2.png": b"two", "/scans/notes.txt": b"no"})
     try:

@@ -29,7 +29,7 @@ def guarded(settings: Settings) -> FlaskClient:
 
 
 @pytest.mark.parametrize("key", KEYS.values())
-def test_known_key_opens_the_api(guarded: FlaskClient, key: str) -> None:
+def test_known_key_is_accepted(guarded: FlaskClient, key: str) -> None:
     for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
         assert_answer(guarded.post("/api/v1/predict", json=ONE, headers=headers), 1)
 
@@ -48,7 +48,7 @@ def test_known_key_opens_the_api(guarded: FlaskClient, key: str) -> None:
         {"Sec-Fetch-Site": "same-origin"},
     ],
 )
-def test_without_a_known_key_the_api_is_shut(guarded: FlaskClient, headers: dict[str, str]) -> None:
+def test_api_refuses_requests_without_a_known_key(guarded: FlaskClient, headers: dict[str, str]) -> None:
     for response in (
         guarded.post("/api/v1/predict", json=ONE, headers=headers),
         guarded.post("/api/v1/predict/batch", headers=headers),
@@ -119,7 +119,7 @@ def test_allowed_origin_reads_problems_too(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example.evil", "http://elsewhere.example", "null"])
-def test_origins_that_are_not_allowed_stay_out(settings: Settings, origin: str) -> None:
+def test_other_origins_are_refused(settings: Settings, origin: str) -> None:
     client = client_with(settings, cors_origins=(ELSEWHERE,))
     response = client.post("/api/v1/predict", json=ONE, headers={"Origin": origin})
     assert_problem(response, 403, "cross-site")

@@ -1,4 +1,4 @@
-"""What is written down, and what is not."""
+"""What is logged, and what is not."""
 
 import fcntl
 import io
@@ -28,7 +28,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def lines(log: pytest.LogCaptureFixture) -> list[dict[str, object]]:
-    """The requests' lines, as production writes them."""
+    """The log lines of requests, as in production."""
     records = [record for record in log.records if record.name == "digits.requests"]
     return [json.loads(JsonFormatter().format(record)) for record in records]
 
@@ -42,19 +42,19 @@ def test_each_request_has_a_line(client: FlaskClient, log: pytest.LogCaptureFixt
     assert line["level"] == "info"
 
 
-def test_line_names_the_request_as_the_answer_does(client: FlaskClient, log: pytest.LogCaptureFixture) -> None:
+def test_line_has_the_request_id_of_the_response(client: FlaskClient, log: pytest.LogCaptureFixture) -> None:
     client.get("/", headers={"X-Request-ID": "my-id"})
     (line,) = lines(log)
     assert line["request_id"] == "my-id"
 
 
-def test_probes_are_written_down_for_debugging_only(client: FlaskClient, log: pytest.LogCaptureFixture) -> None:
+def test_probes_are_logged_at_debug_level(client: FlaskClient, log: pytest.LogCaptureFixture) -> None:
     for path in ("/api/v1/health/live", "/metrics", "/static/style.css"):
         client.get(path, buffered=True)
     assert [line["level"] for line in lines(log)] == ["debug"] * 3
 
 
-def test_neither_pictures_nor_names_nor_queries_nor_addresses_are_written_down(
+def test_neither_pictures_nor_names_nor_queries_nor_addresses_are_logged(
     client: FlaskClient, log: pytest.LogCaptureFixture
 ) -> None:
     picture = (io.BytesIO(picture_of(DIGITS[1])), "anna-müller\r\n.png")
@@ -65,13 +65,13 @@ def test_neither_pictures_nor_names_nor_queries_nor_addresses_are_written_down(
         assert private not in text
 
 
-def test_address_is_written_down_where_it_is_asked_for(settings: Settings, log: pytest.LogCaptureFixture) -> None:
+def test_address_is_logged_if_the_settings_ask_for_it(settings: Settings, log: pytest.LogCaptureFixture) -> None:
     client = create_app(settings.model_copy(update={"log_addresses": True})).test_client()
     client.get("/", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
     assert lines(log)[0]["address"] == "192.0.2.7"
 
 
-def test_what_a_client_made_up_stays_on_one_line_and_is_cut(client: FlaskClient, log: pytest.LogCaptureFixture) -> None:
+def test_text_from_a_client_stays_on_one_line_and_is_cut(client: FlaskClient, log: pytest.LogCaptureFixture) -> None:
     client.get("/a%0D%0A2026 forged\x1b[31m/" + "x" * 5000)
     for formatter in (JsonFormatter(), PlainFormatter()):
         (written,) = [formatter.format(record) for record in log.records if record.name == "digits.requests"]
@@ -94,7 +94,7 @@ def test_text_is_escaped_and_cut(text: str, shown: str) -> None:
     assert shorten(text, 10) == shown
 
 
-def test_fault_keeps_its_trace() -> None:
+def test_exception_is_logged_with_its_traceback() -> None:
     try:
         raise RuntimeError("cause")
     except RuntimeError as error:
@@ -106,13 +106,13 @@ def test_fault_keeps_its_trace() -> None:
 
 
 @pytest.mark.parametrize(("environment", "formatter"), [("prod", JsonFormatter), ("dev", PlainFormatter)])
-def test_json_is_for_production(environment: str, formatter: type, settings: Settings) -> None:
+def test_production_logs_json(environment: str, formatter: type, settings: Settings) -> None:
     chosen = configuration(settings.model_copy(update={"env": Environment(environment)}))
     assert chosen["formatters"]["lines"]["()"] is formatter
 
 
 @pytest.mark.parametrize(("fault", "is_kept"), [(BlockingIOError(11, "stalled"), False), (OSError(5, "broken"), True)])
-def test_clients_that_stall_leave_no_trace(fault: OSError, is_kept: bool) -> None:
+def test_client_timeouts_are_not_logged(fault: OSError, is_kept: bool) -> None:
     record = logging.makeLogRecord({"msg": "Socket error", "exc_info": (type(fault), fault, None)})
     assert bool(ClientTimeoutFilter().filter(record)) is is_kept
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""Metrics for Prometheus."""
 
 import io
 
@@ -22,7 +22,7 @@ def figures(client: FlaskClient) -> dict[tuple[str, frozenset[tuple[str, str]]],
 
 
 class Change:
-    """How much figures rise from one look to the next."""
+    """Increases of metrics since the start of a test."""
 
     def __init__(self, client: FlaskClient) -> None:
         self._client = client
@@ -49,7 +49,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient, change: C
     assert change.of("digits_problems_total", type="blank") == 1
 
 
-def test_made_up_addresses_make_no_figures_of_their_own(client: FlaskClient, change: Change) -> None:
+def test_unknown_paths_create_no_series(client: FlaskClient, change: Change) -> None:
     for number in range(5):
         client.get(f"/nothing/{number}")
     assert change.of("digits_requests_total", route="none", status="404") == 5

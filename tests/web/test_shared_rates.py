@@ -100,6 +100,7 @@ def test_redis_that_hangs_does_not_stop_the_service(
         answers = [pool.submit(app.test_client().post, "/api/v1/predict", json=ONE) for _ in range(40)]
         assert [answer.result(timeout=60).status_code for answer in answers] == [200] * 40
     assert remaining(app.test_client()) == 59
+    assert app.test_client().get("/api/v1/health/ready").status_code == 200
     assert FALLBACK_METRIC in app.test_client().get("/metrics").text
     assert len([record for record in caplog.records if "rate limits" in record.message]) == 1
 
