@@ -96,41 +96,41 @@ _NO_DEBUG = frozenset({"", "0", "false", "no"})  # what Flask takes for "off"
 
 
 class Settings(_Group):
-    """The settings of the trainer, the command line and the web app."""
+    """The settings of training, the command line and the web app."""
 
     env: Environment = Field(Environment.DEV, description="`dev`, `prod` or `test`")
     host: str = Field("127.0.0.1", description="address the app listens on")
-    port: int = Field(5000, ge=0, le=65535, description="port the app listens on; 0 takes a free one")
+    port: int = Field(5000, ge=0, le=65535, description="port the app listens on; 0 picks a free one")
     metrics_port: int = Field(
-        0, ge=0, le=65535, description="port of its own for `/metrics` under gunicorn; 0 serves it on `DIGITS_PORT`"
+        0, ge=0, le=65535, description="separate port for `/metrics` under gunicorn; 0 serves it on `DIGITS_PORT`"
     )
-    workers: int = Field(0, ge=0, le=1024, description="processes that `make serve` answers with; 0 takes one per core")
-    threads: int = Field(4, ge=1, le=1024, description="requests that each of these processes handles at a time")
-    queue: int = Field(
-        16, ge=0, le=10_000, description="requests that may wait in each process under gunicorn; more get a 503 at once"
+    workers: int = Field(0, ge=0, le=1024, description="worker processes under gunicorn; 0 means one per core")
+    threads: int = Field(4, ge=1, le=1024, description="requests that each worker handles at a time")
+    queue: int = Field(16, ge=0, le=10_000, description="requests that may wait in each worker; more get a 503 at once")
+    model_path: Path = Field(
+        ROOT / "mnist_model.pth", description="checkpoint file that is served, or written by training"
     )
-    model_path: Path = Field(ROOT / "mnist_model.pth", description="checkpoint file to serve, or to write in training")
-    data_dir: Path = Field(ROOT / "data", description="torchvision root that holds, or receives, the data sets")
+    data_dir: Path = Field(ROOT / "data", description="torchvision root folder of the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
-    log_addresses: bool = Field(False, description="whether the log names the address that each request came from")
+    log_addresses: bool = Field(False, description="whether requests are logged with the client's address")
     trusted_hosts: CommaSeparated = Field(
-        (), description="host names, separated by commas, that requests may be addressed to; `off` takes any"
+        (), description="host names, separated by commas, that requests may be addressed to; `off` accepts any"
     )
     trusted_proxies: CommaSeparated = Field(
-        (), description="addresses or networks of proxies that are believed when they say whom they speak for"
+        (), description="addresses or networks of proxies whose X-Forwarded headers are trusted; `off` trusts none"
     )
     api_keys: CommaSeparated = Field(
-        (), description="SHA-256 of each API key, as hex digits, separated by commas; `off` asks nobody for a key"
+        (), description="SHA-256 of each API key, in hex, separated by commas; `off` requires no key"
     )
     api_key: SecretStr | None = Field(None, description="API key that `predict.py --url` sends")
     cors_origins: CommaSeparated = Field(
         (), description="origins, separated by commas, whose pages may use the API; `*` allows all, `off` none"
     )
     rate_limit: str = Field(
-        OFF, description="predictions that each key or address may ask for, such as `60/minute`; `off` sets no limit"
+        OFF, description="predictions per API key or address, such as `60/minute`; `off` sets no limit"
     )
     rate_limit_storage: str = Field(
-        "memory://", description="where they are counted: `memory://` in each process, `redis://host:6379` for all"
+        "memory://", description="where predictions are counted: `memory://` per process, `redis://host:6379` for all"
     )
     limits: Limits = Field(default_factory=Limits)
 
@@ -193,7 +193,7 @@ def _all_match(pattern: str, items: tuple[str, ...]) -> bool:
 
 
 def setting_names() -> dict[str, str]:
-    """Every environment variable that is a setting, with its description."""
+    """The environment variables that are settings, with their descriptions."""
     fields = {**Settings.model_fields, **Limits.model_fields}
     return {PREFIX + name.upper(): field.description or "" for name, field in fields.items() if name != "limits"}
 
