@@ -52,7 +52,7 @@ class RateLimiter:
     def hit(self, client: str, cost: int = 1) -> Quota:
         """Count `cost` predictions of `client`. A batch that does not fit is refused and not counted."""
         period = self.limit.get_expiry()
-        # Windows end at different times for different clients, so that they do not all come back at once. Reckoned
+        # Windows end at different times for different clients, so that they do not all return at once. Computed
         # from the clock alone, no window is longer than `period`, even when the clock is set back.
         window, elapsed = divmod(time() + crc32(client.encode()) % period, period)
         key = self.limit.key_for(client, str(int(window)))
