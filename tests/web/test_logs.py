@@ -5,16 +5,17 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from flask.testing import FlaskClient
-from testing.serving import ROOT, gunicorn
 
-from config import Environment, Settings
+from config import ROOT, Environment, Settings
 from flask_app import create_app
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
@@ -183,14 +184,18 @@ def test_server_answers_and_stops_while_its_log_reader_stalls(
 ) -> None:
     assert model_path.exists()
     monkeypatch.setenv("DIGITS_WORKERS", "1")
-    with gunicorn() as server:
-        assert server.process.stderr is not None
-        fcntl.fcntl(server.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
-        for _ in range(100):
-            server.get("/api/v1/")
-        assert '"ready"' in server.get("/api/v1/health/ready")
-        server.process.terminate()
-        assert server.process.wait(timeout=60) == 0
+    with subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            (url,) = next(found for line in process.stderr if (found := re.findall(r"http://127\.0\.0\.1:\d+", line)))
+            fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+            for path in ["/api/v1/"] * 100 + ["/api/v1/health/ready"]:
+                with urlopen(url + path, timeout=60) as response:
+                    assert response.status == 200
+            process.terminate()
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("start", ["", "; start_queue()"])
