@@ -11,9 +11,9 @@ from web.refusals import Refusals
 ALLOWED, FOREIGN = "https://allowed.example", "https://foreign.example"
 
 
-def allowed_origin(settings: Settings, origins: str, request: str) -> str | None:
+def allowed_origin(settings: Settings, origins: tuple[str, ...], request: str) -> str | None:
     """The value of Access-Control-Allow-Origin in the refusal of a request."""
-    refusals = Refusals(create_app(settings.model_copy(update={"cors_origins": (origins,)})))
+    refusals = Refusals(create_app(settings.model_copy(update={"cors_origins": origins})))
     head = refusals.overloaded(request.encode()).data.partition(b"\r\n\r\n")[0].decode()
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     assert headers["Retry-After"] == "1"
@@ -27,19 +27,19 @@ def get(origin: str) -> str:
 @pytest.mark.parametrize(
     ("origins", "request_", "expected"),
     [
-        (ALLOWED, get(ALLOWED), ALLOWED),
-        (f"{FOREIGN},{ALLOWED}", get(ALLOWED), ALLOWED),
-        ("*", get(ALLOWED), ALLOWED),
-        (ALLOWED, get(FOREIGN), None),
-        ("off", get(ALLOWED), None),
-        ("*", "GET /api/v1/model HTTP/1.1\r\nHost: a\r\n\r\n", None),
-        ("*", f"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\n\r\n\r\nOrigin: {ALLOWED}\r\n", None),
-        ("*", f"GET / HTTP/1.1\r\nHost: a\r\nOrigin: {ALLOWED}\r\n\r\n", None),
+        ((ALLOWED,), get(ALLOWED), ALLOWED),
+        ((FOREIGN, ALLOWED), get(ALLOWED), ALLOWED),
+        (("*",), get(ALLOWED), ALLOWED),
+        ((ALLOWED,), get(FOREIGN), None),
+        ((), get(ALLOWED), None),
+        (("*",), "GET /api/v1/model HTTP/1.1\r\nHost: a\r\n\r\n", None),
+        (("*",), f"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\n\r\n\r\nOrigin: {ALLOWED}\r\n", None),
+        (("*",), f"GET / HTTP/1.1\r\nHost: a\r\nOrigin: {ALLOWED}\r\n\r\n", None),
     ],
     ids=["the one", "of two", "any", "another", "off", "not said", "in the body", "page"],
 )
 def test_allowed_sites_may_read_a_refusal(
-    settings: Settings, origins: str, request_: str, expected: str | None
+    settings: Settings, origins: tuple[str, ...], request_: str, expected: str | None
 ) -> None:
     assert allowed_origin(settings, origins, request_) == expected
 
