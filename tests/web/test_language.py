@@ -1,4 +1,4 @@
-"""The page in every language: complete, chosen by the visitor, and never mixed up between two of them."""
+"""Translations are complete; the language is chosen per request and does not leak into the next one."""
 
 import io
 import re
@@ -31,7 +31,7 @@ def catalogue(code: str) -> Catalog:
 
 def sentences(code: str) -> list[Message]:
     found = [message for message in catalogue(code) if message.id]
-    assert all(isinstance(message.id, str) for message in found), "no sentence has a plural so far"
+    assert all(isinstance(message.id, str) for message in found), "plural forms are not supported"
     return found
 
 
@@ -49,12 +49,12 @@ def sentences_in_the_code() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
-def test_catalogue_has_every_sentence_of_the_code_and_no_other(code: str) -> None:
+def test_catalogue_matches_the_sentences_in_the_code(code: str) -> None:
     assert {message.id for message in sentences(code)} == set(sentences_in_the_code()), "run make translations"
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
-def test_every_sentence_is_translated_with_all_its_values(code: str) -> None:
+def test_every_sentence_is_translated_with_its_placeholders(code: str) -> None:
     for message in sentences(code):
         assert message.string, message.id
         assert not message.fuzzy, message.id
@@ -65,14 +65,14 @@ def test_every_sentence_is_translated_with_all_its_values(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
-def test_compiled_catalogue_is_that_of_its_source(code: str) -> None:
+def test_compiled_catalogue_is_up_to_date(code: str) -> None:
     compiled = io.BytesIO()
     write_mo(compiled, catalogue(code))
     path = ROOT / "translations" / code / "LC_MESSAGES" / "messages.mo"
     assert path.read_bytes() == compiled.getvalue(), "run make translations"
 
 
-def test_browser_chooses_the_language(client: FlaskClient) -> None:
+def test_language_follows_accept_language(client: FlaskClient) -> None:
     page = client.get("/", headers=GERMAN)
     assert '<html lang="de">' in page.text
     assert "Noch nichts gezeichnet" in page.text
@@ -82,13 +82,13 @@ def test_browser_chooses_the_language(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("accepted", ["", "fr", "tlh, *;q=0.1", "en-GB, de;q=0.5", "de;q=0, fr", "\x00"])
-def test_others_get_english(client: FlaskClient, accepted: str) -> None:
+def test_english_is_the_default(client: FlaskClient, accepted: str) -> None:
     page = client.get("/", headers={"Accept-Language": accepted})
     assert '<html lang="en">' in page.text
     assert "Nothing drawn yet" in page.text
 
 
-def test_language_of_one_visitor_is_not_that_of_the_next(client: FlaskClient) -> None:
+def test_language_does_not_leak_into_the_next_request(client: FlaskClient) -> None:
     for code, sentence in [("en", "Nothing drawn yet"), ("de", "Noch nichts gezeichnet")] * 2:
         assert sentence in client.get("/", headers={"Accept-Language": code}).text
 
@@ -126,13 +126,13 @@ def test_plain_cookie_is_ignored_over_tls(client: FlaskClient) -> None:
     assert '<html lang="de">' in client.get("/").text
 
 
-def test_uploaded_picture_is_answered_in_the_language(client: FlaskClient) -> None:
+def test_upload_result_is_translated(client: FlaskClient) -> None:
     page = client.post("/", **multipart(picture_of(DIGITS[4])), headers=GERMAN)
     assert "Das ist eine 4" in page.text
     assert re.search(r"\d,\d\xa0%", page.text)
 
 
-def test_errors_speak_the_language(client: FlaskClient) -> None:
+def test_errors_are_translated(client: FlaskClient) -> None:
     page = client.get("/nothing", headers=GERMAN)
     assert (page.status_code, page.headers["Content-Language"]) == (404, "de")
     assert "Unter dieser Adresse gibt es nichts." in page.text
@@ -144,7 +144,7 @@ def test_errors_speak_the_language(client: FlaskClient) -> None:
     assert {"Accept-Language", "Cookie"} <= set(problem.vary)
 
 
-def test_what_has_no_words_does_not_depend_on_the_language(client: FlaskClient) -> None:
+def test_responses_without_sentences_do_not_depend_on_the_language(client: FlaskClient) -> None:
     for path in ("/api/v1/model", "/static/style.css"):
         answer = client.get(path + "?lang=de", headers=GERMAN, buffered=True)
         assert "Content-Language" not in answer.headers
@@ -155,6 +155,6 @@ def test_what_has_no_words_does_not_depend_on_the_language(client: FlaskClient) 
 @pytest.mark.parametrize(
     ("share", "text"), [(0, "<0,1\xa0%"), (0.0523, "5,2\xa0%"), (0.5, "50,0\xa0%"), (1, ">99,9\xa0%")]
 )
-def test_percentages_are_written_as_in_german(client: FlaskClient, share: float, text: str) -> None:
+def test_percentages_have_german_format(client: FlaskClient, share: float, text: str) -> None:
     with client.application.test_request_context(headers=GERMAN):
         assert percent(share) == text
