@@ -33,20 +33,18 @@ def read_upload() -> str:
     if len(pictures) == 1:
         return render_template("page.html", **_shown(recognizer.predict_picture(pictures[0][1], with_preview=True)))
     max_seconds = current_settings().limits.max_batch_seconds
-    answers = recognizer.predict_pictures([data for _, data in pictures], max_seconds, with_previews=True)
-    results = [
-        {"name": name, "problem": describe(answer)}
-        if isinstance(answer, InputError)
-        else {"name": name, **_shown(answer)}
-        for (name, _), answer in zip(pictures, answers, strict=True)
-    ]
+    outcomes = recognizer.predict_pictures([data for _, data in pictures], max_seconds, with_previews=True)
+    results = [{"name": name, **_shown(outcome)} for (name, _), outcome in zip(pictures, outcomes, strict=True)]
     first = next((result for result in results if "prediction" in result), results[0])
     return render_template("page.html", **first, results=results)
 
 
-def _shown(prediction: Prediction) -> dict[str, object]:
-    shown: dict[str, object] = {"prediction": prediction, "frame": png_data_url(frame_png(prediction.frame))}
-    if (preview := prediction.preview) is not None:
+def _shown(outcome: Prediction | InputError) -> dict[str, object]:
+    """The template's variables for a prediction or problem."""
+    if isinstance(outcome, InputError):
+        return {"problem": describe(outcome)}
+    shown: dict[str, object] = {"prediction": outcome, "frame": png_data_url(frame_png(outcome.frame))}
+    if (preview := outcome.preview) is not None:
         shown |= {"picture": png_data_url(preview.png), "size": preview.size}
     return shown
 
