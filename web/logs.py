@@ -84,9 +84,7 @@ class NonBlockingHandler(logging.Handler):
             self.handleError(record)
             return
         if self._writer is None:
-            # Room is at least a page, 4,096 bytes: a line without a long traceback.
-            _, ready, _ = select.select([], [self._descriptor], [], 0)
-            _write(self._descriptor, line) if ready else _count_dropped()
+            _write(self._descriptor, line, may_wait=False)
         else:
             self._writer.put(line, self._capacity)
 
@@ -125,19 +123,22 @@ class _Writer:
     def _run(self) -> None:
         reported = 0
         while (line := self._lines.get()) is not None:
-            _write(self._descriptor, line)
+            _write(self._descriptor, line, may_wait=True)
             dropped = self._dropped
             if dropped > reported and self._lines.empty():
                 _log.warning("%d log lines were dropped: their reader was too slow", dropped - reported)
                 reported = dropped
 
 
-def _write(descriptor: int, line: str) -> None:
+def _write(descriptor: int, line: str, *, may_wait: bool) -> None:
     data = memoryview(line.encode("utf-8", "backslashreplace"))
     try:
         while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:  # the reader has gone
+            # A pipe that is ready takes this much at once.
+            if not may_wait and not select.select([], [descriptor], [], 0)[1]:
+                raise BlockingIOError
+            data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+    except OSError:  # the reader stalls or has gone
         _count_dropped()
 
 

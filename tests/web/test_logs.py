@@ -168,11 +168,12 @@ def test_lines_that_a_stalled_reader_leaves_are_dropped_and_counted(client: Flas
     assert pipe.read_until("last") == "last\n"
 
 
-def test_process_without_a_queue_drops_what_would_block() -> None:
+@pytest.mark.parametrize("length", [4000, 10_000])
+def test_process_without_a_queue_drops_what_would_block(length: int) -> None:
     reading, writing = os.pipe()
     handler = NonBlockingHandler(writing)
     for _ in range(100):
-        handler.handle(logging.makeLogRecord({"msg": "x" * 4000}))
+        handler.handle(logging.makeLogRecord({"msg": "x" * length}))
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as file:
         assert 1 <= len(file.readlines()) < 100
