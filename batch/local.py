@@ -21,7 +21,7 @@ from batch.rows import BatchError, Row
 from batch.sources import chunked, describe_error, read_file
 from config import Limits
 from recognition import InputError, Prediction, Recognizer
-from recognition.normalize import Candidate, candidates
+from recognition.normalize import Candidate, find_candidates
 from recognition.picture import decode_picture
 from recognition.preview import frame_png
 
@@ -36,7 +36,7 @@ def preprocess(paths: Sequence[str], limits: Limits) -> list[Preprocessed]:
 
 def _preprocess_one(path: str, limits: Limits) -> list[Candidate] | str:
     try:
-        return candidates(decode_picture(read_file(path), limits))
+        return find_candidates(decode_picture(read_file(path), limits))
     except InputError as error:
         return str(error)
     except OSError as error:

@@ -15,10 +15,10 @@ from batch.rows import BatchError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_SUPPORTED = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+SUPPORTED = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 # Pictures, too: they are not skipped silently, but reported as unsupported when they are read.
 _UNSUPPORTED = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
-SUFFIXES = (*_SUPPORTED, *_UNSUPPORTED)
+SUFFIXES = (*SUPPORTED, *_UNSUPPORTED)
 # predict.py writes these files next to the pictures; they are not input of the next run.
 FRAME_SUFFIX, PLOT_SUFFIX = ".frame.png", ".plot.png"
 STANDARD_INPUT = "-"

@@ -29,7 +29,7 @@ import torch
 from batch.local import read_parallel
 from config import ROOT, Settings
 from recognition import Recognizer
-from recognition.normalize import candidates
+from recognition.normalize import find_candidates
 from recognition.picture import decode_picture
 from storage import write_atomically
 from testing.handwriting import HANDWRITINGS
@@ -77,7 +77,7 @@ def measure_steps(paths: Sequence[str]) -> dict[str, float]:
     some = paths[: min(1000, len(paths))]
     files = [Path(path).read_bytes() for path in some]
     pictures = [decode_picture(data, settings.limits) for data in files]
-    seen = [candidates(picture) for picture in pictures]
+    seen = [find_candidates(picture) for picture in pictures]
     recognizer.predict_candidates(seen[:CHUNK])
 
     def forward() -> None:
@@ -86,7 +86,7 @@ def measure_steps(paths: Sequence[str]) -> dict[str, float]:
 
     steps: dict[str, Callable[[], object]] = {
         "decode": lambda: [decode_picture(data, settings.limits) for data in files],
-        "normalise": lambda: [candidates(picture) for picture in pictures],
+        "normalise": lambda: [find_candidates(picture) for picture in pictures],
         "forward": forward,
     }
     rates = {}

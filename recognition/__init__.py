@@ -10,13 +10,12 @@ from recognition.errors import (
     UnsupportedPicture,
 )
 from recognition.explain import Explanation
-from recognition.normalize import Field
+from recognition.normalize import Region
 from recognition.recognizer import Observer, Phase, Prediction, Recognizer
 
 __all__ = [
     "BlankInput",
     "Explanation",
-    "Field",
     "InputError",
     "InvalidStrokes",
     "Observer",
@@ -25,6 +24,7 @@ __all__ = [
     "PictureTooLarge",
     "Prediction",
     "Recognizer",
+    "Region",
     "UndecodablePicture",
     "UnsupportedPicture",
 ]

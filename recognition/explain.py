@@ -1,8 +1,8 @@
-"""Why an answer: which ink spoke for a digit, and which against it.
+"""Attribution: which ink is evidence for a digit, and which against it.
 
-A little ink is taken away at a time, and the digit asked for anew (occlusion: Zeiler and Fergus 2014, arXiv:1311.2901).
-What makes the digit less likely by going spoke for it. Gradients would be a little cheaper, but change their sign from
-pixel to pixel along a stroke, so that nobody can read them.
+Occlusion sensitivity (Zeiler and Fergus 2014, arXiv:1311.2901): small patches of ink are removed one at a time, and the
+fall of the digit's log-odds is attributed to them. Gradients would be a little cheaper, but their sign changes from
+pixel to pixel along a stroke, which makes them unreadable.
 """
 
 from __future__ import annotations
@@ -12,86 +12,74 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from model import FRAME_SIZE, N_DIGITS
-from recognition.normalize import Field, Frame
+from model import FRAME_SIZE
+from recognition.normalize import Frame, Region
 
-# Ink is taken away around the middles of cells of this many pixels a side: the finest that leave no more spots than
-# that, so that the work is bounded. Even a frame full of ink has 49 cells of four pixels a side.
-_CELLS = (2, 3, 4)
-_MOST_SPOTS = 49
-# A cell with less ink than this, for each pixel of its side, is paper.
-_LEAST_INK = 0.15
-# The standard deviation of a spot, in cells.
-_SPREAD = 0.8
-# Heat is shown on the ink, and fades out within about two pixels of it.
-_RIM = 1.0
-# How much a network's odds change by rounding; frames that lose no ink differ by less.
-_NOTHING = 1e-6
+# Patches are centred on the inked cells of a grid. The finest grid, in pixels per cell, that needs no more than this
+# many patches is used; a frame full of ink has 49 cells of four pixels.
+_CELL_SIZES = (2, 3, 4)
+_MAX_PATCHES = 49
+_MIN_INK = 0.15  # of a cell, per pixel of its side
+_PATCH_SIGMA = 0.8  # standard deviation of a patch, in cells
+_HEAT_SIGMA = 1.0  # heat is shown on the ink, and fades out within about two pixels of it
+_EPSILON = 1e-6  # log-odds change by less than this through rounding alone
 
-_ROWS, _COLUMNS = np.mgrid[0:FRAME_SIZE, 0:FRAME_SIZE].astype(np.float32) + 0.5  # where pixels have their middles
+_ROWS, _COLUMNS = np.mgrid[0:FRAME_SIZE, 0:FRAME_SIZE].astype(np.float32) + 0.5  # centres of the pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """What spoke for a digit, and what against."""
+    """Evidence in a frame for and against a digit."""
 
-    values: NDArray[np.float32]  # [28, 28], -1 (spoke against) to 1 (spoke for), 0 where there is no ink
+    values: NDArray[np.float32]  # [28, 28], -1 (evidence against) to 1 (evidence for), 0 without ink
     strength: float  # the change of the digit's log-odds, in nats, that 1 stands for; 0 if nothing changed them
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why `digit` is as likely as it is."""
+    """The evidence for and against `digit`, and its probability."""
 
     digit: int
     confidence: float  # its calibrated probability, 0 to 1, given that the input is a digit
     heat: Heat
-    frame: Frame  # what the network saw
-    field: Field  # where the frame lies, in the units of the drawing or in pixels of the picture
-
-
-def log_odds(logits: Tensor, temperature: float, digit: int) -> Tensor:
-    """Calibrated log-odds `[N]`, in nats, of `digit` against the nine others, from logits `[N, 10 or 11]`."""
-    digits = logits[:, :N_DIGITS] / temperature
-    others = torch.cat([digits[:, :digit], digits[:, digit + 1 :]], dim=1)
-    return digits[:, digit] - others.logsumexp(dim=1)
+    frame: Frame  # [28, 28], the network's input
+    region: Region  # what the frame shows, in the units of the drawing or in pixels of the picture
+    elapsed_ms: float  # the recognizer's time
 
 
 def find_heat(frame: Frame, log_odds_of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Heat:
-    """The heat of a frame `[28, 28]` for the digit whose log-odds `[N]` in frames `[N, 28, 28]` are given.
+    """The heat of a frame `[28, 28]` for a digit; `log_odds_of` gives its log-odds `[N]` in frames `[N, 28, 28]`.
 
-    Takes one pass over at most 50 frames.
+    Runs one batch of at most 50 frames.
     """
-    spots = _spots(frame)  # [n, 28, 28]
-    odds = log_odds_of(np.concatenate([frame[None], frame * (1 - spots)]))
+    patches = _patches(frame)  # [n, 28, 28]
+    odds = log_odds_of(np.concatenate([frame[None], frame * (1 - patches)]))
     lost = odds[0] - odds[1:]  # [n]
-    # Each pixel has the mean of the spots that cover it, by how much they do.
-    values = np.tensordot(lost, spots, 1) / np.maximum(spots.sum(axis=0), _NOTHING)
-    values *= np.minimum(1, 2 * cv2.GaussianBlur(frame, (0, 0), _RIM))
+    # Each pixel gets the mean of the patches that cover it, weighted by how much they do.
+    values = np.tensordot(lost, patches, 1) / np.maximum(patches.sum(axis=0), _EPSILON)
+    values *= np.minimum(1, 2 * cv2.GaussianBlur(frame, (0, 0), _HEAT_SIGMA))
     strength = float(np.abs(values).max())
-    if strength < _NOTHING:
+    if strength < _EPSILON:
         return Heat(np.zeros_like(frame), 0.0)
     return Heat((values / strength).astype(np.float32), strength)
 
 
-def _spots(frame: Frame) -> NDArray[np.float32]:
-    """How much of the ink each spot takes away `[n, 28, 28]`, 0 to 1. They are soft and round, and cover all ink."""
-    for side in _CELLS:
+def _patches(frame: Frame) -> NDArray[np.float32]:
+    """Soft round patches `[n, 28, 28]` that cover all ink: the share of the ink that each removes, 0 to 1."""
+    for side in _CELL_SIZES:
         rows, columns = _inked_cells(frame, side)
-        if len(rows) <= _MOST_SPOTS:
+        if len(rows) <= _MAX_PATCHES:
             break
     distance2 = (_ROWS - rows[:, None, None]) ** 2 + (_COLUMNS - columns[:, None, None]) ** 2
-    spots: NDArray[np.float32] = np.exp(-distance2 / (2 * (_SPREAD * side) ** 2)).astype(np.float32)
-    return spots
+    patches: NDArray[np.float32] = np.exp(-distance2 / (2 * (_PATCH_SIGMA * side) ** 2)).astype(np.float32)
+    return patches
 
 
 def _inked_cells(frame: Frame, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The middles, `y` and `x` in pixels, of those cells of `side` pixels a side that hold ink."""
+    """Centres, `y` and `x` in pixels, of the cells of `side` pixels a side that contain ink."""
     margin = -FRAME_SIZE % side
     cells = np.pad(frame, (0, margin)).reshape(-(-FRAME_SIZE // side), side, -1, side)
-    rows, columns = np.nonzero(cells.sum(axis=(1, 3)) > _LEAST_INK * side)
+    rows, columns = np.nonzero(cells.sum(axis=(1, 3)) > _MIN_INK * side)
     return (rows.astype(np.float32) + 0.5) * side, (columns.astype(np.float32) + 0.5) * side

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from config import Limits
 from model import FRAME_SIZE
 from recognition.errors import N_, BlankInput, InvalidStrokes
-from recognition.normalize import INK_CENTRE, INK_SIZE, Field, Frame, centre_of_mass
+from recognition.normalize import INK_CENTRE, INK_SIZE, Frame, Region, centre_of_mass
 
 Stroke = NDArray[np.float64]  # [n, 2], x and y
 
@@ -68,16 +68,16 @@ def _validate_stroke(stroke: list[object], index: int, limits: Limits) -> Stroke
 
 def draw(strokes: Sequence[Stroke]) -> Frame:
     """The frame of a drawing: its longer side fits 20 px, its centre of mass is at `INK_CENTRE`. At least one point."""
-    return draw_on_field(strokes)[0]
+    return draw_with_region(strokes)[0]
 
 
-def draw_on_field(strokes: Sequence[Stroke]) -> tuple[Frame, Field]:
+def draw_with_region(strokes: Sequence[Stroke]) -> tuple[Frame, Region]:
     """The frame as of `draw`, and the square that it shows, in the drawing's units."""
     canvas = _render([_smooth(stroke) for stroke in _fit(strokes)])
     shift = INK_CENTRE * _OVERSAMPLING - centre_of_mass(canvas)
     centred = cv2.warpAffine(canvas, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), canvas.shape)
     frame: NDArray[np.uint8] = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
-    return frame.astype(np.float32) / np.float32(255), _field(strokes, shift / _OVERSAMPLING)
+    return frame.astype(np.float32) / np.float32(255), _region(strokes, shift / _OVERSAMPLING)
 
 
 def _fit(strokes: Sequence[Stroke]) -> list[Stroke]:
@@ -87,12 +87,12 @@ def _fit(strokes: Sequence[Stroke]) -> list[Stroke]:
     return [(stroke - middle) * scale + FRAME_SIZE / 2 for stroke in strokes]
 
 
-def _field(strokes: Sequence[Stroke], shift: NDArray[np.float64]) -> Field:
+def _region(strokes: Sequence[Stroke], shift: NDArray[np.float64]) -> Region:
     """The square that the frame shows once what `_fit` gives has been moved by `shift`, in pixels of the frame."""
     middle, extent = _extent(strokes)
     unit = extent / (INK_SIZE - PEN_WIDTH) if extent else 1.0  # of the drawing, to a pixel of the frame
     left, top = middle - (FRAME_SIZE / 2 + shift) * unit
-    return Field(float(left), float(top), FRAME_SIZE * unit)
+    return Region(float(left), float(top), FRAME_SIZE * unit)
 
 
 def _extent(strokes: Sequence[Stroke]) -> tuple[NDArray[np.float64], float]:

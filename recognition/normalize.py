@@ -1,9 +1,9 @@
-"""Grey picture to the 28x28 frame: the one eye through which every digit is seen.
+"""Preprocessing of pictures: from a grey picture to the 28x28 frame in MNIST's geometry.
 
     picture  float32 [H, W], 0 to 1; the ink may be darker or lighter than the paper
     frame    float32 [28, 28], 0 = paper, 1 = ink: the ink scaled to fit 20x20, its centre of mass at `INK_CENTRE`
 
-Where it is not certain which ink is the digit, there are several candidates, and the network chooses.
+Where it is uncertain which ink is the digit, there are several candidates, and the network's scores decide.
 """
 
 from __future__ import annotations
@@ -33,47 +33,50 @@ _SMALL = 64  # a digit of fewer working pixels is looked at again from nearer, w
 _OVERSAMPLING = 4
 # Stroke widths, in frame pixels, that are left alone: from the 5th to the 95th percentile of MNIST's.
 _STROKE_RANGE = (1.8, 4.0)
-# By how much the digit score of a bolder reading must exceed that of a plain one. Long border lines may be the roof of
-# a 7, above all on clean paper. Chosen on the development sets, where one more or less does as well.
-_DOUBT_OF_LINES = 2.0
-_DOUBT_OF_LINES_IF_CLEAN = 3.0
-_DOUBT_OF_PAPER = 1.0
-_DOUBT_OF_RULING = 2.0
-_DOUBT_OF_SHADE = 2.0
-_DOUBT_OF_FRAME = 1.0
-_DOUBT_OF_MENDED_FRAME = 2.0
+# Taken off the digit score of a candidate that rests on a guess about the picture. Long border lines may be the roof
+# of a 7, above all on clean paper. Chosen on the development sets, where one more or less does as well.
+_PENALTY_LINES = 2.0
+_PENALTY_LINES_IF_CLEAN = 3.0
+_PENALTY_PAPER = 1.0
+_PENALTY_RULING = 2.0
+_PENALTY_SHADE = 2.0
+_PENALTY_FRAME = 1.0
+_PENALTY_DENOISED_FRAME = 2.0
 # What is narrower than this in a frame, in pixels, is ink and no cloud or stripe.
 _BROADEST_STROKE = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """The square of a drawing or picture that a frame shows, in the units of either; it may reach beyond them.
+class Region:
+    """The square of a drawing or picture that a frame shows, in the units of either; it may extend beyond them.
 
-    Within half a pixel of the frame it is where the frame's ink came from.
+    Accurate to half a pixel of the frame.
     """
 
     left: float
     top: float
     side: float
 
-    def scaled(self, by: float, left: float = 0, top: float = 0) -> Field:
+    def scaled(self, by: float, left: float = 0, top: float = 0) -> Region:
         """The same square in units of which there are `by` to one of these, from an origin moved to `left`, `top`."""
-        return Field(left + self.left * by, top + self.top * by, self.side * by)
+        return Region(left + self.left * by, top + self.top * by, self.side * by)
+
+
+WHOLE_FRAME = Region(0, 0, FRAME_SIZE)  # of a frame that was not made from anything larger
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to see the digit in a picture."""
+    """A frame of what may be the digit in a picture."""
 
     frame: Frame
-    doubt: float  # what its digit score must exceed that of an undoubted candidate by
-    field: Field  # in pixels of the picture
+    penalty: float  # taken off its digit score
+    region: Region  # in pixels of the picture
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A part of a picture as it is looked at."""
+    """A part of a picture, shrunk to the working size."""
 
     picture: Picture
     left: int  # where the part begins in the whole picture, in its pixels
@@ -82,88 +85,87 @@ class _View:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """The ink that makes up the digit, if one sees it so."""
+class _Hypothesis:
+    """The ink of a digit, under some assumption about the picture."""
 
     ink: Picture
-    doubt: float
+    penalty: float
     view: _View
 
     def to_candidate(self) -> Candidate:
         view = self.view
-        return Candidate(frame_ink(self.ink), self.doubt, field_of(self.ink).scaled(view.scale, view.left, view.top))
+        return Candidate(frame_ink(self.ink), self.penalty, region_of(self.ink).scaled(view.scale, view.left, view.top))
 
 
 def normalize(picture: Picture) -> Frame:
     """The frame of the digit in a picture, as it most plainly is. Raises `BlankInput` where there is no ink."""
-    return candidates(picture)[0].frame
+    return find_candidates(picture)[0].frame
 
 
-def candidates(picture: Picture) -> list[Candidate]:
-    """The digit in a picture in each way to tell it from what surrounds it, the plainest first.
+def find_candidates(picture: Picture) -> list[Candidate]:
+    """The frames of what may be the digit in a picture, the plainest first.
 
     They are: the main piece with what lies near it; all ink; the main piece without long lines along the border, or
     without ruled lines; the main piece if the paper is not as it seems, or lies in a shadow with edges; the main piece
     between bars; the picture as it is, if it has a frame's size. Raises `BlankInput` where there is no ink.
     """
-    view = _look(picture)
+    view = _view(picture)
     ink = find_ink(view.picture)
     digit = keep_digit(ink.amount)
-    if (nearer := _zoom(picture, digit)) is not None:
+    if (nearer := _zoom_in(picture, digit)) is not None:
         view = nearer
         ink = find_ink(view.picture)
         digit = keep_digit(ink.amount)
     if not (digit > INK_LEVEL).any():
         raise BlankInput
-    plain = [_Reading(digit, 0.0, view), _Reading(ink.amount, 0.0, view)]
-    distinct: list[_Reading] = []
-    for reading in [*plain, *_bolder_readings(ink, view), *_between_bars(picture)]:
-        is_known = any(np.array_equal(reading.ink, other.ink) for other in distinct)
-        if not is_known and (reading.ink > INK_LEVEL).any():
-            distinct.append(reading)
-    found = [reading.to_candidate() for reading in distinct]
+    plain = [_Hypothesis(digit, 0.0, view), _Hypothesis(ink.amount, 0.0, view)]
+    distinct: list[_Hypothesis] = []
+    for hypothesis in [*plain, *_guesses(ink, view), *_between_bars(picture)]:
+        is_duplicate = any(np.array_equal(hypothesis.ink, other.ink) for other in distinct)
+        if not is_duplicate and (hypothesis.ink > INK_LEVEL).any():
+            distinct.append(hypothesis)
+    found = [hypothesis.to_candidate() for hypothesis in distinct]
     return [*found, *_as_frames(picture, found[0].frame)] if picture.shape == found[0].frame.shape else found
 
 
-def _bolder_readings(ink: Ink, view: _View) -> Iterator[_Reading]:
-    """Readings that rest on a guess about the picture."""
+def _guesses(ink: Ink, view: _View) -> Iterator[_Hypothesis]:
+    """Hypotheses that rest on a guess about the picture."""
     if (unruled := remove_lines(ink.amount)) is not ink.amount:
-        yield _Reading(keep_digit(unruled), _DOUBT_OF_LINES_IF_CLEAN if ink.is_clean else _DOUBT_OF_LINES, view)
-    yield from _unruled(ink.amount, _DOUBT_OF_RULING, view)
+        yield _Hypothesis(keep_digit(unruled), _PENALTY_LINES_IF_CLEAN if ink.is_clean else _PENALTY_LINES, view)
+    yield from _unruled(ink.amount, _PENALTY_RULING, view)
     if ink.in_shade is not None:
-        yield _Reading(keep_digit(ink.in_shade), _DOUBT_OF_SHADE, view)
-        yield from _unruled(ink.in_shade, _DOUBT_OF_SHADE + _DOUBT_OF_RULING, view)
-    if ink.otherwise is not None:
-        yield _Reading(keep_digit(ink.otherwise), _DOUBT_OF_PAPER, view)
+        yield _Hypothesis(keep_digit(ink.in_shade), _PENALTY_SHADE, view)
+        yield from _unruled(ink.in_shade, _PENALTY_SHADE + _PENALTY_RULING, view)
+    if ink.alternative is not None:
+        yield _Hypothesis(keep_digit(ink.alternative), _PENALTY_PAPER, view)
 
 
-def _unruled(ink: Picture, doubt: float, view: _View) -> Iterator[_Reading]:
-    """The readings without ruled lines, and without the pieces of others along the border, where there are any."""
+def _unruled(ink: Picture, penalty: float, view: _View) -> Iterator[_Hypothesis]:
+    """Hypotheses without ruled lines, and without fragments of lines along the border, where there are any."""
     if (unruled := remove_ruling(ink)) is not ink:
-        yield _Reading(keep_digit(unruled), doubt, view)
+        yield _Hypothesis(keep_digit(unruled), penalty, view)
         if (within := remove_lines(unruled)) is not unruled:
-            yield _Reading(keep_digit(within), doubt + 1, view)
+            yield _Hypothesis(keep_digit(within), penalty + 1, view)
 
 
 def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
-    """A picture of a frame's size as a frame that needs no more than mending; nothing if it is the one `known`."""
-    field = Field(0, 0, FRAME_SIZE)
+    """A picture of a frame's size, taken as a frame, plain and denoised; nothing if it equals `known`."""
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     is_dark_paper = float(np.median(border)) > (float(picture.min()) + float(picture.max())) / 2
     plain = _full_range(1 - picture if is_dark_paper else picture)
     if float(np.abs(plain - known).max()) < LEAST_CONTRAST:
         return
-    yield Candidate(plain, _DOUBT_OF_FRAME, field)
+    yield Candidate(plain, _PENALTY_FRAME, WHOLE_FRAME)
     samples = np.round(plain * 255).astype(np.uint8)
     window = np.ones((_BROADEST_STROKE, _BROADEST_STROKE), np.uint8)
     # Without specks; without clouds and stripes, the ink being dark or light.
-    for mended in (
+    for denoised in (
         cv2.medianBlur(samples, 3),
         cv2.morphologyEx(samples, cv2.MORPH_TOPHAT, window),
         cv2.morphologyEx(samples, cv2.MORPH_BLACKHAT, window),
     ):
-        if float(np.ptp(mended)) >= LEAST_CONTRAST * 255:
-            yield Candidate(_full_range(mended.astype(np.float32)), _DOUBT_OF_MENDED_FRAME, field)
+        if float(np.ptp(denoised)) >= LEAST_CONTRAST * 255:
+            yield Candidate(_full_range(denoised.astype(np.float32)), _PENALTY_DENOISED_FRAME, WHOLE_FRAME)
 
 
 def _full_range(picture: Picture) -> Frame:
@@ -172,22 +174,22 @@ def _full_range(picture: Picture) -> Frame:
     return np.clip(frame, 0, 1)
 
 
-def _between_bars(picture: Picture) -> Iterator[_Reading]:
-    """The reading without bars along the sides, where there are any and something is between them."""
+def _between_bars(picture: Picture) -> Iterator[_Hypothesis]:
+    """The hypothesis without bars along the sides, where there are any and something is between them."""
     if (within := between_bars(picture)) is not None:
-        view = _look(picture, *within)
+        view = _view(picture, *within)
         with contextlib.suppress(BlankInput):
-            yield _Reading(keep_digit(find_ink(view.picture).amount), _DOUBT_OF_LINES_IF_CLEAN, view)
+            yield _Hypothesis(keep_digit(find_ink(view.picture).amount), _PENALTY_LINES_IF_CLEAN, view)
 
 
-def _look(picture: Picture, rows: slice = slice(0, None), columns: slice = slice(0, None)) -> _View:
+def _view(picture: Picture, rows: slice = slice(0, None), columns: slice = slice(0, None)) -> _View:
     """A part of a picture, shrunk to the size in which ink is looked for."""
     part = picture[rows, columns]
     small = _shrink(part)
     return _View(small, columns.start, rows.start, max(part.shape) / max(small.shape))
 
 
-def _zoom(picture: Picture, digit: Picture) -> _View | None:
+def _zoom_in(picture: Picture, digit: Picture) -> _View | None:
     """The part of a large picture around its digit, where that is small; `digit` is its ink, shrunk."""
     left, top, width, height = _bounding_box(digit)
     scale = max(picture.shape) / max(digit.shape)
@@ -196,7 +198,7 @@ def _zoom(picture: Picture, digit: Picture) -> _View | None:
     margin = max(width, height)
     rows = slice(int(max(0, top - margin) * scale), int((top + height + margin) * scale))
     columns = slice(int(max(0, left - margin) * scale), int((left + width + margin) * scale))
-    return _look(picture, rows, columns)
+    return _view(picture, rows, columns)
 
 
 def _shrink(picture: Picture) -> Picture:
@@ -224,12 +226,12 @@ def frame_ink(ink: Picture) -> Frame:
     return frame / max(float(frame.max()), 0.3)
 
 
-def field_of(ink: Picture) -> Field:
-    """Where the field of `frame_ink(ink)` lies on the ink, in its pixels. Raises `BlankInput` without ink."""
+def region_of(ink: Picture) -> Region:
+    """Where the region of `frame_ink(ink)` lies on the ink, in its pixels. Raises `BlankInput` without ink."""
     crop, left, top, longer = _crop(ink)
     x, y = centre_of_mass(crop)
     unit = longer / INK_SIZE  # pixels to one of the frame
-    return Field(left + float(x) - INK_CENTRE * unit, top + float(y) - INK_CENTRE * unit, FRAME_SIZE * unit)
+    return Region(left + float(x) - INK_CENTRE * unit, top + float(y) - INK_CENTRE * unit, FRAME_SIZE * unit)
 
 
 def _crop(ink: Picture) -> tuple[Picture, int, int, int]:

@@ -40,7 +40,7 @@ class Ink:
     """The ink on a picture, each `[H, W]`, 0 = paper, 1 = full ink."""
 
     amount: Picture
-    otherwise: Picture | None  # what is ink if the paper is not as it seems
+    alternative: Picture | None  # what is ink if the paper is not as it seems
     in_shade: Picture | None  # what is ink if the paper has shadows with edges
     is_clean: bool  # the paper was one even value
 

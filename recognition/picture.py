@@ -18,7 +18,10 @@ from config import Limits
 from recognition.cost import LimitedFile, refuse_costly, refuse_repeated_metadata
 from recognition.errors import N_, PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 
+# The accepted formats by Pillow's names, and by the suffixes of their files.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+MEDIA_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
 # First bytes of those formats: a file that has one of them and does not open is damaged, any other is foreign.
 _MAGIC = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP", re.DOTALL)
 # Larger pictures are averaged down to about this many pixels a side: a digit that is a tenth of a photograph's height

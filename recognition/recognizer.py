@@ -1,4 +1,4 @@
-"""The front door of recognition: a drawing or a picture goes in, a prediction comes out.
+"""Drawings or pictures in, predictions out.
 
 recognizer = Recognizer.load(Path("mnist_model.pth"))
 prediction = recognizer.predict_strokes([[[100, 20], [101, 60], [99, 180]]])
@@ -17,30 +17,30 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from config import Limits
-from model import Checkpoint, digit_probabilities, digit_score, load_checkpoint, parse_checkpoint
+from model import Checkpoint, load_checkpoint, parse_checkpoint
+from recognition.engine import TorchEngine, digit_probabilities, digit_scores, log_odds
 from recognition.errors import InputError
-from recognition.explain import Explanation, find_heat, log_odds
-from recognition.ink import draw_on_field, validate_strokes
-from recognition.normalize import Candidate, Field, Frame, candidates
+from recognition.explain import Explanation, find_heat
+from recognition.ink import draw_with_region, validate_strokes
+from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
 from recognition.picture import decode_with_scale
 from recognition.preview import Preview, picture_png
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the network answers to one digit."""
+    """The network's prediction for one digit."""
 
     probabilities: tuple[float, ...]  # of the digits 0 to 9, calibrated, given that the input is a digit
     digit_score: float  # higher = more like a digit
     is_digit: bool  # digit_score reaches the checkpoint's threshold
-    frame: Frame  # [28, 28] in 0..1, what the network saw
-    field: Field | None = None  # where the frame lies, in the units of the drawing or in pixels of the picture
-    preview: Preview | None = None  # the picture, where it was asked for
+    frame: Frame  # [28, 28] in 0..1, the network's input
+    region: Region = WHOLE_FRAME  # what the frame shows, in the units of the drawing or in pixels of the picture
+    preview: Preview | None = None  # the picture, if requested
+    elapsed_ms: float = 0.0  # the recognizer's time, for all pictures where there are several
 
     @property
     def digit(self) -> int:
@@ -59,7 +59,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of the network that answers."""
+    """Metadata of the loaded network."""
 
     id: str
     architecture: str
@@ -69,23 +69,31 @@ class ModelInfo:
     metrics: Mapping[str, float]
 
 
-# Bytes to a picture, a drawing or picture to frames, frames to predictions.
+# Bytes to a picture, a drawing or picture to frames, frames to logits.
 Phase = Literal["decode", "normalise", "network"]
 
 
 class Observer:
-    """Is told what a recognizer does; whoever counts and times it overrides these."""
+    """Hooks for metrics: a subclass that counts and times overrides these."""
 
     def watch(self, _phase: Phase) -> AbstractContextManager[object]:
-        """What a phase is run within."""
+        """A context manager that a phase runs in."""
         return nullcontext()
 
     def note(self, prediction: Prediction) -> None:
-        """Take notice of an answer."""
+        """Called with every prediction of a drawing or picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Preprocessed:
+    """A picture file, ready for the network."""
+
+    candidates: list[Candidate]
+    preview: Preview | None
 
 
 class Recognizer:
-    """Reads digits with one network. Safe to share between threads, as its `observer` has to be."""
+    """Recognises digits with one network. Safe to share between threads, as its `observer` has to be."""
 
     def __init__(self, checkpoint: Checkpoint, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -98,128 +106,135 @@ class Recognizer:
             data=tuple(checkpoint.data),
             metrics=dict(checkpoint.metrics),
         )
-        # Channels last is how one frame is fastest convolved and pooled on a CPU: half the time of the other order.
-        self._network = checkpoint.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._engine = TorchEngine(checkpoint)
         self._temperature = checkpoint.temperature
         self._threshold = checkpoint.rejection_threshold
-        # Decoding 50 megapixels takes up to 400 MB, as WebP 750 MB: only a few pictures may be in memory at a time.
+        # Decoding one picture takes up to 400 MB: only a few may be in memory at a time.
         self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
 
     @classmethod
     def load(cls, path: Path, limits: Limits | None = None, content: bytes | None = None) -> Recognizer:
         """A recognizer with the network of a checkpoint file. Raises `model.CheckpointError`.
 
-        `content` is what the file held when somebody else read it; without it, the file is read now.
+        `content` is the content of the file, if it has been read already.
         """
         return cls(load_checkpoint(path) if content is None else parse_checkpoint(content, path), limits)
 
     def predict_strokes(self, strokes: object) -> Prediction:
-        """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
-        with self.observer.watch("normalise"):
-            frame, field = draw_on_field(validate_strokes(strokes, self.limits))
-        prediction = replace(self.predict_frames([frame])[0], field=field)
+        """Recognise a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
+        started = time.perf_counter()
+        prediction = self._predict_drawing(strokes)
         self.observer.note(prediction)
-        return prediction
+        return replace(prediction, elapsed_ms=_milliseconds_since(started))
 
     def predict_picture(self, data: bytes, with_preview: bool = False) -> Prediction:
-        """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
-        found, preview = self._candidates(data, with_preview=with_preview)
-        return replace(self.predict_candidates([found])[0], preview=preview)
+        """Recognise the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
+        started = time.perf_counter()
+        picture = self._preprocess(data, with_preview=with_preview)
+        prediction = self.predict_candidates([picture.candidates])[0]
+        return replace(prediction, preview=picture.preview, elapsed_ms=_milliseconds_since(started))
 
     def predict_pictures(
         self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
     ) -> list[Prediction | InputError]:
-        """Read many picture files in one pass of the network; a bad one gets its error, in its place.
+        """Recognise many picture files in one pass of the network. A bad one gets its error, in its place.
 
         So does a picture whose decoding would bring the processor time of this call to more than `max_seconds`.
         """
-        end = time.thread_time() + max_seconds
-        seen = [self._candidates_or_error(data, end - time.thread_time(), with_previews) for data in files]
-        predictions = iter(self.predict_candidates([item[0] for item in seen if not isinstance(item, InputError)]))
-        return [item if isinstance(item, InputError) else replace(next(predictions), preview=item[1]) for item in seen]
+        started, end = time.perf_counter(), time.thread_time() + max_seconds
+        pictures = [self._preprocess_or_error(data, end - time.thread_time(), with_previews) for data in files]
+        readable = [picture for picture in pictures if not isinstance(picture, InputError)]
+        predictions = iter(self.predict_candidates([picture.candidates for picture in readable]))
+        elapsed_ms = _milliseconds_since(started)
+        return [
+            picture
+            if isinstance(picture, InputError)
+            else replace(next(predictions), preview=picture.preview, elapsed_ms=elapsed_ms)
+            for picture in pictures
+        ]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
-        """For each picture, seen in one or more ways, the prediction of the one that looks most like a digit."""
-        frames = [candidate.frame for picture in pictures for candidate in picture]
-        predictions = iter(self.predict_frames(frames))
+        """For each picture, the prediction of that candidate which looks most like a digit, in one pass."""
+        all_predictions = iter(self.predict_frames([c.frame for candidates in pictures for c in candidates]))
         chosen = [
-            self._chosen(*max(((next(predictions), candidate) for candidate in picture), key=_score_less_doubt))
-            for picture in pictures
+            max((self._penalize(next(all_predictions), c) for c in candidates), key=lambda p: p.digit_score)
+            for candidates in pictures
         ]
         for prediction in chosen:
             self.observer.note(prediction)
         return chosen
 
-    def _chosen(self, prediction: Prediction, candidate: Candidate) -> Prediction:
-        """The prediction of a candidate, its doubt taken off the digit score: who guesses must not accept more."""
-        score = prediction.digit_score - candidate.doubt
-        is_digit = prediction.is_digit and score >= self._threshold
-        return replace(prediction, field=candidate.field, digit_score=score, is_digit=is_digit)
+    def _penalize(self, prediction: Prediction, candidate: Candidate) -> Prediction:
+        """The prediction of a candidate, its score reduced by the penalty so that guessing accepts no more inputs."""
+        score = prediction.digit_score - candidate.penalty
+        is_digit = score >= self._threshold
+        return replace(prediction, region=candidate.region, digit_score=score, is_digit=is_digit)
 
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
-        """What in a drawing spoke for `digit`, or for the likeliest one. Raises `InvalidStrokes` or `BlankInput`."""
-        with self.observer.watch("normalise"):
-            frame, field = draw_on_field(validate_strokes(strokes, self.limits))
-        return self._explain(self.predict_frames([frame])[0], field, digit)
+        """The evidence in a drawing for `digit`, or for the likeliest one. Raises `InvalidStrokes` or `BlankInput`."""
+        started = time.perf_counter()
+        return self._explain(self._predict_drawing(strokes), digit, started)
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
-        """What in a picture spoke for `digit`, or for the likeliest one. Raises `PictureError` or `BlankInput`."""
-        ways, _ = self._candidates(data)
-        predictions = self.predict_frames([way.frame for way in ways])
-        prediction, way = max(zip(predictions, ways, strict=True), key=_score_less_doubt)
-        return self._explain(prediction, way.field, digit)
+        """The evidence in a picture for `digit`, or for the likeliest one. Raises `PictureError` or `BlankInput`."""
+        started = time.perf_counter()
+        candidates = self._preprocess(data).candidates
+        predictions = self.predict_frames([candidate.frame for candidate in candidates])
+        penalized = map(self._penalize, predictions, candidates)
+        return self._explain(max(penalized, key=lambda p: p.digit_score), digit, started)
 
-    def _explain(self, prediction: Prediction, field: Field, digit: int | None) -> Explanation:
+    def _explain(self, prediction: Prediction, digit: int | None, started: float) -> Explanation:
         digit = prediction.digit if digit is None else digit
 
         def log_odds_of(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-            odds: NDArray[np.float32] = log_odds(self._logits(frames), self._temperature, digit).numpy()
-            return odds
+            return log_odds(self._logits(frames), self._temperature, digit)
 
         heat = find_heat(prediction.frame, log_odds_of)
-        return Explanation(digit, prediction.probabilities[digit], heat, prediction.frame, field)
+        return Explanation(
+            digit=digit,
+            confidence=prediction.probabilities[digit],
+            heat=heat,
+            frame=prediction.frame,
+            region=prediction.region,
+            elapsed_ms=_milliseconds_since(started),
+        )
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
-        """Read frames `[28, 28]` as they are."""
+        """Predict frames `[28, 28]` as they are."""
         if not frames:
             return []
         logits = self._logits(np.stack(frames))
         probabilities = digit_probabilities(logits, self._temperature).tolist()
-        scores = digit_score(logits).tolist()
+        scores = digit_scores(logits).tolist()
         return [
             Prediction(tuple(p), score, score >= self._threshold, frame)
             for p, score, frame in zip(probabilities, scores, frames, strict=True)
         ]
 
-    def _logits(self, frames: NDArray[np.float32]) -> Tensor:
-        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
-        # OpenMP keeps this number for each calling thread. A frame is too little work to share, and without it every
-        # thread of a server would start a team of its own, five times as slow on a busy machine.
-        torch.set_num_threads(1)
-        with self.observer.watch("network"), torch.inference_mode():
-            logits: Tensor = self._network(torch.from_numpy(frames))
-        return logits
+    def _predict_drawing(self, strokes: object) -> Prediction:
+        with self.observer.watch("normalise"):
+            frame, region = draw_with_region(validate_strokes(strokes, self.limits))
+        return replace(self.predict_frames([frame])[0], region=region)
 
-    def _candidates(
-        self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False
-    ) -> tuple[list[Candidate], Preview | None]:
+    def _logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        with self.observer.watch("network"):
+            return self._engine.logits(frames)
+
+    def _preprocess(self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False) -> _Preprocessed:
         with self._decoding, self.observer.watch("decode"):
             picture, scale = decode_with_scale(data, self.limits, seconds_left)
         with self.observer.watch("normalise"):
-            found = [replace(item, field=item.field.scaled(scale)) for item in candidates(picture)]
+            candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
         height, width = picture.shape
         size = round(width * scale), round(height * scale)
-        return found, Preview(picture_png(picture), size) if with_preview else None
+        return _Preprocessed(candidates, Preview(picture_png(picture), size) if with_preview else None)
 
-    def _candidates_or_error(
-        self, data: bytes, seconds_left: float, with_preview: bool
-    ) -> tuple[list[Candidate], Preview | None] | InputError:
+    def _preprocess_or_error(self, data: bytes, seconds_left: float, with_preview: bool) -> _Preprocessed | InputError:
         try:
-            return self._candidates(data, seconds_left, with_preview)
+            return self._preprocess(data, seconds_left, with_preview)
         except InputError as error:
             return error
 
 
-def _score_less_doubt(seen: tuple[Prediction, Candidate]) -> float:
-    prediction, candidate = seen
-    return prediction.digit_score - candidate.doubt
+def _milliseconds_since(started: float) -> float:
+    return 1000 * (time.perf_counter() - started)

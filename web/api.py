@@ -14,12 +14,12 @@ from werkzeug.datastructures import FileStorage
 from recognition import (
     BlankInput,
     Explanation,
-    Field,
     InputError,
     InvalidStrokes,
     PictureTooLarge,
     Prediction,
     Recognizer,
+    Region,
     UndecodablePicture,
     UnsupportedPicture,
 )
@@ -118,10 +118,8 @@ def predict() -> Response:
     """
     query = parse_query(PredictQuery)
     recognizer = current_recognizer()
-    started = time.perf_counter()
     prediction = recognize_body(recognizer.predict_strokes, recognizer.predict_picture)
-    elapsed_ms = 1000 * (time.perf_counter() - started)
-    return _json(_to_prediction(prediction, recognizer, elapsed_ms, query))
+    return _json(_to_prediction(prediction, recognizer, query))
 
 
 @api.post("/predict/batch")
@@ -148,7 +146,7 @@ def predict_batch() -> Response:
     outcomes = recognizer.predict_pictures(files, current_settings().limits.max_batch_seconds)
     elapsed_ms = 1000 * (time.perf_counter() - started)
     results = [
-        describe(outcome) if isinstance(outcome, InputError) else _to_prediction(outcome, recognizer, elapsed_ms, query)
+        describe(outcome) if isinstance(outcome, InputError) else _to_prediction(outcome, recognizer, query)
         for outcome in outcomes
     ]
     return _json(BatchResponse(results=results, model=recognizer.info.id, elapsed_ms=round(elapsed_ms, 3)))
@@ -173,18 +171,14 @@ def explain() -> Response:
     query = parse_query(ExplainQuery)
     digit = None if query.digit is None else int(query.digit)
     recognizer = current_recognizer()
-    started = time.perf_counter()
     explanation = recognize_body(
         lambda strokes: recognizer.explain_strokes(strokes, digit),
         lambda data: recognizer.explain_picture(data, digit),
     )
-    elapsed_ms = 1000 * (time.perf_counter() - started)
-    return _json(_to_explanation(explanation, recognizer, elapsed_ms))
+    return _json(_to_explanation(explanation, recognizer))
 
 
-def _to_prediction(
-    prediction: Prediction, recognizer: Recognizer, elapsed_ms: float, query: PredictQuery
-) -> PredictionResponse:
+def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: PredictQuery) -> PredictionResponse:
     probabilities = [round(p, 6) for p in prediction.probabilities]
     with_frame = query.include == "frame"
     return PredictionResponse(
@@ -195,28 +189,28 @@ def _to_prediction(
         top=[Guess(digit=digit, confidence=probabilities[digit]) for digit, _ in prediction.top()],
         probabilities=probabilities,
         model=recognizer.info.id,
-        elapsed_ms=round(elapsed_ms, 3),
+        elapsed_ms=round(prediction.elapsed_ms, 3),
         frame=png_data_url(frame_png(prediction.frame)) if with_frame else None,
-        box=_to_box(prediction.field) if with_frame and prediction.field else None,
+        box=_to_box(prediction.region) if with_frame else None,
     )
 
 
-def _to_explanation(explanation: Explanation, recognizer: Recognizer, elapsed_ms: float) -> ExplanationResponse:
+def _to_explanation(explanation: Explanation, recognizer: Recognizer) -> ExplanationResponse:
     return ExplanationResponse(
         digit=explanation.digit,
         confidence=round(explanation.confidence, 6),
         # Adding zero turns minus zero into zero.
         heat=[[round(value, 3) + 0.0 for value in row] for row in explanation.heat.values.tolist()],
         strength=round(explanation.heat.strength, 4),
-        box=_to_box(explanation.field),
+        box=_to_box(explanation.region),
         frame=png_data_url(frame_png(explanation.frame)),
         model=recognizer.info.id,
-        elapsed_ms=round(elapsed_ms, 3),
+        elapsed_ms=round(explanation.elapsed_ms, 3),
     )
 
 
-def _to_box(field: Field) -> list[float]:
-    return [round(value, 3) for value in (field.left, field.top, field.side, field.side)]
+def _to_box(region: Region) -> list[float]:
+    return [round(value, 3) for value in (region.left, region.top, region.side, region.side)]
 
 
 def revalidated(response: Response) -> Response:

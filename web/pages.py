@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from recognition import InputError, Prediction
+from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
 from web.language import share
@@ -51,7 +52,13 @@ def _shown(outcome: Prediction | InputError) -> dict[str, object]:
 
 @pages.app_context_processor
 def _page_facts() -> dict[str, object]:
-    return {"limits": current_settings().limits, "model_id": current_model_id(), "sure": SURE, "certainty": certainty}
+    return {
+        "limits": current_settings().limits,
+        "model_id": current_model_id(),
+        "sure": SURE,
+        "certainty": certainty,
+        "picture_types": ",".join(MEDIA_TYPES),
+    }
 
 
 def certainty(prediction: Prediction) -> str:

@@ -5,7 +5,8 @@ import fsspec
 import pytest
 
 from batch.rows import BatchError
-from batch.sources import describe_error, find_pictures, read_file
+from batch.sources import SUPPORTED, describe_error, find_pictures, read_file
+from recognition.picture import SUFFIXES
 
 
 def touch(*paths: Path) -> None:
@@ -77,3 +78,7 @@ def test_fsspec_file_systems_are_searched_and_read() -> None:
 def test_unknown_protocol_is_refused() -> None:
     with pytest.raises(BatchError, match="nosuch://"):
         list(find_pictures(["nosuch://scans"]))
+
+
+def test_pictures_that_are_found_are_those_that_can_be_decoded() -> None:
+    assert SUPPORTED == SUFFIXES

@@ -11,8 +11,9 @@ from PIL import Image
 
 from config import ROOT, Limits
 from recognition import BlankInput, Explanation, Recognizer
-from recognition.explain import find_heat, log_odds
-from recognition.normalize import Field, Frame
+from recognition.engine import log_odds
+from recognition.explain import find_heat
+from recognition.normalize import Frame, Region
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
 from testing.pictures import draw_picture, encode
 
@@ -75,7 +76,8 @@ def test_any_frame_is_explained_with_bounded_work(frame: Frame) -> None:
 def test_log_odds_are_those_of_the_calibrated_probability(digit: int) -> None:
     logits = torch.randn(5, 11, generator=torch.Generator().manual_seed(digit)) * 3
     probability = torch.softmax(logits[:, :10] / 1.7, dim=1)[:, digit].double()
-    torch.testing.assert_close(log_odds(logits, 1.7, digit).double(), torch.logit(probability), rtol=1e-4, atol=1e-4)
+    odds = torch.from_numpy(log_odds(logits.numpy(), 1.7, digit))
+    torch.testing.assert_close(odds.double(), torch.logit(probability), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("digit", DIGITS)
@@ -105,7 +107,7 @@ def test_blank_input_is_not_explained(recognizer: Recognizer) -> None:
 # ---- where on the input the frame lies ----
 
 
-def cut_out(picture: Image.Image, field: Field) -> Frame:
+def cut_out(picture: Image.Image, field: Region) -> Frame:
     """The ink of a picture, dark on light, in a field, at the size of a frame."""
     unit = field.side / 28
     darkness = 1 - np.asarray(picture.convert("L"), np.float32) / 255
@@ -117,7 +119,7 @@ def cut_out(picture: Image.Image, field: Field) -> Frame:
 
 
 def assert_in_place(explanation: Explanation, picture: Image.Image) -> None:
-    cut = cut_out(picture, explanation.field)
+    cut = cut_out(picture, explanation.region)
     assert np.corrcoef(cut.ravel(), explanation.frame.ravel())[0, 1] > 0.9
 
 
@@ -188,7 +190,7 @@ def test_turned_photograph_is_measured_upright(orientation: int, recognizer: Rec
 
 
 def test_frame_of_a_tap_has_a_size(recognizer: Recognizer) -> None:
-    field = recognizer.explain_strokes([[[40, 60]]]).field
+    field = recognizer.explain_strokes([[[40, 60]]]).region
     assert field.side > 0
     assert field.left < 40 < field.left + field.side
     assert field.top < 60 < field.top + field.side

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
 from recognition.ink import draw
-from recognition.normalize import INK_SIZE, Frame, candidates, centre_of_mass, normalize, stroke_width
+from recognition.normalize import INK_SIZE, Frame, centre_of_mass, find_candidates, normalize, stroke_width
 from recognition.paper import Picture
 from testing.handwriting import DIGITS, HANDWRITINGS
 from testing.pictures import draw_picture
@@ -29,7 +29,7 @@ def picture_of(digit: int, pen: int = 18) -> Picture:
 def frames_of(picture: Picture) -> list[Frame]:
     """The frames of all readings of a picture, each of which holds what is promised of every frame."""
     untouched = picture.copy()
-    frames = [candidate.frame for candidate in candidates(picture)]
+    frames = [candidate.frame for candidate in find_candidates(picture)]
     for frame in frames:
         assert (frame.shape, frame.dtype) == ((FRAME_SIZE, FRAME_SIZE), np.float32)
         assert np.isfinite(frame).all()
@@ -213,7 +213,7 @@ def test_frame_of_mnist_geometry_is_not_drawn_anew() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.4999, 1.0])
 def test_one_colour_is_blank(size: tuple[int, int], value: float) -> None:
     with pytest.raises(BlankInput):
-        candidates(np.full(size, value, np.float32))
+        find_candidates(np.full(size, value, np.float32))
 
 
 @pytest.mark.parametrize("invert", [False, True], ids=["dark on light", "light on dark"])
@@ -221,7 +221,7 @@ def test_one_colour_is_blank(size: tuple[int, int], value: float) -> None:
 def test_empty_cell_is_blank(sides: tuple[str, ...], invert: bool) -> None:
     cell = with_line(np.zeros((100, 120), np.float32), *sides)
     with pytest.raises(BlankInput):
-        candidates(1 - cell if invert else cell)
+        find_candidates(1 - cell if invert else cell)
 
 
 # ---- any picture ----

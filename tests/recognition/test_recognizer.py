@@ -20,7 +20,7 @@ from recognition import (
     Recognizer,
     UnsupportedPicture,
 )
-from recognition.normalize import Candidate, Field, Frame
+from recognition.normalize import Candidate, Frame, Region
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
 from testing.pictures import encode, picture_of
 
@@ -56,7 +56,7 @@ def frame_of(ink: float) -> Frame:
 
 
 def candidate(ink: float, doubt: float = 0.0) -> Candidate:
-    return Candidate(frame_of(ink), doubt, Field(0, 0, 28))
+    return Candidate(frame_of(ink), doubt, Region(0, 0, 28))
 
 
 def assert_whole(prediction: Prediction) -> None:
@@ -123,7 +123,7 @@ def test_doubtful_reading_must_be_better_by_its_doubt(doubt: float, ink: float, 
 
 
 def test_doubt_is_taken_off_the_digit_score() -> None:
-    sure, guess = (Candidate(frame_of(20), doubt, Field(0, 0, 28)) for doubt in (0.0, 5.0))
+    sure, guess = (Candidate(frame_of(20), doubt, Region(0, 0, 28)) for doubt in (0.0, 5.0))
     without = Recognizer(ink_counter(), LIMITS).predict_candidates([[sure]])[0].digit_score
     strict = Recognizer(ink_counter(threshold=without - 1), LIMITS)
     taken, doubted = strict.predict_candidates([[sure], [guess]])
