@@ -43,9 +43,16 @@ robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DI
 
 # ---- develop ----
 
+# A process for each core, and in each process one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
+
 .PHONY: test
 test: $(VENV)/dev.stamp ## run all tests, on all cores
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10 $(ARGS)
+	$(PYTEST) $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/dev.stamp ## run all tests and show the branches that they miss; takes half as long again
+	$(PYTEST) --cov --cov-report term:skip-covered $(ARGS)
 
 .PHONY: fuzz-api
 fuzz-api: $(VENV)/dev.stamp ## try the API with a great many requests made from its own document

@@ -4,9 +4,12 @@ The sheet is 280 wide and high, y points down. Among them are a European 1 with 
 upstroke and a European 7 with its bar.
 """
 
-Point = list[float]
-Stroke = list[Point]
-Drawing = list[Stroke]
+from collections.abc import Sequence
+from typing import TypeAlias
+
+Point: TypeAlias = Sequence[float]
+Stroke: TypeAlias = Sequence[Point]
+Drawing: TypeAlias = Sequence[Stroke]
 
 # fmt: off
 HANDWRITINGS: dict[int, list[Drawing]] = {

@@ -137,9 +137,9 @@ def test_file_in_another_encoding_is_refused(encoding: str) -> None:
 def test_settings_are_frozen() -> None:
     settings = Settings.load()
     with pytest.raises(ValidationError, match="frozen"):
-        settings.port = 1
+        settings.port = 1  # type: ignore[misc]
     with pytest.raises(ValidationError, match="frozen"):
-        settings.limits.max_points = 1
+        settings.limits.max_points = 1  # type: ignore[misc]
 
 
 def test_every_setting_is_described() -> None:

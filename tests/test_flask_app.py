@@ -86,6 +86,7 @@ def test_command_serves_until_interrupted(monkeypatch: pytest.MonkeyPatch, setti
     command = [sys.executable, "flask_app.py"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
             first_line = process.stdout.readline()
             assert "development server" in first_line
             (url,) = re.findall(r"http://127\.0\.0\.1:\d+", first_line)

@@ -202,7 +202,13 @@ def test_digest_changes_with_every_value_that_decides_an_answer(change: dict[str
 
 def test_digest_does_not_change_with_what_is_only_told() -> None:
     checkpoint = make_checkpoint()
-    told = {"metrics": {"accuracy": 0.1}, "data": ["emnist"], "seed": 9, "commit": "fff", "torch_version": "3"}
+    told: dict[str, Any] = {
+        "metrics": {"accuracy": 0.1},
+        "data": ["emnist"],
+        "seed": 9,
+        "commit": "fff",
+        "torch_version": "3",
+    }
     assert replace(checkpoint, **told).digest == checkpoint.digest
 
 

@@ -27,7 +27,7 @@ def pins(name: str) -> dict[str, Version]:
     lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
     found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)(?: ; sys_platform .+)?", line) for line in lines if line]
     assert all(found), f"{name} holds more than exact pins"
-    return {match[1]: Version(match[2]) for match in found}
+    return {match[1]: Version(match[2]) for match in found if match}
 
 
 @pytest.mark.parametrize("name", NEEDS)

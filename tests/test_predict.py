@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import fsspec
 import numpy as np
@@ -25,7 +26,7 @@ SCRIBBLE = [[[40 + 7 * (i * i % 29), 30 + 9 * (i * 13 % 23)] for i in range(60)]
 
 
 def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(  # type: ignore[call-overload]
         [sys.executable, "predict.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options
     )
 
@@ -221,14 +222,13 @@ def test_unreadable_pictures_have_rows_in_a_batch_too(
 def test_remote_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = fsspec.filesystem("memory")
     files.pipe({"/scans/1.png": picture_of(DIGITS[1])})
-    listings = []
-    walk = type(files).walk
-    monkeypatch.setattr(type(files), "walk", lambda *args, **options: listings.append(args) or walk(*args, **options))
+    walk = Mock(side_effect=files.walk)
+    monkeypatch.setattr(type(files), "walk", walk)
     try:
         assert predict.main(["memory://scans", "--output", str(tmp_path / "r.jsonl"), "--workers", "1"]) == 1
     finally:
         files.rm("/scans", recursive=True)
-    assert len(listings) == 1
+    assert walk.call_count == 1
 
 
 def wait_until(condition: object, seconds: float = 60.0) -> None:

@@ -14,7 +14,7 @@ from testing.programs import require
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     spec = find_spec("ray")
-    require("ray", spec and spec.origin, "Ray is not installed: make test-cluster")
+    require("ray", spec.origin if spec else None, "Ray is not installed: make test-cluster")
     from ray.cluster_utils import Cluster
 
     memory = 100 * 2**20

@@ -1,7 +1,7 @@
 """The drawing played back as it was drawn, with the answers that it had on the way."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from testing.handwriting import EUROPEAN_7
 from testing.pad import draw, has_ink
@@ -56,7 +56,11 @@ def test_where_motion_is_unwelcome_whole_strokes_appear(open_page: OpenPage) -> 
         }"""
     )
     asked: list[list[int]] = []
-    page.on("request", lambda request: asked.append([len(stroke) for stroke in request.post_data_json["strokes"]]))
+
+    def note(request: Request) -> None:
+        asked.append([len(stroke) for stroke in (request.post_data_json or {})["strokes"]])
+
+    page.on("request", note)
     play(page)
     expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
     assert first in asked

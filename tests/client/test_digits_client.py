@@ -158,7 +158,7 @@ def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str,
             thread.join()
 
 
-CARD = (200, {}, b'{"id": "abc"}')
+CARD: tuple[int, dict[str, str], bytes] = (200, {}, b'{"id": "abc"}')
 
 
 def busy(retry_after: str | None = None, status: int = 503) -> tuple[int, dict[str, str], bytes]:

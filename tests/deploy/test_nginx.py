@@ -44,13 +44,13 @@ def upstream() -> Iterator[Upstream]:
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            upstream.requests.append((self.command, self.path, self.headers, body))
+            stub.requests.append((self.command, self.path, self.headers, body))
             if "X-Die" in self.headers:
                 self.close_connection = True
                 return
             if self.path == "/slow":
-                upstream.waiting.put(self.path)
-                upstream.proceed.wait(60)
+                stub.waiting.put(self.path)
+                stub.proceed.wait(60)
             answer = LARGE if self.path == "/large" else b"ok"
             self.send_response(200)
             own = {"Content-Length": str(len(answer)), "Content-Type": "application/json", "ETag": '"1"'}
@@ -66,10 +66,10 @@ def upstream() -> Iterator[Upstream]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        upstream = Upstream(server.server_address[1])
+        stub = Upstream(server.server_address[1])
         Thread(target=server.serve_forever, daemon=True).start()
-        yield upstream
-        upstream.proceed.set()
+        yield stub
+        stub.proceed.set()
         server.shutdown()
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice, repeat, takewhile
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def is_hello(status: int, body: bytes) -> str | None:
 
 
 @contextmanager
-def server(behave: Callable[[socket.socket], None]) -> Iterator[Address]:
+def server(behave: Callable[[socket.socket], object]) -> Iterator[Address]:
     """A server that does `behave` with each connection, on a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
 
@@ -46,7 +47,7 @@ def server(behave: Callable[[socket.socket], None]) -> Iterator[Address]:
         thread.join()
 
 
-def ask(behave: Callable[[socket.socket], None], count: int = 6, data: bytes = ASK, **options: object) -> list[Outcome]:
+def ask(behave: Callable[[socket.socket], object], count: int = 6, data: bytes = ASK, **options: Any) -> list[Outcome]:
     with server(behave) as address:
         return Load(address, islice(repeat(Request("one", data, is_hello)), count), clients=2, **options).run()
 

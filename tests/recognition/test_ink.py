@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,7 +193,7 @@ def test_drawing_without_points_is_blank(strokes: Drawing) -> None:
 
 
 HUGE = 10**400
-MALFORMED = {
+MALFORMED: dict[str, tuple[Any, str]] = {
     "nothing": (None, ""),
     "text": ("[[1, 2]]", ""),
     "an object": ({"strokes": []}, ""),

@@ -1,6 +1,7 @@
 """Pictures to the frame: whatever the pen, the paper, the light and the place, one digit looks alike."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from model import FRAME_SIZE
 from recognition.errors import BlankInput
@@ -44,7 +46,7 @@ def likeness(frame: Frame, other: Frame) -> float:
     return float(np.corrcoef(frame.ravel(), other.ravel())[0, 1])
 
 
-def best_likeness(picture: Picture, digit: int) -> float:
+def best_likeness(picture: NDArray[np.floating], digit: int) -> float:
     """How much the best reading of a picture, which the network would choose, is like that of the clean digit."""
     clean = normalize(picture_of(digit))
     return max(likeness(frame, clean) for frame in frames_of(np.clip(picture, 0, 1).astype(np.float32)))
@@ -139,7 +141,7 @@ def test_frame_with_specks_is_read_without_them() -> None:
 def with_line(picture: Picture, *sides: str) -> Picture:
     """The picture with a printed line along some of its sides."""
     ruled = picture.copy()
-    places = {"top": np.s_[:3], "bottom": np.s_[-3:], "left": np.s_[:, :3], "right": np.s_[:, -3:]}
+    places: dict[str, Any] = {"top": np.s_[:3], "bottom": np.s_[-3:], "left": np.s_[:, :3], "right": np.s_[:, -3:]}
     for side in sides:
         ruled[places[side]] = 0.8
     return ruled
@@ -230,11 +232,11 @@ def test_empty_cell_is_blank(sides: tuple[str, ...], invert: bool) -> None:
 def scribble(chance: np.random.Generator, picture: Picture) -> None:
     height, width = picture.shape
     for _ in range(chance.integers(0, 5)):
-        ends = [tuple(int(v) for v in chance.integers(-5, (width + 5, height + 5))) for _ in range(2)]
-        cv2.line(picture, *ends, float(chance.random()), int(chance.integers(1, min(height, width) // 3 + 2)))
+        start, end = ([int(v) for v in chance.integers(-5, (width + 5, height + 5))] for _ in range(2))
+        cv2.line(picture, start, end, float(chance.random()), int(chance.integers(1, min(height, width) // 3 + 2)))
 
 
-GROUNDS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Picture]] = {
+GROUNDS: dict[str, Callable[[np.random.Generator, tuple[int, int]], NDArray[np.floating]]] = {
     "even": lambda chance, size: np.full(size, chance.random()),
     "slope": lambda chance, size: np.linspace(chance.random(), chance.random(), size[1]) * np.ones((size[0], 1)),
     "noise": lambda chance, size: chance.random(size),

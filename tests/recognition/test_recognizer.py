@@ -164,8 +164,8 @@ def test_bad_inputs_are_told_apart(recognizer: Recognizer) -> None:
     for strokes, error in (([], BlankInput), ("7", InvalidStrokes), ([[[1, 2]] * 10_001], InvalidStrokes)):
         with pytest.raises(error):
             recognizer.predict_strokes(strokes)
-    for data, error in ((BLANK, BlankInput), (b"hello", UnsupportedPicture)):
-        with pytest.raises(error):
+    for data, problem in ((BLANK, BlankInput), (b"hello", UnsupportedPicture)):
+        with pytest.raises(problem):
             recognizer.predict_picture(data)
 
 

@@ -75,7 +75,9 @@ def test_included_frame_is_what_the_network_saw(app: Flask, client: FlaskClient)
 def test_included_box_is_where_the_digit_stands_in_the_picture(client: FlaskClient, scale: int) -> None:
     small = draw_picture([[[x / 4 + 180, y / 4 + 20] for x, y in stroke] for stroke in DIGITS[3]], pen=5)
     picture = small.resize((280 * scale, 280 * scale))
-    left, top, right, bottom = picture.point(lambda grey: 255 * (grey < 128)).getbbox()
+    box = picture.point(lambda grey: 255 * (grey < 128)).getbbox()
+    assert box
+    left, top, right, bottom = box
     response = client.post("/api/v1/predict?include=frame", **multipart(encode(picture, "JPEG")))
     x, y, width, height = response.get_json()["box"]
     assert x < left < right < x + width

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -28,7 +29,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def lines(log: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+def lines(log: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """The log lines of requests, as in production."""
     records = [record for record in log.records if record.name == "digits.requests"]
     return [json.loads(JsonFormatter().format(record)) for record in records]

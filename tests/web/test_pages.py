@@ -38,6 +38,7 @@ def test_digit_is_outlined_in_its_picture(client: FlaskClient) -> None:
         r'viewBox="0 0 280 280"><rect x="([-.\d]+)" y="([-.\d]+)" width="([.\d]+)" height="([.\d]+)"',
         upload(client, picture_of(DIGITS[8])).text,
     )
+    assert outline
     x, y, width, height = map(float, outline.groups())
     xs, ys = zip(*DIGITS[8][0], strict=True)
     assert x < min(xs) < max(xs) < x + width
