@@ -155,18 +155,33 @@ def pipe() -> Iterator[Pipe]:
     os.close(pipe.reading)
 
 
-def test_lines_that_a_stalled_reader_leaves_are_dropped_and_counted(client: FlaskClient, pipe: Pipe) -> None:
-    def dropped() -> float:
-        (line,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith("digits_log_lines")]
-        return float(line.split()[1])
+def dropped_lines(client: FlaskClient) -> float:
+    (line,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith("digits_log_lines")]
+    return float(line.split()[1])
 
-    before = dropped()
+
+def test_lines_that_a_stalled_reader_leaves_are_dropped_and_counted(client: FlaskClient, pipe: Pipe) -> None:
+    before = dropped_lines(client)
     for _ in range(30):
         pipe.log("x" * 2**16)  # fills the pipe
-    assert 18 <= dropped() - before <= 20
+    assert 18 <= dropped_lines(client) - before <= 20
     assert "log lines were dropped" in pipe.read_until("dropped")
     pipe.log("last")
     assert pipe.read_until("last") == "last\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("has_queue", [True, False])
+def test_lines_that_do_not_fit_on_the_disk_are_dropped_and_counted(client: FlaskClient, has_queue: bool) -> None:
+    before = dropped_lines(client)
+    full = os.open("/dev/full", os.O_WRONLY)
+    handler = NonBlockingHandler(full)
+    if has_queue:
+        handler.start()
+    handler.handle(logging.makeLogRecord({"msg": "lost"}))
+    handler.close()
+    os.close(full)
+    assert dropped_lines(client) - before == 1
 
 
 @pytest.mark.parametrize("length", [4000, 10_000])
