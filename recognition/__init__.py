@@ -1,4 +1,4 @@
-"""Strokes or pictures in, digits out. Knows nothing of HTTP or training."""
+"""Recognition of digits in drawings and pictures. Independent of HTTP and training."""
 
 from recognition.errors import (
     BlankInput,

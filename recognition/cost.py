@@ -1,8 +1,8 @@
-"""What a picture file costs to decode: estimated from its header, and refused before decoding where it is too much.
+"""The cost of decoding a picture file: estimated from its header, and refused before decoding if it is too high.
 
-A few kilobytes can keep a decoder busy for seconds: pixels that are all alike, passes over a JPEG that change nothing,
-millions of empty chunks, colour profiles that unfold a thousandfold. The weights below are nanoseconds of one core of
-an Intel Xeon at 2.7 GHz with Pillow 13, rounded up from the most expensive file found of each kind.
+A few kilobytes can keep a decoder busy for seconds: uniform pixels, JPEG scans that change nothing, millions of empty
+chunks, colour profiles that expand a thousandfold. The weights are nanoseconds on one core of an AMD EPYC with
+Pillow 13, rounded up from the most expensive file found of each kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recognition.errors import N_, PictureTooLarge, UndecodablePicture, Unsuppor
 MAX_SECONDS = 1.0
 # A PNG file of 12 MB in chunks of 8 KB, the usual size, is read in 5,000 pieces.
 _MAX_READS = 20_000
-# Metadata that Pillow parses again for each time that it occurs. More than one is rare, more than these an attack.
+# Metadata that Pillow parses as often as it occurs. Ordinary files have one of each per picture.
 _REPEATED = (b"iCCP", b"Exif\0\0")
 _MAX_REPEATS = 10
 

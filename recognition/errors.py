@@ -6,7 +6,7 @@
     └── PictureError
         ├── UnsupportedPicture  not one of the accepted file formats
         ├── UndecodablePicture  an accepted format, but damaged
-        └── PictureTooLarge     more pixels than the limit
+        └── PictureTooLarge     more pixels than the limit, or too expensive to decode
 
 Each message is a sentence for the person who sent the input: what is wrong, and what to do about it.
 """
@@ -15,14 +15,14 @@ from __future__ import annotations
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it, by which Babel finds the sentence
-    """`sentence`, marked to be translated where it is shown."""
+    """Mark `sentence` for translation; it is translated where it is shown."""
     return sentence
 
 
 class InputError(Exception):
-    """The input cannot be read as a digit. `str(error)` may be shown to whoever sent it.
+    """The input cannot be read as a digit. `str(error)` may be shown to the user.
 
-    `sentence` is the same with `%(name)s` in the place of each of `values`, as a catalogue of translations has it.
+    `sentence` is the message with `%(name)s` placeholders for `values`, as the translation catalogue has it.
     """
 
     def __init__(self, sentence: str, **values: object) -> None:
@@ -39,7 +39,7 @@ class BlankInput(InputError):
 
 
 class InvalidStrokes(InputError):
-    """The strokes are not a list of lists of points within the limits; `pointer` is the JSON pointer to the culprit."""
+    """The strokes are not a list of lists of points within the limits; `pointer` is the JSON pointer to the error."""
 
     def __init__(self, sentence: str, pointer: str = "", **values: object) -> None:
         super().__init__(sentence, **values)
@@ -47,7 +47,7 @@ class InvalidStrokes(InputError):
 
 
 class PictureError(InputError):
-    """The bytes cannot be used as a picture."""
+    """The file cannot be used as a picture."""
 
 
 class UnsupportedPicture(PictureError):
@@ -59,4 +59,4 @@ class UndecodablePicture(PictureError):
 
 
 class PictureTooLarge(PictureError):
-    """The picture has more pixels than the limit."""
+    """The picture has more pixels than the limit, or would take too long to decode."""

@@ -1,4 +1,4 @@
-"""How the process gives back the memory of large pictures."""
+"""Returns the memory of large pictures to the operating system."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _POOLS = 2
 
 
 def return_large_blocks() -> bool:
-    """Have every block of 1 MB or more go back to the system as soon as it is freed; whether that could be set.
+    """Make glibc return blocks of 1 MB or more to the system as soon as they are freed. Returns whether it could.
 
-    After the first large block glibc, which could do so by itself, takes them from pools of its own, one for each
-    thread, that fall to pieces: without this, 20,000 hostile pictures cost a worker 760 MB that nothing uses. The
-    pools are few for the same reason: threads take turns at them.
+    By default glibc raises that threshold dynamically, and then keeps large blocks in per-thread arenas that fragment:
+    20,000 hostile pictures left a worker with 760 MB of unused memory. Few arenas limit the fragmentation further.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""Paper and light: how much ink lies on each pixel of a picture, whatever the lighting, the paper and the polarity."""
+"""Binarisation: the amount of ink per pixel, independent of lighting, paper and polarity."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from recognition.errors import BlankInput
 
 Picture = NDArray[np.float32]
 
-# Below this difference from the paper, of a range of 1, there is no ink: noise of the camera or the compression.
+# Smaller differences from the paper, in a range of 1, are camera noise or compression artefacts.
 LEAST_CONTRAST = 0.06
-# Values this close to the commonest one are the same paper.
+# Values this close to the most common one are paper.
 _SAME = 2.5 / 255
-# A picture with this share of its pixels on one value was drawn or scanned clean, and is left as it is.
+# A picture with this share of its pixels at one value is clean, and is not thresholded.
 _CLEAN_SHARE = 0.5
-# Contrast below this share of the strokes' is paper, above the rest of it full ink; the rims lie between.
+# Contrast below this share of the strokes' is paper, above one minus this share full ink; edges are in between.
 _FAINT = 0.3
-# Where more of a clean picture than this is ink, it may be the paper.
+# If more of a clean picture than this is ink, ink and paper may be swapped.
 _HEAVY = 0.3
 # A bar differs from the paper beside it by at least this, of a range of 1.
 _BAR_CONTRAST = 0.3
@@ -40,9 +40,9 @@ class Ink:
     """The ink on a picture, each `[H, W]`, 0 = paper, 1 = full ink."""
 
     amount: Picture
-    alternative: Picture | None  # what is ink if the paper is not as it seems
-    in_shade: Picture | None  # what is ink if the paper has shadows with edges
-    is_clean: bool  # the paper was one even value
+    alternative: Picture | None  # the ink under the other assumption about the paper, if that is uncertain
+    in_shade: Picture | None  # the ink if the paper has shadows with sharp edges
+    is_clean: bool  # the paper has one uniform value
 
 
 def find_ink(picture: Picture) -> Ink:
@@ -53,14 +53,14 @@ def find_ink(picture: Picture) -> Ink:
     in_shade = _ink_in_shade(picture)
     if even is None:
         return Ink(_threshold(sign * contrast), _ink_in_even_light(sign * picture), in_shade, is_clean=False)
-    # A clean picture keeps its greys: a threshold would only spoil them.
+    # A clean picture keeps its grey levels.
     amount = _stretch(sign * contrast)
     is_heavy = float((amount > 0.5).mean()) > _HEAVY
     return Ink(amount, 1 - amount if is_heavy else None, in_shade, is_clean=True)
 
 
 def _ink_in_even_light(darkness: Picture) -> Picture | None:
-    """The ink if all that is dark were ink: a digit that fills its picture is too broad to estimate the paper by."""
+    """The ink relative to the median, for digits so broad that the local estimate of the paper fails."""
     try:
         return _threshold(darkness - np.float32(np.median(darkness)))
     except BlankInput:
@@ -68,7 +68,7 @@ def _ink_in_even_light(darkness: Picture) -> Picture | None:
 
 
 def _ink_in_shade(picture: Picture) -> Picture | None:
-    """The ink if what is broad and dark is shade, however sharp its edges; None where there is no shade."""
+    """The ink if broad dark areas are shadows, even with sharp edges; None if there are none."""
     small = cv2.medianBlur(_reduce(picture, _SHADE_SIDE), 3)
     darkness, small = (picture, small) if _has_dark_strokes(small) else (1 - picture, 255 - small)
     # A grey opening takes away what is narrower than its window, and leaves the edges of all else where they are.
@@ -136,7 +136,7 @@ def _stretch(contrast: Picture) -> Picture:
 
 
 def _threshold(contrast: Picture) -> Picture:
-    """Ink where the contrast is nearer to the strokes' than to the paper's, with soft edges; grain vanishes."""
+    """Soft threshold between the contrast of the paper and that of the strokes; removes grain."""
     # Otsu's threshold splits the grain where the ink is a small digit on a large sheet.
     levels = _levels(contrast, _otsu(contrast)) or _levels(contrast, float(cv2.blur(contrast, (3, 3)).max()) / 2)
     if levels is None:
@@ -149,7 +149,7 @@ def _threshold(contrast: Picture) -> Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Contrast of the strokes and of the paper, and the paper's grain as a standard deviation."""
+    """Median contrast of the strokes and of the paper, and the standard deviation of the paper's grain."""
 
     strokes: float
     paper: float
@@ -157,10 +157,9 @@ class _Levels:
 
 
 def _levels(contrast: Picture, threshold: float) -> _Levels | None:
-    """The levels above and below a threshold; None where they do not stand apart, as ink and paper do."""
+    """The levels above and below a threshold; None if they are too similar for ink and paper."""
     ink = contrast[contrast > threshold]
-    # There is much paper, and its median costs more than all else: some of it will do, in odd steps, which do not
-    # keep to some columns.
+    # The median of all paper would be expensive, so it is sampled; an odd step spreads the samples over all columns.
     some = contrast.ravel()[:: contrast.size // _PAPER_SAMPLES | 1]
     some = some[some <= threshold]
     if ink.size < 3 or some.size == 0:
@@ -168,7 +167,7 @@ def _levels(contrast: Picture, threshold: float) -> _Levels | None:
     strokes, paper = float(np.median(ink)), float(np.median(some))
     if strokes - paper < LEAST_CONTRAST / 2:
         return None
-    # This deviation is one that no outlier moves.
+    # The median absolute deviation, which is robust against outliers.
     return _Levels(strokes, paper, noise=1.4826 * float(np.median(np.abs(some - paper))))
 
 
@@ -181,10 +180,7 @@ def _otsu(values: Picture) -> float:
 
 
 def between_bars(picture: Picture) -> tuple[slice, slice] | None:
-    """Rows and columns without the bars of another colour along the sides that scanners and films leave.
-
-    None if there are no such bars, or nothing between them.
-    """
+    """Rows and columns inside the bars along the sides that scanners and video players add; None if there are none."""
     rows = slice(_bar(picture), picture.shape[0] - _bar(picture[::-1]))
     columns = slice(_bar(picture.T), picture.shape[1] - _bar(picture.T[::-1]))
     within = picture[rows, columns]
@@ -194,7 +190,7 @@ def between_bars(picture: Picture) -> tuple[slice, slice] | None:
 
 def _bar(picture: Picture) -> int:
     """How many of the upper rows are of one colour, if the rows below them are of another."""
-    # Bars take less than half, and a first row of several colours ends the search before it costs a large photograph.
+    # A bar covers less than half; most photographs end the search at their first row.
     half = picture[: len(picture) // 2]
     if not len(half) or np.abs(half[0] - picture[0, 0]).max() > LEAST_CONTRAST:
         return 0

@@ -1,4 +1,4 @@
-"""Which of the ink belongs to the digit: not the ruled lines, the specks, or the neighbours at the border."""
+"""Selection of the connected components that make up the digit, without lines, specks and neighbouring digits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from recognition.paper import Picture
 
 Mask = NDArray[np.uint8]
 
-INK_LEVEL = 0.35  # of full ink; fainter pixels are rims
+INK_LEVEL = 0.35  # of full ink; fainter pixels are edges of strokes
 _RIM = 0.12  # of a side: lines within this margin are a frame's, not a digit's
 _LINE = 0.22  # of a side: printed lines are looked for in this margin
 
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """Connected pieces of ink, the arrays one entry a piece."""
+    """Connected components of the ink; arrays have one entry per component."""
 
     labels: NDArray[np.int32]  # [H, W], 0 = paper, piece i = i + 1
     left: NDArray[np.int32]
@@ -86,9 +86,9 @@ def _border_lines(mask: Mask) -> Mask:
 
 
 def keep_digit(ink: Picture) -> Picture:
-    """Ink of the pieces that make up the digit: the main one, and those of some size that lie near it.
+    """Ink of the main piece and of the pieces near it, without specks.
 
-    There is none where all ink is lines along the border, as in an empty cell of squared paper.
+    Empty if all ink is lines along the border, as in an empty cell of squared paper.
     """
     pieces = _find_pieces(ink)
     rim = pieces.is_rim
@@ -103,13 +103,13 @@ def keep_digit(ink: Picture) -> Picture:
 
 
 def _belongs(pieces: _Pieces) -> NDArray[np.bool_]:
-    """Which pieces are part of the digit."""
+    """Mask of the pieces that are part of the digit."""
     main = _main_piece(pieces)
     gap_x = np.maximum(pieces.left - pieces.right[main], pieces.left[main] - pieces.right)
     gap_y = np.maximum(pieces.top - pieces.bottom[main], pieces.top[main] - pieces.bottom)
     gap = np.maximum(0, np.maximum(gap_x, gap_y))
     size = max(pieces.right[main] - pieces.left[main], pieces.bottom[main] - pieces.top[main])
-    # A small piece at the border is a neighbour's, unless it all but touches the digit.
+    # A small piece at the border belongs to a neighbouring digit, unless it almost touches this one.
     is_intruder = pieces.touches & ~pieces.touches[main] & (pieces.area < 0.3 * pieces.area[main])
     near = gap <= np.where(is_intruder, 0.05, 0.3) * size
     belongs: NDArray[np.bool_] = near & ~pieces.is_rim & (pieces.area >= 0.02 * pieces.area[main])
@@ -118,7 +118,7 @@ def _belongs(pieces: _Pieces) -> NDArray[np.bool_]:
 
 
 def _main_piece(pieces: _Pieces) -> int:
-    """The piece that is large and in the middle; one at the border rather is a neighbour or a frame."""
+    """Index of the piece that is largest, weighted by closeness to the centre; border pieces count less."""
     height, width = pieces.labels.shape
     off_centre = np.hypot(pieces.centre[:, 0] / width - 0.5, pieces.centre[:, 1] / height - 0.5)
     weight = pieces.area * np.where(pieces.touches, 0.35, 1.0) * np.exp(-3 * off_centre**2)

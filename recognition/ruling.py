@@ -1,4 +1,4 @@
-"""Ruled and squared paper: the straight printed lines that run through a digit from edge to edge."""
+"""Removal of the printed lines of ruled and squared paper, which run through a digit from edge to edge."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from recognition.paper import Picture
 Mask = NDArray[np.uint8]
 
 _LEVEL = 0.2  # of full ink; printed lines may be fainter than the digit
-_LEAN = np.radians(8)  # by which lines may lean
-_REACH = 0.8  # of a side: lines run from edge to edge, but for what hides them
-_THICK = 0.05  # of the shorter side: lines are finer than this
-_MAX_LINES = 60  # squared paper has fewer in sight, a screen of dots has thousands
-_SAME = 3  # pixels: lines nearer than this are one, found twice
+_LEAN = np.radians(8)  # maximum slope of a line
+_REACH = 0.8  # of a side: minimum length of a line that strokes may interrupt
+_THICK = 0.05  # of the shorter side: maximum thickness of a line
+_MAX_LINES = 60  # squared paper has fewer, a halftone screen thousands
+_SAME = 3  # pixels: lines closer than this are duplicates
 _LEAST_SIDE = 12
 
 
@@ -32,13 +32,13 @@ def remove_ruling(ink: Picture) -> Picture:
     lines = across | down
     if not lines.any():
         return ink
-    # Lines have fainter rims; what is inked and no line is a stroke's.
+    # Remove the lines' fainter edges, too, but no ink of strokes.
     rims = cv2.dilate(lines, np.ones((3, 3), np.uint8)) > mask - lines
     return np.where(rims, 0, ink).astype(np.float32)
 
 
 def _lines_across(mask: Mask) -> Mask:
-    """Where nearly horizontal lines lie, and nothing but they."""
+    """Mask of the nearly horizontal lines, without strokes that cross them."""
     height, width = mask.shape
     lines = np.zeros_like(mask)
     middles = _find_lines(mask)
