@@ -97,7 +97,7 @@ def record_drawing(browser: Browser, url: str, drawing: Drawing) -> None:
             "x": sheet["x"] - 8,
             "y": sheet["y"] - 8,
             "width": right - sheet["x"] + 16,
-            "height": sheet["height"] + 16,
+            "height": max(sheet["height"], answer["height"]) + 16,
         }
 
         def take_frame() -> None:

@@ -4,9 +4,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from testing.handwriting import DIGITS, EUROPEAN_7
-from testing.pad import draw, has_ink
+from testing.pad import draw, has_ink, wait_until
 from testing.page import OpenPage, expect_answer, expect_nothing_drawn, expect_picture, payload
-from testing.pictures import picture_of
+from testing.pictures import draw_picture, encode, picture_of
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +58,21 @@ def test_picture_is_kept_small_and_opened_again(open_page: OpenPage) -> None:
     expect_answer(page, 4)
     expect_picture(page)
     expect(page.locator("#outline rect")).to_be_visible()
+
+
+def test_large_picture_is_outlined_as_before_when_opened_again(open_page: OpenPage) -> None:
+    page = open_page()
+    large = draw_picture(DIGITS[4]).resize((1400, 1400))
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(large)))
+    expect_answer(page, 4)
+    expect_history(page, "4")
+    outline = page.locator("#outline")
+    before = outline.evaluate("svg => svg.outerHTML")
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Open again: This is a 4").click()
+    expect(outline.locator("rect")).to_be_visible()
+    wait_until(page, "document.getElementById('picture').decode().then(() => true)")
+    assert outline.evaluate("svg => svg.outerHTML") == before
 
 
 def test_twenty_are_kept(open_page: OpenPage) -> None:

@@ -1,4 +1,4 @@
-"""What keeps people from using the page, in every state that it has: axe-core looks, in light and in dark."""
+"""Accessibility of the page in each of its states, checked by axe-core in the light and the dark scheme."""
 
 from collections.abc import Callable
 
@@ -32,18 +32,18 @@ def not_live(page: Page) -> None:
     expect(page.locator("#answer")).to_have_attribute("data-state", "waiting")
 
 
-def no_digit(page: Page) -> None:
+def not_a_digit(page: Page) -> None:
     draw(page, [[[x, y] for x in range(20, 260, 40) for y in (20, 260)]])
     expect(page.locator("#answer")).to_have_attribute("data-state", "not_digit")
 
 
-def several_read(page: Page) -> None:
+def batch_read(page: Page) -> None:
     files = [payload(picture_of(DIGITS[4])), payload(b"hello", "bad.png")]
     page.get_by_label("Upload pictures").set_input_files(files)
     expect(page.locator("#batch strong")).to_have_text(["This is a 4", "Unsupported picture"])
 
 
-def away(page: Page) -> None:
+def offline(page: Page) -> None:
     page.context.set_offline(True)
     draw(page, DIGITS[5])
     expect(page.locator("#answer")).to_have_attribute("data-state", "error")
@@ -54,29 +54,33 @@ STATES: dict[str, Callable[[Page], object]] = {
     "answered": answered,
     "explained": explained,
     "not live": not_live,
-    "no digit": no_digit,
-    "several pictures": several_read,
-    "server away": away,
+    "not a digit": not_a_digit,
+    "several pictures": batch_read,
+    "offline": offline,
     "an error": lambda page: page.goto(page.url + "nothing"),
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("state", STATES)
-def test_axe_finds_nothing(open_page: OpenPage, state: str, scheme: str) -> None:
-    page = open_page(color_scheme=scheme, reduced_motion="reduce", errors="Failed to load resource")
-    STATES[state](page)
+def assert_accessible(page: Page) -> None:
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_page_is_accessible(open_page: OpenPage, state: str) -> None:
+    page = open_page(reduced_motion="reduce", errors="Failed to load resource")
+    STATES[state](page)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert_accessible(page)
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_axe_finds_nothing_on_a_phone(open_page: OpenPage, language: str) -> None:
+def test_page_is_accessible_on_a_phone(open_page: OpenPage, language: str) -> None:
     page = open_page(viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True, locale=language)
     draw(page, DIGITS[5])
     expect_answer(page, 5)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
 
 
 def test_all_ten_probabilities_are_a_table_to_screen_readers(open_page: OpenPage) -> None:
@@ -89,7 +93,7 @@ def test_all_ten_probabilities_are_a_table_to_screen_readers(open_page: OpenPage
     expect(table.get_by_role("row").nth(6).get_by_role("cell")).to_have_text(">99.9%")
 
 
-def test_pad_changes_sides_for_good(open_page: OpenPage) -> None:
+def test_side_of_the_pad_is_remembered(open_page: OpenPage) -> None:
     page = open_page()
 
     def pad_is_right() -> bool:
@@ -122,7 +126,7 @@ def test_forced_colours_show_ink_and_bars(open_page: OpenPage) -> None:
     assert bar != paper
 
 
-def test_nothing_moves_where_motion_is_unwelcome(open_page: OpenPage) -> None:
+def test_nothing_moves_if_reduced_motion_is_preferred(open_page: OpenPage) -> None:
     page = open_page(reduced_motion="reduce")
     moving = """() => [...document.querySelectorAll("*")]
         .filter((node) => parseFloat(getComputedStyle(node).transitionDuration) > 0).length"""

@@ -1,10 +1,12 @@
-"""What spoke for an answer, shown over the ink."""
+"""The explanation of an answer, as a heat map over the ink."""
+
+import time
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from testing.handwriting import DIGITS
-from testing.pad import SIDE, draw
+from testing.pad import PATIENCE, SIDE, draw
 from testing.page import OpenPage, expect_answer, payload
 from testing.pictures import picture_of
 
@@ -14,7 +16,7 @@ SEVEN = DIGITS[7]
 EXPLAIN = "**/api/v1/explain*"
 
 
-def show_why(page: Page) -> None:
+def explain(page: Page) -> None:
     page.get_by_role("button", name="Explain").click()
     expect(page.locator("#heatmap")).to_be_visible()
 
@@ -34,11 +36,18 @@ def heat(page: Page) -> list[list[int]]:
     )
 
 
+def expect_other_heat(page: Page, before: list[list[int]]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while heat(page) == before:
+        assert time.monotonic() < deadline, "the heat map has not changed"
+        page.wait_for_timeout(20)
+
+
 def test_heat_lies_on_the_ink(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, SEVEN)
     expect_answer(page, 7)
-    show_why(page)
+    explain(page)
     rows = heat(page)
     ink = {(round(x) // 10, round(y) // 10) for x, y in SEVEN[0]}
     hot = {(x, y) for y, row in enumerate(rows) for x, value in enumerate(row) if value > 100}
@@ -47,29 +56,28 @@ def test_heat_lies_on_the_ink(open_page: OpenPage) -> None:
     expect(page.get_by_role("radio", name="7")).to_be_checked()
 
 
-def test_another_digit_can_be_asked_for(open_page: OpenPage) -> None:
+def test_another_digit_can_be_explained(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, SEVEN)
     expect_answer(page, 7)
-    show_why(page)
+    explain(page)
     before = heat(page)
     page.get_by_role("radio", name="7").press("ArrowLeft")
     expect(page.get_by_role("radio", name="6")).to_be_checked()
-    while heat(page) == before:
-        page.wait_for_timeout(10)
+    expect_other_heat(page, before)
 
 
-def test_new_ink_takes_the_map_away(open_page: OpenPage) -> None:
+def test_new_ink_hides_the_heat_map(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, SEVEN)
     expect_answer(page, 7)
-    show_why(page)
+    explain(page)
     draw(page, [[[20, 250], [40, 250]]])
     expect(page.locator("#heatmap")).to_be_hidden()
     expect(page.locator("#explain")).to_have_attribute("aria-pressed", "false")
 
 
-def test_late_explanation_is_not_laid_over_newer_ink(open_page: OpenPage) -> None:
+def test_late_explanation_is_not_shown_over_newer_ink(open_page: OpenPage) -> None:
     page = open_page()
     held: list[Route] = []
     page.route(EXPLAIN, lambda route: held.append(route))
@@ -84,7 +92,7 @@ def test_late_explanation_is_not_laid_over_newer_ink(open_page: OpenPage) -> Non
     expect(page.locator("#heatmap")).to_be_hidden()
 
 
-def test_answer_stands_where_the_reasons_do_not_come(open_page: OpenPage) -> None:
+def test_answer_stays_if_there_is_no_explanation(open_page: OpenPage) -> None:
     page = open_page(errors="500")
     page.route(EXPLAIN, lambda route: route.fulfill(status=500, body=""))
     draw(page, SEVEN)
@@ -95,9 +103,28 @@ def test_answer_stands_where_the_reasons_do_not_come(open_page: OpenPage) -> Non
     expect(page.locator("[data-slot=top] .digit").first).to_have_text("7")
 
 
-def test_picture_is_explained_too(open_page: OpenPage) -> None:
+def test_failed_explanation_is_not_requested_again_unasked(open_page: OpenPage) -> None:
+    page = open_page(errors="503")
+    page.clock.install()
+    asked: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(status=503, body="")
+
+    page.route(EXPLAIN, refuse)
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("[data-slot=words]")).to_have_text("No explanation available")
+    page.clock.run_for(10_000)
+    page.evaluate("async () => { await fetch('/api/v1/health/live'); }")  # behind any request that the clock set off
+    assert len(asked) == 1
+
+
+def test_picture_can_be_explained(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
     expect_answer(page, 4)
-    show_why(page)
+    explain(page)
     assert max(map(max, heat(page))) > 100
