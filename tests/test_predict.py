@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -20,6 +19,7 @@ import predict
 from escaping import escape_unprintable
 from testing.handwriting import DIGITS
 from testing.pictures import encode, picture_of
+from testing.waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 SCRIBBLE = [[[40 + 7 * (i * i % 29), 30 + 9 * (i * 13 % 23)] for i in range(60)]]
@@ -231,14 +231,6 @@ def test_remote_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert walk.call_count == 1
 
 
-def wait_until(condition: object, seconds: float = 60.0) -> None:
-    """Poll until `condition()` is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def has_reader(pipe: Path) -> bool:
     """Whether a process has `pipe` open for reading."""
     try:
@@ -262,7 +254,7 @@ def test_killed_batch_loses_only_the_part_in_progress(
     arguments = [str(scans), str(endless), "--output", str(output), "--part-rows", "10", "--workers", "1"]
     process = subprocess.Popen([sys.executable, "predict.py", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: (parts / "part-000006.jsonl").exists())
+        eventually(lambda: (parts / "part-000006.jsonl").exists())
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -270,7 +262,7 @@ def test_killed_batch_loses_only_the_part_in_progress(
     saved = [json.loads(line)["path"] for part in sorted(parts.iterdir()) for line in part.read_text().splitlines()]
     assert len(saved) == 60
     # Its workers exit with it.
-    wait_until(lambda: not has_reader(endless))
+    eventually(lambda: not has_reader(endless))
 
     endless.unlink()
     endless.write_bytes(picture_of(DIGITS[1]))
