@@ -29,6 +29,7 @@ _OVERSAMPLING = 4
 _SHIFT = 16
 # Splines are drawn as straight pieces of this length, in frame units: two pixels of the oversampled drawing.
 _SPACING = 0.5
+_MAX_DRAWN_POINTS = 40_000
 
 
 def validate_strokes(strokes: object, limits: Limits) -> list[Stroke]:
@@ -73,7 +74,10 @@ def draw(strokes: Sequence[Stroke]) -> Frame:
 
 def draw_with_region(strokes: Sequence[Stroke]) -> tuple[Frame, Region]:
     """The frame as of `draw`, and the square that it shows, in the drawing's units."""
-    canvas = _render([_smooth(stroke) for stroke in _fit(strokes)])
+    fitted = _fit(strokes)
+    # Only a scribble of a thousand lines across the frame is longer; it is drawn coarsely, to bound the cost.
+    spacing = max(_SPACING, sum(map(_length, fitted)) / _MAX_DRAWN_POINTS)
+    canvas = _render([_smooth(stroke, spacing) for stroke in fitted])
     shift = INK_CENTRE * _OVERSAMPLING - centre_of_mass(canvas)
     centred = cv2.warpAffine(canvas, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), canvas.shape)
     frame: NDArray[np.uint8] = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
@@ -104,7 +108,11 @@ def _extent(strokes: Sequence[Stroke]) -> tuple[NDArray[np.float64], float]:
     return (low + high) / 2, extent if extent > 1e-6 else 0.0
 
 
-def _smooth(stroke: Stroke) -> Stroke:
+def _length(stroke: Stroke) -> float:
+    return float(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum())
+
+
+def _smooth(stroke: Stroke, spacing: float) -> Stroke:
     """A centripetal Catmull-Rom spline through the points, as a pen would have moved between them.
 
     Centripetal (Yuksel et al. 2011, doi:10.1016/j.cad.2010.08.008), because it makes no loops at corners.
@@ -121,19 +129,19 @@ def _smooth(stroke: Stroke) -> Stroke:
     # Tangents at both ends of each segment for its cubic Hermite form, from the centripetal knot spacing.
     m1 = (p2 - p1) + d2 * ((p1 - p0) / d1 - (p2 - p0) / (d1 + d2))
     m2 = (p2 - p1) + d2 * ((p3 - p2) / d3 - (p3 - p1) / (d2 + d3))
-    n_steps = min(32, max(1, math.ceil(float((d2**2).max()) / _SPACING)))
+    n_steps = min(32, max(1, math.ceil(float((d2**2).max()) / spacing)))
     t = (np.arange(n_steps) / n_steps)[None, :, None]
     p1, p2, m1, m2 = (a[:, None, :] for a in (p1, p2, m1, m2))
     curve = (
         (2 * t**3 - 3 * t**2 + 1) * p1 + (t**3 - 2 * t**2 + t) * m1 + (3 * t**2 - 2 * t**3) * p2 + (t**3 - t**2) * m2
     )
-    return _resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]))
+    return _resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]), spacing)
 
 
-def _resample(line: Stroke) -> Stroke:
+def _resample(line: Stroke, spacing: float) -> Stroke:
     """Points evenly spaced along `line`: drawing costs by the point, and a screen sends many more than are needed."""
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-    places = np.linspace(0.0, length[-1], 1 + math.ceil(length[-1] / _SPACING))
+    places = np.linspace(0.0, length[-1], 1 + math.ceil(length[-1] / spacing))
     return np.stack([np.interp(places, length, line[:, 0]), np.interp(places, length, line[:, 1])], axis=1)
 
 

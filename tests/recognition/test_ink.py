@@ -251,3 +251,16 @@ nearly_strokes = st.lists(st.lists(st.lists(numbers | st.integers(-9, 9), min_si
 def test_any_json_is_a_drawing_or_refused(value: object) -> None:
     with suppress(InvalidStrokes, BlankInput):
         draw_valid(validate(value))
+
+
+@pytest.mark.parametrize("n_strokes", [1, 500])
+def test_cost_of_a_scribble_is_bounded(n_strokes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def polylines(_canvas: object, lines: list[np.ndarray], *_: object) -> None:
+        drawn.append(sum(map(len, lines)))
+
+    monkeypatch.setattr("recognition.ink.cv2.polylines", polylines)
+    zigzag = np.array([[10.0 * (i % 2), i % 7] for i in range(10_000)])
+    draw(np.split(zigzag, n_strokes))
+    assert drawn[0] < 60_000
