@@ -1,4 +1,4 @@
-"""Measure checkpoints on any data: accuracy, calibration, and what they take for a digit.
+"""Evaluate checkpoints on any data: accuracy, calibration, and the rejection of non-digits.
 
 python evaluate_model.py                                            # mnist_model.pth on the MNIST test digits
 python evaluate_model.py a.pth b.pth --data mnist-validation        # an ensemble: probabilities are averaged
@@ -6,10 +6,10 @@ python evaluate_model.py --data photos/ pens.jsonl letters.npz --mistakes report
 python evaluate_model.py --robustness                               # every set under DIGITS_DATA_DIR/dev, to reports/
 python evaluate_model.py --publish                                  # the same, for the app's page about the model
 
-Data are: a data set's name (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist); a folder with a
-sub-folder of pictures per digit, where any other sub-folder holds non-digits; .npz with x uint8 [N, H, W] and y [N], -1
-for non-digits; .jsonl with label and strokes; a folder with labels.jsonl of file, text and boxes. Each goes through
-the same door as in the app.
+DATA is a data set (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist); a folder with a sub-folder
+of pictures per digit, and non-digits in any other sub-folder; .npz with x uint8 [N, H, W] and y [N], -1 for non-digits;
+.jsonl with label and strokes; or a folder with labels.jsonl of file, text and boxes. All inputs are preprocessed as in
+the app.
 """
 
 from __future__ import annotations
@@ -27,40 +27,34 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 from tqdm import tqdm
 
-from benchmarks.corruptions import CORRUPTIONS
 from config import Settings, SettingsError
 from model import N_DIGITS, CheckpointError, load_checkpoint
 from recognition import Recognizer
 from storage import write_atomically
-from training.artifacts import reliability_table, vouch
-from training.data import DataError, Digits
-from training.evaluation import Answers, Committee, Figures, collect, measure, worst
-from training.material import (
-    NO_DIGIT,
-    Item,
-    Material,
-    RawFrame,
-    items_of_digits,
-    load_digits,
-    open_material,
-    read_items,
+from training.datasets import DataError
+from training.ensemble import Ensemble
+from training.evaluation import Predictions, Row, collect, evaluate, worst_mistakes
+from training.evaluation_sets import (
+    CORRUPTED,
+    NON_DIGIT,
+    VALIDATION,
+    EvaluationSet,
+    open_evaluation_sets,
+    predict_items,
 )
-from training.sheets import contact_sheet
+from training.reports import record_in_manifest, reliability_csv
 
 _N_MISTAKES = 96  # on a contact sheet
 _PERCENT = ("accuracy", "ece", "refused", "auroc", "fpr_at_95", "fpr_at_99", "accepted")
-_CALIBRATED_ON = "mnist-validation"
-_ROBUSTNESS = ("mnist", _CALIBRATED_ON, "corrupted-mnist-validation")
-# Data sets that are corrupted here, by the names of what comes of them.
-_CORRUPTED = {"corrupted-mnist": "mnist", "corrupted-mnist-validation": "mnist-validation"}
+_ROBUSTNESS = ("mnist", VALIDATION, "corrupted-mnist-validation")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; the exit status is 1 below `--require-accuracy`, 2 for wrong usage or missing data."""
+    """Evaluate and print; the exit status is 1 below `--require-accuracy`, 2 for wrong usage or missing data."""
     try:
         settings = Settings.load()
         options = parse_arguments(settings, arguments)
-        rows = evaluate(settings, options)
+        rows = evaluate_checkpoints(settings, options)
     except (SettingsError, CheckpointError, DataError, OSError) as error:
         print(f"evaluate_model: {error}", file=sys.stderr)
         return 2
@@ -72,20 +66,24 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
     """Read the command line; exits with status 2 where it is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="several are averaged")
-    parser.add_argument("--data", nargs="+", action="extend", metavar="DATA", help="what to measure on")
-    parser.add_argument("--robustness", action="store_true", help="measure on every set there is; write a report")
+    parser.add_argument(
+        "--data", nargs="+", action="extend", metavar="DATA", help="what to evaluate on (default: mnist)"
+    )
+    parser.add_argument("--robustness", action="store_true", help="evaluate on all sets; write a report")
     parser.add_argument(
         "--through",
         choices=("frames", "pictures"),
-        help="the door for data sets of 28x28 digits; else the corrupted ones are pictures, the others frames",
+        help="predict data sets of 28x28 digits as frames or as picture files (default: only corrupted ones)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on at most N items of each set, evenly spaced")
+    parser.add_argument("--limit", type=int, metavar="N", help="evaluate on at most N items of each set, evenly spaced")
     parser.add_argument("--json", action="store_true", help="print JSON, with unrounded figures")
     parser.add_argument("--require-accuracy", type=float, metavar="X", help="exit with 1 below X (0 to 1) on any set")
     parser.add_argument("--confusion", action="store_true", help="print confusion matrices as well")
     parser.add_argument("--report", action="store_true", help="print precision and recall of each digit as well")
     parser.add_argument("--mistakes", type=Path, metavar="DIR", help="write contact sheets of the worst mistakes here")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="where --robustness writes")
+    parser.add_argument(
+        "--reports", type=Path, default=Path("reports"), help="folder for --robustness (default: reports)"
+    )
     parser.add_argument(
         "--publish",
         action="store_true",
@@ -95,9 +93,9 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
     options.checkpoints = options.checkpoints or [settings.model_path]
     options.robustness |= options.publish
     if options.publish and (len(options.checkpoints) > 1 or options.limit):
-        parser.error("--publish is for one checkpoint, measured without --limit")
+        parser.error("--publish is for one checkpoint, evaluated without --limit")
     if options.json and (options.confusion or options.report):
-        parser.error("--json goes without --confusion and --report")
+        parser.error("--json cannot be combined with --confusion or --report")
     options.data = options.data or ([] if options.robustness else ["mnist"])
     if options.robustness:
         options.data += [*_ROBUSTNESS, *map(str, _development_sets(settings.data_dir))]
@@ -106,132 +104,120 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
 
 
 def _development_sets(data_dir: Path) -> list[Path]:
-    """Files and folders of material under `dev`, but no folder of mere pictures without labels."""
+    """Evaluation sets under `dev`; folders of unlabelled pictures are left out."""
     found = sorted((data_dir / "dev").glob("*"))
     return [p for p in found if p.suffix in {".npz", ".jsonl"} or (p / "labels.jsonl").is_file() or (p / "1").is_dir()]
 
 
-def evaluate(settings: Settings, options: argparse.Namespace) -> list[Figures]:
-    """One row of figures per set. Raises `CheckpointError`, `DataError` or `OSError`."""
+def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> list[Row]:
+    """One row of metrics per set, and the files asked for. Raises `CheckpointError`, `DataError` or `OSError`."""
     checkpoints = [load_checkpoint(path) for path in options.checkpoints]
-    members = [Recognizer(checkpoint, settings.limits) for checkpoint in checkpoints]
-    recognizer = members[0] if len(members) == 1 else Committee(members)
-    sets = [material for spec in options.data for material in open_sets(spec, settings.data_dir, options.through)]
-    has_non_digits = any(item.label == NO_DIGIT for material in sets for item in material.items)
-    reference = _reference_scores(recognizer, settings.data_dir) if has_non_digits else None
-    rows = []
-    about: dict[str, Path] = {}  # files about the model, by what they are
-    for material in sets:
-        answers = ask(recognizer, material, options.limit)
-        rows.append(measure(material.name, answers, reference))
-        show_details(material.name, answers, options)
-        if options.mistakes:
-            path = options.mistakes / f"{material.name}.png"
-            _write(path, contact_sheet(recognizer, answers, worst(answers, _N_MISTAKES)))
-            about[f"mistakes/{material.name}"] = path
-        if options.publish and material.name == _CALIBRATED_ON:
-            about["reliability"] = options.checkpoints[0].with_name("reliability.csv")
-            _write(about["reliability"], _reliability(answers))
-    rows = average_corruptions(rows)
+    several, limits = len(checkpoints) > 1, settings.limits
+    recognizer = Ensemble(checkpoints, limits) if several else Recognizer(checkpoints[0], limits)
+    data_dir, through = settings.data_dir, options.through
+    sets = [each for spec in options.data for each in open_evaluation_sets(spec, data_dir, through)]
+    has_non_digits = any(item.label == NON_DIGIT for each in sets for item in each.items)
+    reference = _reference_scores(recognizer, data_dir) if has_non_digits else None
+    rows: list[Row] = []
+    files: dict[str, Path] = {}  # for the manifest
+    for evaluation_set in sets:
+        predictions = predict(recognizer, evaluation_set, options.limit)
+        rows.append(evaluate(evaluation_set.name, predictions, reference))
+        print_details(evaluation_set.name, predictions, options)
+        files |= write_details(recognizer, evaluation_set.name, predictions, options)
+    rows = append_means(rows)
     if options.robustness:
         _write(options.reports / "robustness.csv", _to_csv(rows))
         _write(options.reports / "robustness.md", to_markdown(rows).encode())
     if options.publish:
-        about["robustness"] = options.checkpoints[0].with_name("robustness.csv")
-        _write(about["robustness"], _to_csv(rows))
-        vouch(options.checkpoints[0], checkpoints[0].id, about)
+        files["robustness"] = options.checkpoints[0].with_name("robustness.csv")
+        _write(files["robustness"], _to_csv(rows))
+        record_in_manifest(options.checkpoints[0], checkpoints[0].id, files)
     return rows
 
 
-def _reliability(answers: Answers) -> bytes:
-    return reliability_table(torch.from_numpy(answers.probabilities).float(), torch.from_numpy(answers.labels)).encode()
+def predict(recognizer: Recognizer, evaluation_set: EvaluationSet, limit: int | None) -> Predictions:
+    """Predictions for all items, or for `limit` of them; those that cannot be read are listed on standard error."""
+    step = max(1, -(-len(evaluation_set.items) // limit)) if limit else 1
+    items = evaluation_set.items[::step]
+    # disable=None: no progress bar where standard error is not a terminal.
+    results = tqdm(predict_items(recognizer, items), evaluation_set.name, len(items), leave=False, disable=None)
+    predictions = collect(items, results)
+    for item, error in predictions.unreadable:
+        print(f"evaluate_model: skipped {item.name}: {error}", file=sys.stderr)
+    return predictions
 
 
-def _to_csv(rows: Sequence[Figures]) -> bytes:
-    return str(pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")).encode()
+def _reference_scores(recognizer: Recognizer, data_dir: Path) -> NDArray[np.float64] | None:
+    """Digit scores of the MNIST validation digits; None, with a message, where MNIST is missing."""
+    try:
+        (validation,) = open_evaluation_sets(VALIDATION, data_dir)
+    except DataError as error:
+        print(f"evaluate_model: no AUROC, which needs MNIST's validation digits. {error}", file=sys.stderr)
+        return None
+    return collect(validation.items, predict_items(recognizer, validation.items)).digit_scores
 
 
-def open_sets(spec: str, data_dir: Path, through: str | None) -> list[Material]:
-    """The material named by `spec`; corrupted digits are one set for each corruption. Raises `DataError`."""
-    name, _, only = spec.partition(":")
-    if name not in _CORRUPTED:
-        return [open_material(spec, data_dir, as_pictures=through == "pictures")]
-    if only and only not in CORRUPTIONS:
-        raise DataError(f"{only!r} is no corruption; there are {', '.join(CORRUPTIONS)}.")
-    digits = load_digits(_CORRUPTED[name], data_dir)
-    frames = digits.frames.numpy().astype(np.float32) / np.float32(255)
-    sets = []
-    for corruption in [only] if only else CORRUPTIONS:
-        corrupted = CORRUPTIONS[corruption](frames, np.random.default_rng(0)) * 255
-        spoilt = Digits(torch.from_numpy(corrupted.round().astype(np.uint8)), digits.labels)
-        # They no longer have the frame's geometry, so the front end is to see them.
-        items = items_of_digits(corruption, spoilt, as_pictures=through != "frames")
-        sets.append(Material(f"{name}:{corruption}", list(items)))
-    return sets
-
-
-def average_corruptions(rows: Sequence[Figures]) -> list[Figures]:
-    """The rows, and one more for each kind of digits that was corrupted in several ways: the mean of those rows."""
+def append_means(rows: Sequence[Row]) -> list[Row]:
+    """The rows, and the mean over the corruptions of each corrupted data set."""
     means = []
-    for name in _CORRUPTED:
+    for name in CORRUPTED:
         table = pd.DataFrame([row for row in rows if str(row["set"]).startswith(f"{name}:")])
         if len(table) > 1:
-            mean: Figures = dict.fromkeys(table.columns)
+            mean: Row = dict.fromkeys(table.columns)
             mean |= {str(column): float(value) for column, value in table.mean(numeric_only=True).items()}
             mean |= {column: int(table[column].sum()) for column in ("n", "errors", "unreadable", "n_non_digits")}
             means.append(mean | {"set": f"{name} (mean)"})
     return [*rows, *means]
 
 
-def _reference_scores(recognizer: Recognizer, data_dir: Path) -> NDArray[np.float64] | None:
-    """Digit scores of the MNIST validation digits; None, and a sentence, where MNIST is missing."""
-    try:
-        digits = load_digits("mnist-validation", data_dir)
-    except DataError as error:
-        print(f"evaluate_model: no AUROC: it compares with MNIST's validation digits. {error}", file=sys.stderr)
-        return None
-    items = [Item("reference", 0, RawFrame(frame)) for frame in digits.frames.numpy()]
-    return collect(items, read_items(recognizer, items)).scores
-
-
-def ask(recognizer: Recognizer, material: Material, limit: int | None) -> Answers:
-    """The network's answers to all items, or to `limit` of them; what cannot be read is named on standard error."""
-    step = max(1, -(-len(material.items) // limit)) if limit else 1
-    items = material.items[::step]
-    # tqdm's None: no bar where standard error is not a terminal.
-    progress = tqdm(read_items(recognizer, items), material.name, len(items), leave=False, disable=None)
-    answers = collect(items, progress)
-    for item, error in answers.unreadable:
-        print(f"evaluate_model: skipped {item.name}: {error}", file=sys.stderr)
-    return answers
-
-
-def show_details(name: str, answers: Answers, options: argparse.Namespace) -> None:
-    """Print what was asked for beside the table."""
-    digits = answers.is_digit & (answers.predicted >= 0)
-    if options.json or not digits.any():
+def print_details(name: str, predictions: Predictions, options: argparse.Namespace) -> None:
+    """Print the confusion matrix and the classification report, if asked for."""
+    rows = (predictions.labels != NON_DIGIT) & (predictions.digits >= 0)
+    if options.json or not rows.any():
         return
-    truth, predicted, labels = answers.labels[digits], answers.predicted[digits], list(range(N_DIGITS))
+    truth, predicted, labels = predictions.labels[rows], predictions.digits[rows], list(range(N_DIGITS))
     if options.confusion:
         matrix = pd.DataFrame(confusion_matrix(truth, predicted, labels=labels), index=labels, columns=labels)
-        print(f"{name}: true digits down, predicted digits across\n{matrix.to_string()}\n")
+        print(f"{name}: true digits in rows, predicted digits in columns\n{matrix.to_string()}\n")
     if options.report:
         print(f"{name}\n{classification_report(truth, predicted, labels=labels, digits=4, zero_division=0)}\n")
 
 
-def format_table(rows: Sequence[Figures]) -> str:
+def write_details(
+    recognizer: Recognizer, name: str, predictions: Predictions, options: argparse.Namespace
+) -> dict[str, Path]:
+    """Write the contact sheet and the reliability table, if asked for; returns their paths by manifest name."""
+    files: dict[str, Path] = {}
+    if options.mistakes:
+        from training.plots import contact_sheet  # importing matplotlib takes a second
+
+        files[f"mistakes/{name}"] = path = options.mistakes / f"{name}.png"
+        _write(path, contact_sheet(recognizer, predictions, worst_mistakes(predictions, _N_MISTAKES)))
+    if options.publish and name == VALIDATION:
+        files["reliability"] = path = options.checkpoints[0].with_name("reliability.csv")
+        probabilities, labels = torch.from_numpy(predictions.probabilities), torch.from_numpy(predictions.labels)
+        _write(path, reliability_csv(probabilities.float(), labels).encode())
+    return files
+
+
+def _to_csv(rows: Sequence[Row]) -> bytes:
+    return str(pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")).encode()
+
+
+def format_table(rows: Sequence[Row]) -> str:
     """The rows as text, shares in percent."""
     return _presentable(rows).to_string(index=False)
 
 
-def to_markdown(rows: Sequence[Figures]) -> str:
+def to_markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table, shares in percent."""
     table = _presentable(rows)
     lines = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _presentable(rows: Sequence[Figures]) -> pd.DataFrame:
+def _presentable(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         [{f"{k} %" if k in _PERCENT else k: _cell(v, percent=k in _PERCENT) for k, v in row.items()} for row in rows]
     )
@@ -245,12 +231,12 @@ def _cell(value: float | int | str | None, *, percent: bool) -> str:
     return str(value)
 
 
-def check_accuracy(rows: Sequence[Figures], required: float | None) -> int:
-    """1 if any set of digits falls below the accuracy `required`, with a sentence; else 0."""
-    short = [row for row in rows if isinstance(row["accuracy"], float) and row["accuracy"] < (required or 0)]
-    for row in short:
+def check_accuracy(rows: Sequence[Row], required: float | None) -> int:
+    """1, with a message, if the accuracy on any set is below `required`; else 0."""
+    failed = [row for row in rows if isinstance(row["accuracy"], float) and row["accuracy"] < (required or 0)]
+    for row in failed:
         print(f"evaluate_model: {row['set']} is below the required accuracy of {required}", file=sys.stderr)
-    return int(bool(short))
+    return int(bool(failed))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,8 +1,8 @@
 """Train a digit network and write `mnist_model.pth` with its metrics.
 
 python train_model.py                                  # the default recipe, on MNIST
-python train_model.py --recipe best                    # what made the shipped weights
-python train_model.py --data mnist folder:photos       # with one's own pictures
+python train_model.py --recipe best                    # the recipe of the shipped weights
+python train_model.py --data mnist folder:photos       # with your own pictures
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
@@ -13,115 +13,291 @@ torchrun --nproc-per-node=2 train_model.py             # several processes, or G
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from config import Settings, SettingsError
-from model import CheckpointError, load_checkpoint
-from training.data import DataError
-from training.device import choose_device
-from training.distill import Teachers
-from training.distributed import World, joined
-from training.finish import finish
-from training.interrupt import Interrupted, listening
-from training.loop import DivergedError, Epoch, fit
-from training.members import list_members
-from training.options import build_recipe, read_options
-from training.recipes import ChoiceError, Recipe
-from training.run import identify, prepare, run
-from training.sources import Split, load_split
-from training.state import load_state
+from model import ARCHITECTURES, CheckpointError, load_checkpoint
+from training.datasets import DATASETS, FOLDER, DataError, Split, load_split
+from training.distributed import DEVICES, World, choose_device, process_group
+from training.ensemble import Member, Teachers, list_members
+from training.export import export, save_last_good
+from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
+from training.recipes import (
+    DISTORTIONS,
+    RECIPES,
+    SCHEDULES,
+    Recipe,
+    UsageError,
+    disable_distortions,
+    override,
+    read_parameters,
+)
+from training.reports import epoch_reporter, format_metrics, write_reports
+from training.training_state import Stateful, load_training_state, save_training_state
 from training.tuning import tune, write_parameters
-from training.watch import Watch
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the trainer. The exit status is 0; 1 when training failed; 2 for wrong usage; 130 when it was interrupted."""
+    """Run the trainer. The exit status is 0; 1 if training failed; 2 for wrong usage; 130 if it was interrupted."""
     try:
         settings = Settings.load()
-        options = read_options(settings, sys.argv[1:] if arguments is None else arguments, __doc__ or "")
+        options = parse_arguments(settings, sys.argv[1:] if arguments is None else arguments)
         device = choose_device(options.device)
-        with joined(device) as world:
+        with process_group(device) as world:
             if options.is_tuning:
-                search(settings, options, device)
+                tune_recipe(options, settings.data_dir, device)
             else:
-                train(settings, options, device, world)
-    except (SettingsError, ChoiceError, DataError, CheckpointError) as error:
-        return _stop(str(error), 2)
+                train(options, settings.data_dir, device, world)
+    except (SettingsError, UsageError, DataError, CheckpointError) as error:
+        return _fail(str(error), 2)
     except (DivergedError, OSError) as error:
-        return _stop(str(error), 1)
+        return _fail(str(error), 1)
     except Interrupted:
-        return _stop("interrupted; what was learned is saved: the same command with --resume goes on", 130)
+        return _fail("interrupted and saved; the same command with --resume continues the training", 130)
     except KeyboardInterrupt:
-        return _stop("interrupted; if an epoch was finished, the same command with --resume goes on behind it", 130)
+        return _fail("interrupted; the same command with --resume continues after the last finished epoch", 130)
     return 0
 
 
-def _stop(sentence: str, status: int) -> int:
-    print(f"train_model: {sentence}", file=sys.stderr)
+def _fail(message: str, status: int) -> int:
+    print(f"train_model: {message}", file=sys.stderr)
     return status
 
 
-def train(settings: Settings, options: argparse.Namespace, device: torch.device, world: World) -> None:
-    """Data to checkpoints, one for each member. Raises what `main` turns into an exit status."""
+# ---- training ----
+
+
+def train(options: argparse.Namespace, data_dir: Path, device: torch.device, world: World) -> None:
+    """Train the network, or each member of an ensemble. Raises what `main` turns into an exit status."""
     recipe = build_recipe(options)
     teachers = load_teachers(options.distill, recipe, device)
-    split = load_in_turn(options.data, settings.data_dir, world)
+    split = load_data(options.data, data_dir, world)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    watch = Watch(options.tensorboard) if options.tensorboard and world.is_writer else None
     for member in list_members(options.output, options.members, options.seed):
-        if options.resume and options.members > 1 and member.is_finished:
-            continue
-        training = prepare(recipe, split, device, member.seed, world, teachers)
-        identity = identify(training, options.data, member.seed)
-        if options.resume and (options.members == 1 or member.state.exists()):
-            training.load_state_dict(load_state(identity, member.state))
-        run(training, identity, member, watch)
-        if world.is_writer:
-            finish(training, split, member, options.data, options.reports, plots=not options.no_plots)
-            member.state.unlink(missing_ok=True)
-        world.wait()
+        if not (options.resume and options.members > 1 and member.is_finished):
+            train_member(member, recipe, split, teachers, options, device, world)
 
 
 def load_teachers(paths: list[Path], recipe: Recipe, device: torch.device) -> Teachers | None:
-    """The networks to learn from, if any. Raises `CheckpointError` or `ChoiceError`."""
-    if not paths:
-        return None
-    teachers = Teachers([load_checkpoint(path) for path in paths], device)
-    teachers.check(recipe.nondigit_share > 0)
-    return teachers
+    """The networks to distill, if any. Raises `CheckpointError` or `UsageError`."""
+    checkpoints = [load_checkpoint(path) for path in paths]
+    return Teachers(checkpoints, device, background=recipe.nondigit_share > 0) if checkpoints else None
 
 
-def load_in_turn(specs: list[str], root: Path, world: World) -> Split:
-    """The data; the writer goes first, so that nothing is fetched or made twice. Raises `DataError`."""
-    if not world.is_writer:
-        world.wait()
-    split = load_split(specs, root)
-    if world.is_writer:
-        world.wait()
+def load_data(names: list[str], data_dir: Path, world: World) -> Split:
+    """The digits; the main process loads them first, so that only one process downloads. Raises `DataError`."""
+    if not world.is_main_process:
+        world.barrier()
+    split = load_split(names, data_dir)
+    if world.is_main_process:
+        world.barrier()
     return split
 
 
-def search(settings: Settings, options: argparse.Namespace, device: torch.device) -> None:
-    """Tune the recipe on validation alone, and write what was best."""
+def train_member(
+    member: Member,
+    recipe: Recipe,
+    split: Split,
+    teachers: Teachers | None,
+    options: argparse.Namespace,
+    device: torch.device,
+    world: World,
+) -> None:
+    """Train one network, from the start or from its saved state, and write its checkpoint and reports."""
+    tensorboard = member.folder(options.tensorboard) if options.tensorboard else None
+    report = epoch_reporter(recipe, tensorboard, world)
+    network, average, optimizer, scheduler, batches = initialize(recipe, split.training, member.seed, device, world)
+    validation, progress = split.validation.to(device), Progress()
+
+    run = describe_run(member, recipe, split, teachers, options.data, device, world)
+    parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer}
+    parts |= {"scheduler": scheduler, "progress": progress}
+    if options.resume and (options.members == 1 or member.state.exists()):
+        load_training_state(member.state, run, parts, world)
+
+    def save() -> None:
+        save_training_state(member.state, run, parts, world)
+
+    try:
+        fit(
+            *(network, average, optimizer, scheduler, batches, validation, recipe, progress),
+            teachers=teachers,
+            world=world,
+            save=save,
+            report=report,
+        )
+    except DivergedError as error:
+        if not world.is_main_process:
+            raise
+        saved = save_last_good(average, progress, recipe, split, options.data, member)
+        raise DivergedError(f"{error}; {saved}. A lower --lr may help.") from error
+
+    if world.is_main_process:
+        checkpoint = export(average, progress, recipe, split, options.data, member)
+        folder = member.folder(options.reports)
+        write_reports(checkpoint, run, recipe, split, progress, member, folder, plots=not options.no_plots)
+        print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}", flush=True)
+        member.state.unlink(missing_ok=True)
+    world.barrier()
+
+
+def describe_run(
+    member: Member,
+    recipe: Recipe,
+    split: Split,
+    teachers: Teachers | None,
+    data: list[str],
+    device: torch.device,
+    world: World,
+) -> dict[str, Any]:
+    """What decides the weights, as plain values: a training is resumed only if all of it is the same."""
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "data": data,
+        "digits": len(split.training),
+        "seed": member.seed,
+        "device": device.type,
+        "processes": world.size,
+        "teachers": teachers.ids if teachers else [],
+    }
+
+
+# ---- tuning ----
+
+
+def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.device) -> None:
+    """Search for the recipe with the lowest validation loss, and write its parameters."""
+    split = load_split(options.data, data_dir)
+
+    def objective(recipe: Recipe, report: Callable[[Epoch], None]) -> float:
+        progress = Progress()
+        parts = initialize(recipe, split.training, options.seed, device, World())
+        fit(*parts, split.validation.to(device), recipe, progress, report=report)
+        return progress.best_loss
+
     base = build_recipe(options)
-    split = load_split(options.data, settings.data_dir)
-
-    def objective(recipe: Recipe, tell: Callable[[Epoch], None]) -> float:
-        training = prepare(recipe, split, device, options.seed, World(), None)
-        with listening() as stop:
-            fit(training, lambda: None, tell, stop)
-        return min(epoch.validation.loss for epoch in training.progress.history)
-
     best = tune(objective, base, options.trials, options.storage, options.study, options.reports, options.seed)
     print(f"best parameters: {json.dumps(best)}")
     if options.params_out:
         write_parameters(best, options.params_out)
         print(f"wrote {options.params_out}; train with --params {options.params_out}")
+
+
+# ---- command line ----
+
+
+def parse_arguments(settings: Settings, arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line; exits with status 2 and the valid names where it is wrong."""
+    is_tuning = arguments[:1] == ["tune"]
+    parser = argparse.ArgumentParser(
+        prog="train_model.py tune" if is_tuning else "train_model.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_recipe(parser)
+    _add_run(parser)
+    if is_tuning:
+        _add_tuning(parser)
+    else:
+        _add_outputs(parser, settings)
+    options = parser.parse_args(arguments[1:] if is_tuning else arguments)
+    options.is_tuning = is_tuning
+    options.data = list(dict.fromkeys(options.data or ["mnist"]))
+    return options
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("recipe", "options that are not given are the recipe's")
+    group.add_argument("--recipe", choices=RECIPES, default="default", help="named recipe (default: default)")
+    group.add_argument("--params", type=Path, metavar="FILE", help="JSON file of parameters, as tuning writes it")
+    group.add_argument("--model", choices=ARCHITECTURES, help="network to train")
+    group.add_argument("--epochs", type=_count, metavar="N", help="passes over the training digits")
+    group.add_argument("--batch-size", type=_count, metavar="N", help="samples in a step, over all processes")
+    group.add_argument("--lr", type=_positive, metavar="X", help="highest learning rate")
+    group.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes")
+    group.add_argument(
+        "--patience", type=_count, metavar="N", help="stop after N epochs without a better validation loss"
+    )
+    group.add_argument(
+        "--without", nargs="+", action="extend", choices=DISTORTIONS, default=[], help="distortions to disable"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("run")
+    sources = f"{', '.join(DATASETS)} or {FOLDER}PATH with sub-folders 0 to 9 of pictures, one or several"
+    group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"{sources} (default: mnist)")
+    group.add_argument("--seed", type=int, default=0, help="seed of weights, order and distortions (default: 0)")
+    group.add_argument("--device", choices=DEVICES, default="auto", help="device to train on (default: auto)")
+    group.add_argument(
+        "--reports", type=Path, default=Path("reports"), metavar="DIR", help="folder for reports (default: reports)"
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    group = parser.add_argument_group("outputs")
+    group.add_argument("--output", type=Path, default=settings.model_path, help="checkpoint file to write")
+    group.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
+    group.add_argument("--members", type=_count, default=1, metavar="K", help="train K networks, to NAME-0.pth and on")
+    group.add_argument(
+        "--distill",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="CKPT",
+        help="also learn the mean predictions of these networks",
+    )
+    group.add_argument("--no-plots", action="store_true", help="write no PNG plots")
+    group.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the training for TensorBoard")
+
+
+def _add_tuning(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tuning")
+    group.add_argument("--trials", type=_count, default=20, metavar="N", help="number of trials (default: 20)")
+    group.add_argument("--storage", metavar="URL", help="database of the study (default: SQLite in the reports folder)")
+    group.add_argument(
+        "--study", default="digits", metavar="NAME", help="name of the study; several machines may share one"
+    )
+    group.add_argument("--params-out", type=Path, metavar="FILE", help="write the best parameters here, for --params")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer, 1 or more, not {text}")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return value
+
+
+def build_recipe(options: argparse.Namespace) -> Recipe:
+    """The named recipe, overridden by the parameter file and then by the command line. Raises `UsageError`."""
+    recipe = RECIPES[options.recipe]
+    if options.params:
+        recipe = override(recipe, read_parameters(options.params))
+    given = {
+        "architecture": options.model,
+        "epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "lr": options.lr,
+        "schedule": options.schedule,
+        "patience": options.patience,
+    }
+    recipe = override(recipe, {name: value for name, value in given.items() if value is not None})
+    return disable_distortions(recipe, options.without)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Random distortions that stand for the world outside MNIST, computed in batches with separate values per sample.
+"""Data augmentation: random distortions, computed on a whole batch with separate values per sample.
 
-    distort = Distorter(Distortions())
-    frames = distort(frames, labels)         # float32 [N, 28, 28], 0 = paper, 1 = ink, on any device
+    augment = Augmentation(Distortions())
+    frames = augment(frames, labels)         # float32 [N, 28, 28], 0 = paper, 1 = ink, on any device
 
-A digit is first written differently (flag, foot, crossbar: `training.variants`), then seen from another angle and
-brought back into the frame's geometry, as recognition.normalize would, then drawn with another pen, then seen by
-another camera. Some samples are only moved, and gently, so that MNIST itself does not become a rare case of its own
-training. Each distortion has a switch, so that an ablation can tell what it brings.
+A digit gets another writing style (`training.writing_styles`), an affine and an elastic deformation, after which it is
+scaled and centred as recognition.normalize would, then another pen, then the blur, contrast and noise of a camera. Some
+samples are only deformed, and slightly, so that undistorted MNIST is not rare in training. Each distortion can be
+disabled, for ablations.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from torch import Tensor
 
 from model import FRAME_SIZE
 from recognition.normalize import INK_CENTRE, INK_SIZE
-from training.chance import chosen, uniform
-from training.variants import rewrite
+from training.random import bernoulli, uniform
+from training.writing_styles import vary_writing_style
 
 _MIDDLE = (FRAME_SIZE - 1) / 2  # of the frame, in pixel indices
 _INK_CENTRE = INK_CENTRE - 0.5  # likewise
-_GENTLE_SHARE = 0.4  # of the samples, moved by as much as MNIST's hands differ, but neither rewritten nor drawn anew
-_GENTLE_STRENGTH = 0.5
+_MILD_SHARE = 0.4  # of the samples: deformed about as much as MNIST's writers differ, and nothing else
+_MILD_STRENGTH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Distortions:
-    """Which distortions are on."""
+    """Which distortions are enabled."""
 
-    variants: bool = True  # flags, feet and crossbars that MNIST's American hands lack
+    variants: bool = True  # writing styles that are rare in MNIST: flags, feet and crossbars
     affine: bool = True
     elastic: bool = True
     thickness: bool = True
     pressure: bool = True  # ink that fades along the stroke
     gaps: bool = True
-    neighbours: bool = True  # pieces of other digits at the border
+    neighbours: bool = True  # parts of other digits at the border
     blur: bool = True
     low_resolution: bool = True
     contrast: bool = True
@@ -51,77 +51,77 @@ class Distortions:
 NO_DISTORTIONS = Distortions(*[False] * 11)
 
 
-class Distorter:
-    """Applies the distortions that are switched on."""
+class Augmentation:
+    """Applies the distortions that are enabled."""
 
     def __init__(self, distortions: Distortions) -> None:
-        self.on = distortions
+        self.enabled = distortions
 
     def __call__(self, frames: Tensor, labels: Tensor) -> Tensor:
-        """Distort frames `[N, 28, 28]` whose labels `[N]` are digits, or 10 for what is none."""
-        gentle = chosen(frames, _GENTLE_SHARE)
-        if self.on.variants:
-            frames = torch.where(gentle[:, None, None], frames, rewrite(frames, labels))
-        strength = torch.where(gentle, _GENTLE_STRENGTH, 1.0)
-        moved = move(frames, strength, affine=self.on.affine, elastic=self.on.elastic)
-        # Only what is not gentle is drawn anew: its rows alone, to save the time.
-        rows = (~gentle).nonzero().squeeze(1)
-        return moved.index_copy(0, rows, self._redraw(moved[rows])).clamp(0, 1)
+        """Distort frames `[N, 28, 28]` with labels `[N]`, 10 for non-digits."""
+        is_mild = bernoulli(frames, _MILD_SHARE)  # [N]
+        if self.enabled.variants:
+            frames = torch.where(is_mild[:, None, None], frames, vary_writing_style(frames, labels))
+        strength = torch.where(is_mild, _MILD_STRENGTH, 1.0)
+        deformed = deform(frames, strength, affine=self.enabled.affine, elastic=self.enabled.elastic)
+        # The other distortions are computed for the rows that get them only.
+        rows = (~is_mild).nonzero().squeeze(1)
+        return deformed.index_copy(0, rows, self._render(deformed[rows])).clamp(0, 1)
 
-    def _redraw(self, frames: Tensor) -> Tensor:
-        """Another pen on another paper, before another camera."""
-        if self.on.thickness:
+    def _render(self, frames: Tensor) -> Tensor:
+        """Another pen and another camera."""
+        if self.enabled.thickness:
             frames = change_thickness(frames)
-        if self.on.pressure:
+        if self.enabled.pressure:
             frames = vary_pressure(frames)
-        if self.on.gaps:
+        if self.enabled.gaps:
             frames = cut_gaps(frames)
-        if self.on.neighbours:
+        if self.enabled.neighbours:
             frames = add_neighbours(frames)
-        if self.on.low_resolution:
+        if self.enabled.low_resolution:
             frames = lower_resolution(frames)
-        if self.on.blur:
+        if self.enabled.blur:
             frames = blur(frames)
-        if self.on.contrast:
+        if self.enabled.contrast:
             frames = change_contrast(frames)
-        if self.on.noise:
+        if self.enabled.noise:
             frames = add_noise(frames)
         return frames
 
 
-def change_some(frames: Tensor, share: float, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply `change` to a random share of the frames, and spend time on no other."""
-    rows = chosen(frames, share).nonzero().squeeze(1)
+def apply_to_some(frames: Tensor, p: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply `change` to each frame with probability `p`; it is not computed for the others."""
+    rows = bernoulli(frames, p).nonzero().squeeze(1)
     return frames.index_copy(0, rows, change(frames[rows])) if len(rows) else frames
 
 
 def mix(frames: Tensor, other: Tensor, weight: Tensor) -> Tensor:
-    """`frames` towards `other` by a weight per sample, `[N]`."""
+    """Interpolate from `frames` to `other` by a weight per sample, `[N]`."""
     return torch.lerp(frames, other, weight[:, None, None])
 
 
-def move(frames: Tensor, strength: Tensor, *, affine: bool = True, elastic: bool = True) -> Tensor:
-    """Rotate, shear, stretch and bend, then scale and centre the ink again as recognition.normalize does.
+def deform(frames: Tensor, strength: Tensor, *, affine: bool = True, elastic: bool = True) -> Tensor:
+    """Rotate, shear, stretch and bend, then scale and centre the ink as recognition.normalize does.
 
-    All by `strength` `[N]`, 1 for the usual. Output pixel r takes its value from p = A^-1 (r - jitter) / s + centre,
-    where s scales the distorted ink's longer side to 20 px: so all of it costs one interpolation.
+    `strength` `[N]`: 1 for full strength. Output pixel r is sampled at p = A^-1 (r - jitter) / s + centre, where s
+    scales the longer side of the deformed ink to 20 px, so everything costs one interpolation.
     """
     forward = _random_affine(frames, strength) if affine else _identity(frames)
     scale, centre = _framing(frames, forward)
     jitter = torch.zeros(len(frames), 2, 1, device=frames.device)
     if affine:
         scale = scale * torch.exp(0.05 * strength * torch.randn_like(scale))
-        # Mostly where normalize puts it; at times off by some pixels, as when a speck or a neighbour pulls the centre.
-        spread = torch.where(chosen(frames, 0.15), 1.8, 0.5) * strength
+        # Normalisation may be off by some pixels, when a speck or a neighbour shifts the centre of mass.
+        spread = torch.where(bernoulli(frames, 0.15), 1.8, 0.5) * strength
         jitter = torch.randn_like(jitter) * spread[:, None, None]
     back = torch.linalg.inv(forward) / scale[:, None, None]
     start = centre[:, :, None] - back @ (_INK_CENTRE + jitter)
     source = (back @ _pixel_grid(frames) + start).view(len(frames), 2, FRAME_SIZE, FRAME_SIZE)
     if elastic:
         source = source + _random_bend(frames, strength) + _random_proportions(frames, source, strength)
-    # grid_sample's coordinates run from -1 to 1 between the middles of the outer pixels.
-    places = (source / _MIDDLE - 1).permute(0, 2, 3, 1)
-    return F.grid_sample(frames.unsqueeze(1), places, align_corners=True).squeeze(1)
+    # grid_sample's coordinates run from -1 to 1, between the centres of the outer pixels.
+    grid = (source / _MIDDLE - 1).permute(0, 2, 3, 1)  # [N, 28, 28, 2]
+    return F.grid_sample(frames.unsqueeze(1), grid, align_corners=True).squeeze(1)
 
 
 def _pixel_grid(frames: Tensor) -> Tensor:
@@ -136,11 +136,11 @@ def _identity(frames: Tensor) -> Tensor:
 
 
 def _random_affine(frames: Tensor, strength: Tensor) -> Tensor:
-    """Rotation by up to 15 degrees, slant and aspect: matrices `[N, 2, 2]` that map ink offsets forward."""
+    """Rotation by up to 15 degrees, slant and aspect: matrices `[N, 2, 2]` that map offsets of ink."""
     angle = uniform(frames, -1, 1) * math.radians(15) * strength
     slant = 0.18 * torch.randn(len(frames), device=frames.device) * strength
-    # Now and then the aspect ratio is lost altogether, as in scans stretched to a square.
-    spread = torch.where(chosen(frames, 0.15), 0.35, 0.12) * strength
+    # Some scans are stretched to a square.
+    spread = torch.where(bernoulli(frames, 0.15), 0.35, 0.12) * strength
     aspect = torch.exp(spread * torch.randn(len(frames), device=frames.device))
     cos, sin, one, zero = torch.cos(angle), torch.sin(angle), torch.ones_like(angle), torch.zeros_like(angle)
     rotation = torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
@@ -150,7 +150,7 @@ def _random_affine(frames: Tensor, strength: Tensor) -> Tensor:
 
 
 def _framing(frames: Tensor, forward: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale `[N]` that fits the distorted ink into 20 px, and the centre of mass `[N, 2]` of the ink as it is."""
+    """Scale `[N]` that fits the deformed ink into 20 px, and the centre of mass `[N, 2]` before the deformation."""
     mass = frames.flatten(1)
     grid = _pixel_grid(frames)
     total = mass.sum(1, keepdim=True)
@@ -163,7 +163,7 @@ def _framing(frames: Tensor, forward: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _random_bend(frames: Tensor, strength: Tensor) -> Tensor:
-    """Smooth displacements `[N, 2, 28, 28]` in source pixels: a coarse random field, interpolated."""
+    """Smooth displacements `[N, 2, 28, 28]` in pixels: a coarse random field, interpolated."""
     coarse = torch.randn(len(frames), 2, 6, 6, device=frames.device)
     coarse *= (uniform(frames, 0.0, 1.1) * strength)[:, None, None, None]
     spread = _bicubic_weights(6).to(frames.device)
@@ -172,7 +172,7 @@ def _random_bend(frames: Tensor, strength: Tensor) -> Tensor:
 
 @functools.cache
 def _bicubic_weights(size: int) -> Tensor:
-    """The matrix `[28, size]` of a bicubic enlargement along one axis: as a product it costs a tenth of the call."""
+    """The matrix `[28, size]` of bicubic upsampling along one axis; the product is ten times as fast as interpolate."""
     unit = torch.eye(size)[None, None]
     wide = F.interpolate(unit, size=(FRAME_SIZE, size), mode="bicubic", align_corners=True)
     return wide[0, 0]
@@ -185,8 +185,8 @@ def _random_proportions(frames: Tensor, source: Tensor, strength: Tensor) -> Ten
     return shift * strength[:, None, None, None] * (1 - place**2) * _MIDDLE
 
 
-def darkest_neighbour(frames: Tensor) -> Tensor:
-    """The most ink within a pixel's distance: maxima of shifted frames, far faster than pooling on a CPU."""
+def dilate(frames: Tensor) -> Tensor:
+    """3x3 maximum filter, as maxima of shifted frames: far faster than max pooling on a CPU."""
     rows = frames.clone()
     torch.maximum(rows[:, 1:], frames[:, :-1], out=rows[:, 1:])
     torch.maximum(rows[:, :-1], frames[:, 1:], out=rows[:, :-1])
@@ -197,21 +197,21 @@ def darkest_neighbour(frames: Tensor) -> Tensor:
 
 
 def change_thickness(frames: Tensor) -> Tensor:
-    """A finer or a broader pen: towards the darkest or the lightest neighbour, by a random part of the way."""
+    """A finer or a broader pen: partial erosion or dilation by a random amount."""
     amount = uniform(frames, -0.65, 1.0)
     is_finer = (amount < 0)[:, None, None]
-    sign = torch.where(is_finer, -1.0, 1.0)  # the lightest neighbour is the darkest of the negative
-    frames = mix(frames, darkest_neighbour(frames * sign) * sign, amount.abs())
-    return change_some(frames, 0.1, _broaden)
+    sign = torch.where(is_finer, -1.0, 1.0)  # erosion is the dilation of the negative
+    frames = mix(frames, dilate(frames * sign) * sign, amount.abs())
+    return apply_to_some(frames, 0.1, _broaden)
 
 
 def _broaden(frames: Tensor) -> Tensor:
-    return mix(frames, darkest_neighbour(frames), uniform(frames, 0.3, 1.0))
+    return mix(frames, dilate(frames), uniform(frames, 0.3, 1.0))
 
 
 def vary_pressure(frames: Tensor) -> Tensor:
-    """Ink that fades along the stroke, for three in ten."""
-    return change_some(frames, 0.3, _fade)
+    """Ink that fades along the stroke, in 30 % of the frames."""
+    return apply_to_some(frames, 0.3, _fade)
 
 
 def _fade(frames: Tensor) -> Tensor:
@@ -221,8 +221,8 @@ def _fade(frames: Tensor) -> Tensor:
 
 
 def cut_gaps(frames: Tensor) -> Tensor:
-    """A small round hole anywhere near the ink, for one in five: a pen that skipped."""
-    return change_some(frames, 0.2, _cut_gap)
+    """A small round gap, as of a pen that skips, in 20 % of the frames."""
+    return apply_to_some(frames, 0.2, _cut_gap)
 
 
 def _cut_gap(frames: Tensor) -> Tensor:
@@ -237,8 +237,8 @@ def _distance(frames: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def add_neighbours(frames: Tensor) -> Tensor:
-    """The edge of another digit of the batch reaches in from one side, for one in twelve."""
-    return change_some(frames, 0.08, _add_neighbour)
+    """The edge of another digit of the batch at one side, in 8 % of the frames."""
+    return apply_to_some(frames, 0.08, _add_neighbour)
 
 
 def _add_neighbour(frames: Tensor) -> Tensor:
@@ -255,22 +255,22 @@ def _add_neighbour(frames: Tensor) -> Tensor:
 
 
 def lower_resolution(frames: Tensor) -> Tensor:
-    """Seen in fewer pixels and enlarged again, for one in five."""
-    return change_some(frames, 0.2, _coarsen)
+    """Downsampling and upsampling, in 20 % of the frames."""
+    return apply_to_some(frames, 0.2, _coarsen)
 
 
 def _coarsen(frames: Tensor) -> Tensor:
     size = int(torch.randint(9, 19, ()))
     small = F.interpolate(frames.unsqueeze(1), size=(size, size), mode="area")
     large = F.interpolate(small, size=(FRAME_SIZE, FRAME_SIZE), mode="bilinear", align_corners=False).squeeze(1)
-    # A low resolution blurs; the thresholds of scanners and of our own front end sharpen again.
+    # Scanners and our own normalisation sharpen again, by thresholds.
     sharp = ((large / large.amax((1, 2), keepdim=True).clamp(min=1e-6) - 0.5) * 2 + 0.5).clamp(0, 1)
-    return torch.where(chosen(frames, 0.5)[:, None, None], large, sharp)
+    return torch.where(bernoulli(frames, 0.5)[:, None, None], large, sharp)
 
 
 def blur(frames: Tensor) -> Tensor:
-    """Out of focus, by up to two passes of a 3x3 box, for half."""
-    return change_some(change_some(frames, 0.3, _soften), 0.3, _soften)
+    """Up to two passes of a 3x3 box filter, in about half of the frames."""
+    return apply_to_some(apply_to_some(frames, 0.3, _soften), 0.3, _soften)
 
 
 def _soften(frames: Tensor) -> Tensor:
@@ -279,10 +279,10 @@ def _soften(frames: Tensor) -> Tensor:
 
 
 def change_contrast(frames: Tensor) -> Tensor:
-    """Steeper edges, black and white, or paler ink."""
-    frames = change_some(frames, 0.35, _steepen)
-    frames = change_some(frames, 0.1, lambda some: (some > _threshold(some)).float())
-    return change_some(frames, 0.2, lambda some: some * uniform(some, 0.5, 1.0)[:, None, None])
+    """Steeper edges, binarisation, or paler ink."""
+    frames = apply_to_some(frames, 0.35, _steepen)
+    frames = apply_to_some(frames, 0.1, lambda some: (some > _threshold(some)).float())
+    return apply_to_some(frames, 0.2, lambda some: some * uniform(some, 0.5, 1.0)[:, None, None])
 
 
 def _steepen(frames: Tensor) -> Tensor:
@@ -291,17 +291,17 @@ def _steepen(frames: Tensor) -> Tensor:
 
 
 def _threshold(frames: Tensor) -> Tensor:
-    """A random level between paper and ink, `[N, 1, 1]`."""
+    """A random threshold between paper and ink, `[N, 1, 1]`."""
     strongest = frames.amax((1, 2)).clamp(min=1e-6)
     return (strongest * uniform(frames, 0.3, 0.55))[:, None, None]
 
 
 def add_noise(frames: Tensor) -> Tensor:
-    """Grain for one in five, and a few specks for one in ten."""
-    return change_some(change_some(frames, 0.2, _add_grain), 0.1, _add_specks)
+    """Gaussian noise in 20 % of the frames, a few specks in 10 %."""
+    return apply_to_some(apply_to_some(frames, 0.2, _add_gaussian_noise), 0.1, _add_specks)
 
 
-def _add_grain(frames: Tensor) -> Tensor:
+def _add_gaussian_noise(frames: Tensor) -> Tensor:
     return frames + torch.randn_like(frames) * uniform(frames, 0.01, 0.12)[:, None, None]
 
 

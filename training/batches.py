@@ -1,4 +1,4 @@
-"""Endless supply of training batches: distorted digits, and things that are none, already on the device."""
+"""Training batches: augmented digits and non-digits, on the device."""
 
 from __future__ import annotations
 
@@ -9,41 +9,35 @@ import torch
 from torch import Tensor
 
 from model import N_DIGITS
-from training.augment import Distorter
-from training.data import Digits
+from training.augment import Augmentation
+from training.datasets import Digits
 from training.distributed import World
-from training.nondigits import make_drawings, middles_of_digits, rows_of_digits, textures, turned_digits
+from training.nondigits import cropped_digits, digit_rows, make_drawings, textures, turned_digits
 from training.recipes import Recipe
 
-# Of the non-digits in a batch: drawings, turned digits, rows and middles of digits; the rest are textures.
-_DRAWINGS, _TURNED, _ROWS, _MIDDLES = 0.55, 0.2, 0.12, 0.05
+# Shares of the non-digits in a batch; the rest are textures.
+_DRAWINGS, _TURNED, _ROWS, _CROPS = 0.55, 0.2, 0.12, 0.05
 _N_DRAWINGS = 40_000
 _N_TURNED = 20_000
 
 
-class Batches:
-    """Epochs of `(frames, labels)`; digits in a new order each time, label 10 for what is none.
+class BatchLoader:
+    """Epochs of `(frames, labels)`: the digits in a new order each time, and non-digits with label 10.
 
-    Each process of a world gets its shard of the digits, and batches smaller by the number of processes.
+    Each process of a world gets its own shard of the digits, and batches smaller by the number of processes.
     """
 
     def __init__(self, digits: Digits, recipe: Recipe, seed: int, world: World = World()) -> None:  # noqa: B008
         self.digits = digits
+        self.device = digits.frames.device
         self._seed, self._world = seed, world
         share = recipe.nondigit_share
         n = max(1, min(recipe.batch_size // world.size, int(len(digits) / world.size / (1 - share))))
         self.n_nondigits = round(n * share)
         self.n_digits = max(1, n - self.n_nondigits)
-        self._distort = Distorter(recipe.distortions)
-        ambiguous = torch.isin(digits.labels, torch.tensor([0, 3, 8], device=digits.labels.device))
-        self._ambiguous = ambiguous.nonzero()[:, 0]
+        self._augment = Augmentation(recipe.distortions)
         if self.n_nondigits:
-            # Each takes 0.7 ms to draw, so a short training makes no more than it uses.
-            n_used = max(1, recipe.epochs * len(self) * self.n_nondigits)
-            n_drawings = min(_N_DRAWINGS, math.ceil(n_used * _DRAWINGS))
-            drawings = make_drawings(n_drawings, digits.frames.cpu(), seed + world.rank)
-            self._drawings = drawings.to(digits.frames.device)
-            self._turned = turned_digits(min(_N_TURNED, math.ceil(n_used * _TURNED)), digits.frames, digits.labels)
+            self._make_nondigits(recipe.epochs * len(self) * self.n_nondigits, seed + world.rank)
 
     @property
     def n_samples(self) -> int:
@@ -51,36 +45,49 @@ class Batches:
         return len(self) * (self.n_digits + self.n_nondigits) * self._world.size
 
     def __len__(self) -> int:
-        # An incomplete last batch is left out: it would weigh more per sample, and upset batch normalisation.
+        # The incomplete last batch is dropped: it would weigh more per sample, and upset batch normalisation.
         return len(self.digits) // (self.n_digits * self._world.size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch from batch `start` on. The order depends on seed and number alone."""
+        """The batches of one epoch from batch `start` on: frames `[B, 28, 28]` in 0..1, labels `[B]` in 0..10.
+
+        The order depends on the seed and the epoch's number alone.
+        """
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + number)
         order = torch.randperm(len(self.digits), generator=generator)[self._world.rank :: self._world.size]
-        shard = order[start * self.n_digits : len(self) * self.n_digits].to(self.digits.labels.device)
+        shard = order[start * self.n_digits : len(self) * self.n_digits].to(self.device)
         for indices in shard.split(self.n_digits):
             frames, labels = self.digits.frames[indices] / 255, self.digits.labels[indices]
             if self.n_nondigits:
-                frames = torch.cat([frames, self._nondigits()])
+                frames = torch.cat([frames, self._sample_nondigits()])
                 labels = torch.cat([labels, labels.new_full((self.n_nondigits,), N_DIGITS)])
-            yield self._distort(frames, labels), labels
+            yield self._augment(frames, labels), labels
 
-    def _nondigits(self) -> Tensor:
+    def _make_nondigits(self, n_used: int, seed: int) -> None:
+        """Make what batches sample from, at most `n_used` in all: a drawing takes 0.7 ms."""
+        frames, labels = self.digits.frames, self.digits.labels
+        n_drawings = min(_N_DRAWINGS, math.ceil(max(1, n_used) * _DRAWINGS))
+        self._drawings = make_drawings(n_drawings, frames.cpu(), seed).to(self.device)
+        self._turned = turned_digits(min(_N_TURNED, math.ceil(max(1, n_used) * _TURNED)), frames, labels)
+        # The middle of any other digit may be a 1.
+        self._croppable = torch.isin(labels, labels.new_tensor([0, 3, 8])).nonzero()[:, 0]
+
+    def _sample_nondigits(self) -> Tensor:
+        """Frames `[n_nondigits, 28, 28]` in 0..1."""
         n = self.n_nondigits
-        # Where there is nothing to take from, as in very small data, textures stand in.
+        # Very small data may have nothing to sample from; textures take its place.
         n_drawings = round(n * _DRAWINGS) if len(self._drawings) else 0
         n_turned = round(n * _TURNED) if len(self._turned) else 0
-        n_middles = round(n * _MIDDLES) if len(self._ambiguous) else 0
+        n_crops = round(n * _CROPS) if len(self._croppable) else 0
         n_rows = round(n * _ROWS)
-        everything = self.digits.frames
         drawings = _sample(self._drawings, n_drawings)
         turned = _sample(self._turned, n_turned)
-        rows = rows_of_digits(_sample(everything, n_rows))
-        middles = middles_of_digits(everything[_sample(self._ambiguous, n_middles)] / 255)
-        rest = textures(n - n_drawings - n_turned - n_rows - n_middles, everything.device)
-        return torch.cat([drawings / 255, turned / 255, rows / 255, middles, rest])
+        rows = digit_rows(_sample(self.digits.frames, n_rows))
+        crops = cropped_digits(self.digits.frames[_sample(self._croppable, n_crops)])
+        rest = textures(n - n_drawings - n_turned - n_rows - n_crops, self.device)
+        return torch.cat([torch.cat([drawings, turned, rows, crops]) / 255, rest])
 
 
 def _sample(items: Tensor, count: int) -> Tensor:
+    """`count` of the items, drawn with replacement."""
     return items[torch.randint(max(1, len(items)), (count,), device=items.device)]

@@ -1,4 +1,4 @@
-"""Several processes that train one network together, as torchrun starts them; a single process is a world of one.
+"""The device to train on, and the processes that train one network together under torchrun.
 
 torchrun --nproc-per-node=2 train_model.py
 """
@@ -14,50 +14,71 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from training.recipes import UsageError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes the fastest available. Raises `UsageError` if it is not available."""
+    is_available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, available in is_available.items() if available)
+    if name not in is_available:
+        raise UsageError(f"{name!r} is not a device; choose from {', '.join(DEVICES)}.")
+    if not is_available[name]:
+        available = ", ".join(kind for kind, available in is_available.items() if available)
+        raise UsageError(f"PyTorch finds no {name} device here; available: {available}.")
+    if name == "cuda":
+        # The same seed gives the same weights, which it would not with cuDNN's search for the fastest convolution.
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+    return torch.device(name)
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among those that train together."""
+    """This process among the `size` processes that train together; a single process is a world of one."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def is_writer(self) -> bool:
-        """Whether this is the one process that prints and writes files."""
+    def is_main_process(self) -> bool:
+        """Whether this is the process that prints and writes files."""
         return self.rank == 0
 
-    def add_up(self, values: Tensor) -> Tensor:
-        """The sum of every process's `values`."""
+    def all_reduce(self, values: Tensor) -> Tensor:
+        """The sum of all processes' `values`."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
-    def gather(self, value: Any) -> list[Any]:
-        """Every process's `value`, by rank."""
+    def all_gather(self, value: Any) -> list[Any]:
+        """All processes' `value`, by rank."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
 
-    def agree(self, value: Any) -> Any:
-        """The writer's `value`, for all."""
+    def broadcast(self, value: Any) -> Any:
+        """The main process's `value`."""
         if self.size == 1:
             return value
         values = [value]
         dist.broadcast_object_list(values, src=0)
         return values[0]
 
-    def wait(self) -> None:
-        """Go on only when all have come here."""
+    def barrier(self) -> None:
+        """Wait until all processes get here."""
         if self.size > 1:
             dist.barrier()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
-    """The world that torchrun made, or that of this process alone. Reads torchrun's variables through torch."""
+def process_group(device: torch.device) -> Iterator[World]:
+    """The processes that torchrun started, or this one alone. torch reads torchrun's environment variables."""
     if not dist.is_torchelastic_launched():
         yield World()
         return

@@ -1,8 +1,8 @@
-"""Things that are no digit, made here: what the background class is trained on.
+"""Synthetic non-digits, on which the background class is trained.
 
-Scribbles, glyphs of random strokes, shapes, dots and dashes are drawn with recognition.ink, so they come through the
-same eye as a drawing on the page. Pieces and rows of digits are cut from the batch, textures are computed. No real
-letter, sign or script is among them: those families are kept for measuring.
+Scribbles, random glyphs, shapes, dots and dashes are rendered by recognition.ink, as drawings on the page are. Rows and
+crops of digits are made from the training digits, textures are computed. There are no real letters, signs or scripts
+among them: those are kept for evaluation.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ Strokes = list[Stroke]
 
 
 def make_drawings(count: int, digits: Tensor, seed: int) -> Tensor:
-    """About `count` drawings that are none of `digits`, both as frames uint8 `[N, 28, 28]`."""
+    """At most `count` drawings that do not look like `digits`; both are frames uint8 `[N, 28, 28]`."""
     random = np.random.default_rng(seed)
     kinds: list[Callable[[Generator], Strokes]] = [scribble, glyph, glyph, glyph, sign, sign, shape, marks]
     drawings = [draw(kinds[index % len(kinds)](random)) for index in range(count)]
     frames = torch.from_numpy(np.round(np.stack(drawings) * 255).astype(np.uint8))
-    return frames[~look_like(frames, digits)]
+    return frames[~look_like_digits(frames, digits)]
 
 
-def look_like(drawings: Tensor, digits: Tensor, share: float = 0.95) -> Tensor:
-    """Whether each drawing is as near to some digit as a share of the digits are to each other, bool `[N]`.
+def look_like_digits(frames: Tensor, digits: Tensor, share: float = 0.95) -> Tensor:
+    """Whether each frame is as similar to some digit as this share of the digits are to each other, bool `[N]`.
 
-    Random strokes form a digit now and then; called "no digit" in training, it would teach to refuse real ones.
+    Random strokes sometimes form a digit; labelled as a non-digit, it would teach the network to reject real ones.
     """
-    known, others = _embed(digits[: len(digits) // 2]), _embed(digits[len(digits) // 2 :][:1000])
-    usual = torch.quantile(_nearest(others, known), 1 - share)
-    return _nearest(_embed(drawings), known) > usual
+    known, held_out = _embed(digits[: len(digits) // 2]), _embed(digits[len(digits) // 2 :][:1000])
+    threshold = torch.quantile(_nearest(held_out, known), 1 - share)
+    return _nearest(_embed(frames), known) > threshold
 
 
 def _embed(frames: Tensor) -> Tensor:
-    """Unit vectors `[N, 196]` of the frames at half their size, so that a pixel's shift matters little."""
+    """Unit vectors `[N, 196]` of the frames at half resolution, which makes them robust to small shifts."""
     small = F.avg_pool2d(frames.float().unsqueeze(1), 4, stride=2, padding=1)
     return F.normalize(small.flatten(1), dim=1)
 
 
 def _nearest(frames: Tensor, known: Tensor) -> Tensor:
-    """Cosine `[N]` of each embedded frame with the most similar known one."""
+    """Cosine similarity `[N]` of each embedded frame with the most similar known one."""
     return torch.cat([(part @ known.T).amax(1) for part in frames.split(2000)])
 
 
 def scribble(random: Generator) -> Strokes:
-    """A pen that wanders with inertia: coils, zigzags, hatching."""
+    """A random walk with inertia: coils, zigzags, hatching."""
     n = int(random.integers(40, 220))
     turn = random.normal(0, random.uniform(0.15, 0.9), n) + random.normal(0, 0.35)
-    if random.random() < 0.4:  # hatching: to and fro along one direction, drifting across it
+    if random.random() < 0.4:  # hatching: back and forth, drifting sideways
         t = np.linspace(0, random.uniform(3, 12) * 2 * math.pi, n)
         line = np.stack([np.sin(t) * 10, t * random.uniform(0.1, 1.2)], axis=1) + random.normal(0, 0.6, (n, 2))
         return [line @ _rotation(random.uniform(0, math.pi))]
@@ -67,26 +67,26 @@ def scribble(random: Generator) -> Strokes:
 
 
 def glyph(random: Generator) -> Strokes:
-    """A character of no alphabet: three to six strokes between the points of a lattice, some of them bowed."""
+    """A random character: three to six strokes, straight or curved, between points of a lattice."""
     n_strokes = int(random.integers(3, 7))
     lattice = np.stack(np.meshgrid([0, 5, 10], [0, 4, 8, 12]), axis=-1).reshape(-1, 2).astype(float)
-    # One stroke starts where an earlier one touched the lattice, more often than not, as in real characters.
+    # As in real characters, most strokes start where an earlier one touched the lattice.
     touched = [lattice[random.integers(len(lattice))]]
     strokes = []
     for _ in range(n_strokes):
         start = touched[random.integers(len(touched))] if random.random() < 0.7 else lattice[random.integers(12)]
         end = lattice[random.integers(len(lattice))]
-        strokes.append(_bowed(start, end, random))
+        strokes.append(_curve(start, end, random))
         touched.append(end)
     slant = np.array([[1, 0], [random.normal(0, 0.2), 1]])
     return [(stroke + random.normal(0, 0.12, stroke.shape)) @ slant for stroke in strokes]
 
 
 def sign(random: Generator) -> Strokes:
-    """A simple sign: one line of one to three straight or bowed pieces, with or without a dot beside it."""
+    """A simple sign: a line of one to three straight or curved segments, with or without a dot."""
     lattice = np.stack(np.meshgrid([0, 5, 10], [0, 4, 8, 12]), axis=-1).reshape(-1, 2).astype(float)
     corners = lattice[random.permutation(len(lattice))[: random.integers(2, 5)]]
-    line = np.vstack([_bowed(a, b, random) for a, b in pairwise(corners)])
+    line = np.vstack([_curve(a, b, random) for a, b in pairwise(corners)])
     strokes = [line + random.normal(0, 0.15, line.shape)]
     if random.random() < 0.3:
         low, high = line.min(axis=0), line.max(axis=0)
@@ -95,7 +95,7 @@ def sign(random: Generator) -> Strokes:
     return strokes
 
 
-def _bowed(start: NDArray[np.float64], end: NDArray[np.float64], random: Generator) -> Stroke:
+def _curve(start: NDArray[np.float64], end: NDArray[np.float64], random: Generator) -> Stroke:
     """A straight line or an arc from `start` to `end`; a loop where they coincide."""
     t = np.linspace(0, 1, 14)[:, None]
     if np.allclose(start, end):
@@ -109,7 +109,7 @@ def _bowed(start: NDArray[np.float64], end: NDArray[np.float64], random: Generat
 
 
 def shape(random: Generator) -> Strokes:
-    """Polygons, stars, crosses, arrows, hearts, waves, houses: what people doodle."""
+    """What people doodle: polygons, stars, crosses, arrows, hearts, waves, houses."""
     kinds = [_polygon, _star, _cross, _arrow, _heart, _wave, _spiral, _house, _face, _grid]
     strokes = kinds[random.integers(len(kinds))](random)
     jitter = random.uniform(0, 0.25)
@@ -145,7 +145,7 @@ def _arrow(random: Generator) -> Strokes:
     shaft = np.array([[-10.0, 0], [10, 0]])
     size = random.uniform(3, 7)
     head = np.array([[10 - size, -size], [10, 0], [10 - size, size]])
-    # Pointing up or down an arrow may be read as a 1; sideways it is none.
+    # Pointing up or down, an arrow resembles a 1.
     return [part @ _rotation(random.choice([0, math.pi]) + random.normal(0, 0.4)) for part in (shaft, head)]
 
 
@@ -188,7 +188,7 @@ def _grid(random: Generator) -> Strokes:
 
 
 def marks(random: Generator) -> Strokes:
-    """One to four dots or dashes, as in punctuation; a single upright dash is a 1, so none is made."""
+    """One to four dots or dashes, as in punctuation; never a single upright dash, which is a 1."""
     n = int(random.integers(1, 5))
     if n == 1:
         angle = random.uniform(-1, 1) * math.radians(30)
@@ -202,7 +202,7 @@ def marks(random: Generator) -> Strokes:
 
 
 def _straight(corners: NDArray[np.float64]) -> Stroke:
-    """The polygon through `corners` with points close enough that smoothing keeps its corners."""
+    """The polygon through `corners`, with points so dense that smoothing keeps the corners."""
     t = np.linspace(0, 1, 10, endpoint=False)[:, None]
     sides = [a + (b - a) * t for a, b in pairwise(corners)]
     return np.vstack([*sides, corners[-1:]])
@@ -212,8 +212,8 @@ def _rotation(angle: float) -> NDArray[np.float64]:
     return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
 
 
-# Ways to turn frames, with the digits that are none when seen so. Missing are those that look like another (a 2 upside
-# down, a 5 in a mirror, a 7 on its side) or like themselves.
+# Rotations and reflections, with the digits that become non-digits by them. Others look like another digit (a 2 upside
+# down, a mirrored 5, a 7 on its side) or like themselves.
 _TURNS: tuple[tuple[Callable[[Tensor], Tensor], tuple[int, ...]], ...] = (
     (lambda frames: frames.rot90(1, (1, 2)), (2, 3, 4, 5)),
     (lambda frames: frames.rot90(-1, (1, 2)), (2, 3, 4, 5)),
@@ -224,18 +224,15 @@ _TURNS: tuple[tuple[Callable[[Tensor], Tensor], tuple[int, ...]], ...] = (
 
 
 def turned_digits(count: int, frames: Tensor, labels: Tensor) -> Tensor:
-    """At most `count` digits on their side, upside down or in a mirror, uint8 `[N, 28, 28]`: real pen, but no digit.
-
-    Of `frames` and `labels`, and never what looks like one of them again.
-    """
+    """At most `count` digits rotated or mirrored, uint8 `[N, 28, 28]`, but none that still looks like a digit."""
     turned = [turn(frames[torch.isin(labels, labels.new_tensor(digits))]) for turn, digits in _TURNS]
-    everything = torch.cat(turned)
-    some = everything[torch.randperm(len(everything))[:count]]
-    return some[~look_like(some, frames)] if len(some) else some
+    candidates = torch.cat(turned)
+    sample = candidates[torch.randperm(len(candidates))[:count]]
+    return sample[~look_like_digits(sample, frames)] if len(sample) else sample
 
 
-def rows_of_digits(frames: Tensor) -> Tensor:
-    """Two or three digits side by side, shrunk to one frame: `[N, 28, 28]` from digits `[N, 28, 28]`."""
+def digit_rows(frames: Tensor) -> Tensor:
+    """Two or three digits side by side, scaled to one frame, `[N, 28, 28]` from digits `[N, 28, 28]`."""
     middle = frames[:, :, 4:24].float()
     pair = torch.cat([middle, middle.roll(1, dims=0)], dim=2)
     triple = torch.cat([pair, middle.roll(2, dims=0)], dim=2)
@@ -250,16 +247,15 @@ def _fit_wide(row: Tensor) -> Tensor:
     return F.pad(small, (0, 0, above, FRAME_SIZE - height - above))
 
 
-def middles_of_digits(frames: Tensor) -> Tensor:
-    """The middle third of digits that cannot be told from it: `[N, 28, 28]`. Meant for 0, 3 and 8 alone: of a 1, 4 or
-    7 it would be a 1."""
-    middles = torch.zeros_like(frames)
-    middles[:, 10:18] = frames[:, 10:18]
-    return middles
+def cropped_digits(frames: Tensor) -> Tensor:
+    """The middle rows of 0s, 3s and 8s, `[N, 28, 28]`; those of most other digits may look like a 1."""
+    crops = torch.zeros_like(frames)
+    crops[:, 10:18] = frames[:, 10:18]
+    return crops
 
 
 def textures(count: int, device: torch.device) -> Tensor:
-    """Noise, blots, stripes and gradients, as photographs of no writing leave them: `[count, 28, 28]`."""
+    """Noise, blots and gradients in 0..1, as photographs without writing leave them, `[count, 28, 28]`."""
     fine = torch.rand(count, 1, FRAME_SIZE, FRAME_SIZE, device=device)
     size = int(torch.randint(3, 12, ()))
     coarse = F.interpolate(

@@ -1,4 +1,4 @@
-"""A training run as PNG plots."""
+"""PNG plots of a training, and contact sheets of mistakes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from model import N_DIGITS, digit_probabilities
+from recognition import InputError, Recognizer
 from storage import write_atomically
-from training.artifacts import confusion_table
-from training.augment import Distorter
-from training.data import Digits
+from training.augment import Augmentation
+from training.datasets import Digits
+from training.evaluation import Predictions
+from training.evaluation_sets import NON_DIGIT, Input, PictureArray, PictureFile
 from training.loop import Epoch
 from training.metrics import calibration_bins
+from training.reports import confusion_table
 
-mpl.use("Agg")  # draws to memory: there may be no screen
+mpl.use("Agg")  # renders without a display
 
 _N_MISTAKES = 40
 _COLUMNS = 10
+
+# Of a contact sheet, in pixels.
+_PICTURE_SIDE = 84
+_CAPTION_HEIGHT = 14
+_GAP = 6
+_SHEET_COLUMNS = 8
 
 
 def write_plots(
@@ -35,21 +45,21 @@ def write_plots(
     validation: Digits,
     temperature: float,
     training: Digits,
-    distort: Distorter,
+    augment: Augmentation,
     folder: Path,
 ) -> None:
-    """Write the plots; the network's are of the validation digits. Raises `OSError`."""
+    """Write the plots; predictions are of the validation digits. Raises `OSError`."""
     probabilities = digit_probabilities(logits, temperature)
     labels = validation.labels.cpu()
     samples = training.select(torch.arange(min(len(training), 4 * _COLUMNS), device=training.labels.device))
-    distorted = distort(samples.frames / 255, samples.labels).cpu().numpy()
+    augmented = augment(samples.frames / 255, samples.labels).cpu().numpy()
     figures = {
         "training_history": plot_history(history),
         "confusion_matrix": plot_confusion(logits, labels),
         "misclassified_digits": plot_mistakes(probabilities, validation),
         "class_distribution": plot_distribution(training.labels.cpu(), labels),
         "sample_digits": plot_digits(samples.frames.cpu().numpy() / 255, _names(samples.labels), "Training digits"),
-        "augmented_digits": plot_digits(distorted, _names(samples.labels), "The same digits as training sees them"),
+        "augmented_digits": plot_digits(augmented, _names(samples.labels), "Augmented training digits"),
         "reliability_diagram": plot_reliability(probabilities.amax(1), probabilities.argmax(1) == labels),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,10 +74,10 @@ def plot_history(history: Sequence[Epoch]) -> Figure:
     figure = Figure(figsize=(12, 4), layout="constrained")
     loss, error, lr = figure.subplots(1, 3)
     epochs = [epoch.number for epoch in history]
-    loss.plot(epochs, [epoch.loss for epoch in history], label="training (distorted)")
+    loss.plot(epochs, [epoch.loss for epoch in history], label="training (augmented)")
     loss.plot(epochs, [epoch.validation.loss for epoch in history], label="validation")
     loss.set(title="Loss", xlabel="epoch", yscale="log")
-    error.plot(epochs, [100 * (1 - epoch.accuracy) for epoch in history], label="training (distorted)")
+    error.plot(epochs, [100 * (1 - epoch.accuracy) for epoch in history], label="training (augmented)")
     error.plot(epochs, [100 * (1 - epoch.validation.accuracy) for epoch in history], label="validation")
     error.set(title="Error, %", xlabel="epoch")
     lr.plot(epochs, [epoch.lr for epoch in history], label="at the end of the epoch")
@@ -80,7 +90,7 @@ def plot_history(history: Sequence[Epoch]) -> Figure:
 
 
 def plot_confusion(logits: Tensor, labels: Tensor) -> Figure:
-    """True digits down, predicted digits across; the colour is logarithmic, so that single mistakes can be seen."""
+    """True digits in rows, predicted digits in columns; a logarithmic colour scale shows single mistakes."""
     counts = confusion_table(logits, labels).to_numpy()
     figure = Figure(figsize=(6.5, 6), layout="constrained")
     axes = figure.subplots()
@@ -94,7 +104,7 @@ def plot_confusion(logits: Tensor, labels: Tensor) -> Figure:
 
 
 def plot_mistakes(probabilities: Tensor, validation: Digits) -> Figure:
-    """The digits that were misread with the most confidence."""
+    """The misclassified digits with the highest confidence."""
     confidence, predicted = probabilities.max(1)
     labels = validation.labels.cpu()
     wrong = (predicted != labels).nonzero()[:, 0]
@@ -105,7 +115,7 @@ def plot_mistakes(probabilities: Tensor, validation: Digits) -> Figure:
 
 
 def plot_digits(frames: NDArray[np.floating[Any]], names: Sequence[str], title: str) -> Figure:
-    """Frames `[N, 28, 28]` in rows, each with its name above."""
+    """A grid of frames `[N, 28, 28]`, each with its name above."""
     n_rows = max(1, -(-len(frames) // _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * 1.25, 0.6 + n_rows * 1.5), layout="constrained")
     figure.suptitle(title if len(frames) else f"{title}: none")
@@ -118,7 +128,7 @@ def plot_digits(frames: NDArray[np.floating[Any]], names: Sequence[str], title: 
 
 
 def plot_distribution(training: Tensor, validation: Tensor) -> Figure:
-    """How often each digit occurs."""
+    """The number of each digit."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     digits = np.arange(N_DIGITS)
@@ -129,9 +139,9 @@ def plot_distribution(training: Tensor, validation: Tensor) -> Figure:
     return figure
 
 
-def plot_reliability(confidence: Tensor, right: Tensor) -> Figure:
-    """Accuracy against confidence: on the diagonal, the network is right as often as it says."""
-    bins = calibration_bins(confidence, right)
+def plot_reliability(confidence: Tensor, correct: Tensor) -> Figure:
+    """Accuracy by confidence; a calibrated network is on the diagonal."""
+    bins = calibration_bins(confidence, correct)
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--")
@@ -145,3 +155,44 @@ def plot_reliability(confidence: Tensor, right: Tensor) -> Figure:
 
 def _names(labels: Tensor) -> list[str]:
     return [str(label) for label in labels.tolist()]
+
+
+def contact_sheet(recognizer: Recognizer, predictions: Predictions, indices: Sequence[int]) -> bytes:
+    """A PNG file of the predictions at `indices`: picture, frame, and "truth -> prediction confidence" below them."""
+    n_rows = max(1, -(-len(indices) // _SHEET_COLUMNS))
+    width, height = 2 * _PICTURE_SIDE + _GAP, _PICTURE_SIDE + _CAPTION_HEIGHT + _GAP
+    sheet = Image.new("L", (_SHEET_COLUMNS * width, n_rows * height), 235)
+    draw = ImageDraw.Draw(sheet)
+    for place, index in enumerate(indices):
+        x, y = place % _SHEET_COLUMNS * width, place // _SHEET_COLUMNS * height
+        thumbnail = _thumbnail(recognizer, predictions.items[index].input)
+        if thumbnail is not None:
+            sheet.paste(thumbnail, (x, y))
+        frame = predictions.frames[index]
+        if frame is not None:
+            grey = Image.fromarray((255 * (1 - np.clip(frame, 0, 1))).astype(np.uint8))  # black ink on white
+            resized = grey.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.NEAREST)
+            sheet.paste(resized, (x + _PICTURE_SIDE, y))
+        draw.text((x + 2, y + _PICTURE_SIDE), _caption(predictions, index), fill=0)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _thumbnail(recognizer: Recognizer, source: Input) -> Image.Image | None:
+    """The input as a small picture; None if it is not a picture."""
+    if not isinstance(source, PictureFile | PictureArray):
+        return None
+    try:
+        picture = Image.open(io.BytesIO(recognizer.preview(source.read())[0]))
+    except InputError:
+        return None
+    picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
+    return picture
+
+
+def _caption(predictions: Predictions, index: int) -> str:
+    label, digit = predictions.labels[index], predictions.digits[index]
+    truth = "none" if label == NON_DIGIT else str(label)
+    answer = "blank" if digit < 0 else f"{digit} {predictions.probabilities[index].max():.2f}"
+    return f"{truth} -> {answer}{'' if predictions.is_digit[index] else ' rejected'}"

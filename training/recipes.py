@@ -1,4 +1,4 @@
-"""What a training run does, as one frozen value, and the named recipes."""
+"""Recipes: all hyperparameters of a training run as one frozen value, and the named ones."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ SCHEDULES = ("one-cycle", "cosine", "plateau")
 DISTORTIONS = tuple(item.name for item in dataclasses.fields(Distortions))
 
 
-class ChoiceError(ValueError):
-    """A choice cannot be made; the message is one sentence that names the valid ones."""
+class UsageError(ValueError):
+    """An option or parameter is invalid; the message is one sentence that names the valid values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All choices of one training run but the data and the seed."""
+    """All hyperparameters of a training run; data and seed are not part of it."""
 
     architecture: str = "cnn"
     arguments: Mapping[str, int | float | bool] = field(default_factory=dict)
     epochs: int = 20
     batch_size: int = 256
-    lr: float = 4e-3  # the highest of the schedule
+    lr: float = 4e-3  # the schedule's highest
     schedule: str = "one-cycle"
-    patience: int | None = None  # epochs without a better validation loss before training stops; None never stops
+    patience: int | None = None  # early stopping: epochs without a better validation loss; None for no early stopping
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     ema_decay: float = 0.999  # per step, over weights and batch-norm buffers
     max_gradient_norm: float = 5.0
-    nondigit_share: float = 0.2  # of each batch; 0 trains no background class
-    distill_weight: float = 0.7  # of the teachers' targets in the loss, where there are teachers
+    nondigit_share: float = 0.2  # of each batch; without any, there is no background class
+    distill_weight: float = 0.7  # of the teachers' predictions in the loss, if there are teachers
     distortions: Distortions = field(default_factory=Distortions)
 
 
@@ -50,79 +50,79 @@ RECIPES: Mapping[str, Recipe] = {
     "best": Recipe(epochs=40, ema_decay=0.9995),
 }
 
-_KINDS: Mapping[str, Any] = {
+_TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("architecture", "schedule"), str),
     "arguments": dict,
     **dict.fromkeys(("epochs", "batch_size"), int),
     "patience": int | None,
 }
-# What a file of parameters may set: everything but the distortions, which have `without`.
+# What a parameter file may set; distortions are disabled by `disable_distortions`.
 PARAMETERS = tuple(item.name for item in dataclasses.fields(Recipe) if item.name != "distortions")
 
 
-def change(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
-    """`recipe` with other values for the fields named. Raises `ChoiceError` for a name or value that does not fit."""
+def override(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
+    """`recipe` with other values for the fields named. Raises `UsageError` for an invalid name or value."""
     for name, value in parameters.items():
         if name not in PARAMETERS:
-            raise ChoiceError(f"{name!r} is no parameter; there are {', '.join(PARAMETERS)}.")
-        kinds = _KINDS.get(name, int | float)
-        # bool is an int to Python, but no number of epochs.
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise ChoiceError(f"Parameter {name} cannot be {value!r}.")
+            raise UsageError(f"{name!r} is not a parameter; choose from {', '.join(PARAMETERS)}.")
+        # bool is an int to Python, but not a number of epochs.
+        if not isinstance(value, _TYPES.get(name, int | float)) or isinstance(value, bool):
+            raise UsageError(f"Parameter {name} cannot be {value!r}.")
     if parameters.get("architecture", recipe.architecture) != recipe.architecture:
-        # Another network takes other arguments.
-        recipe = dataclasses.replace(recipe, arguments={})
-    changed = dataclasses.replace(recipe, **parameters)
-    _check_ranges(changed)
-    return changed
+        recipe = dataclasses.replace(recipe, arguments={})  # they are the other network's
+    recipe = dataclasses.replace(recipe, **parameters)
+    _check_ranges(recipe)
+    return recipe
 
 
 def _check_ranges(recipe: Recipe) -> None:
     positive = ("epochs", "batch_size", "lr", "max_gradient_norm", *(["patience"] if recipe.patience else []))
     for name in positive:
         if not 0 < getattr(recipe, name) < 1e9:
-            raise ChoiceError(f"Parameter {name} must be more than 0, not {getattr(recipe, name)}.")
+            raise UsageError(f"Parameter {name} must be more than 0, not {getattr(recipe, name)}.")
     for name in ("weight_decay", "label_smoothing", "ema_decay", "nondigit_share", "distill_weight"):
         highest = 1.0 if name == "distill_weight" else 0.99999
         if not 0 <= getattr(recipe, name) <= highest:
-            raise ChoiceError(f"Parameter {name} must lie from 0 to {highest:g}, not at {getattr(recipe, name)}.")
-    if recipe.architecture not in ARCHITECTURES:
-        raise ChoiceError(f"{recipe.architecture!r} is no network; there are {', '.join(ARCHITECTURES)}.")
-    if recipe.schedule not in SCHEDULES:
-        raise ChoiceError(f"{recipe.schedule!r} is no schedule; there are {', '.join(SCHEDULES)}.")
+            raise UsageError(f"Parameter {name} must be from 0 to {highest:g}, not {getattr(recipe, name)}.")
+    for name, value, valid in (
+        ("network", recipe.architecture, ARCHITECTURES),
+        ("schedule", recipe.schedule, SCHEDULES),
+    ):
+        if value not in valid:
+            raise UsageError(f"{value!r} is not a {name}; choose from {', '.join(valid)}.")
 
 
-def without(recipe: Recipe, names: Collection[str]) -> Recipe:
-    """`recipe` with the distortions of these names switched off. Raises `ChoiceError` for an unknown one."""
+def disable_distortions(recipe: Recipe, names: Collection[str]) -> Recipe:
+    """`recipe` without the distortions named. Raises `UsageError` for an unknown one."""
     for name in names:
         if name not in DISTORTIONS:
-            raise ChoiceError(f"{name!r} is no distortion; there are {', '.join(DISTORTIONS)}.")
+            raise UsageError(f"{name!r} is not a distortion; choose from {', '.join(DISTORTIONS)}.")
     off: dict[str, Any] = dict.fromkeys(names, False)
     return dataclasses.replace(recipe, distortions=dataclasses.replace(recipe.distortions, **off))
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of parameters, as tuning writes it. Raises `ChoiceError`."""
+    """The JSON object in a parameter file, as tuning writes it. Raises `UsageError`."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ChoiceError(f"The file of parameters {path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"The parameter file {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise ChoiceError(f"The file of parameters {path} is not JSON.") from error
+        raise UsageError(f"The parameter file {path} is not JSON.") from error
     if not isinstance(values, dict):
-        raise ChoiceError(f"The file of parameters {path} is not a JSON object.")
+        raise UsageError(f"The parameter file {path} does not hold a JSON object.")
     return values
 
 
 def network_arguments(recipe: Recipe) -> dict[str, int | float | bool]:
-    """What the recipe's architecture is called with."""
+    """The arguments of the recipe's architecture."""
     return {**recipe.arguments, "background": recipe.nondigit_share > 0}
 
 
 def build_network(recipe: Recipe) -> nn.Module:
-    """The recipe's network with random weights. Raises `ChoiceError` where it does not take the recipe's arguments."""
+    """The recipe's network with random weights. Raises `UsageError` if it does not take the recipe's arguments."""
     arguments = network_arguments(recipe)
     try:
         return ARCHITECTURES[recipe.architecture](**arguments)
     except (TypeError, RuntimeError, ValueError) as error:
-        raise ChoiceError(f"Network {recipe.architecture} cannot be made with {arguments}: {error}.") from error
+        raise UsageError(f"Network {recipe.architecture} cannot be built with {arguments}: {error}.") from error

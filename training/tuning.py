@@ -1,4 +1,4 @@
-"""Search for better choices with Optuna; several machines can share one study through its database."""
+"""Hyperparameter search with Optuna; several machines can share one study through its database."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from storage import write_atomically
 from training.loop import DivergedError, Epoch
-from training.recipes import ChoiceError, Recipe, change
+from training.recipes import Recipe, UsageError, override
 
-# Trains one network by a recipe, telling of each epoch, and returns its least validation loss.
+# Trains a network by a recipe, reports each epoch, and returns the lowest validation loss.
 Objective = Callable[[Recipe, Callable[[Epoch], None]], float]
 
 
 def tune(
     objective: Objective, base: Recipe, n_trials: int, storage: str | None, name: str, reports: Path, seed: int
 ) -> dict[str, Any]:
-    """The best parameters of the study after `n_trials` more trials. Raises `ChoiceError` without Optuna."""
+    """The best parameters of the study after `n_trials` more trials. Raises `UsageError` without Optuna."""
     optuna = _import_optuna()
     if storage is None:
         reports.mkdir(parents=True, exist_ok=True)
@@ -32,25 +32,24 @@ def tune(
     )
 
     def run_trial(trial: Any) -> float:
-        def tell(epoch: Epoch) -> None:
+        def report(epoch: Epoch) -> None:
             trial.report(epoch.validation.loss, epoch.number)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
-            return objective(change(base, suggest(trial)), tell)
+            return objective(override(base, suggest_parameters(trial)), report)
         except DivergedError as error:
             raise optuna.TrialPruned from error
 
     study.optimize(run_trial, n_trials=n_trials)
-    finished = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
-    if not finished:
-        raise DivergedError("no trial came to its end")
+    if not study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
+        raise DivergedError("no trial was completed")
     return dict(study.best_params)
 
 
-def suggest(trial: Any) -> dict[str, Any]:
-    """What a trial tries: the choices that matter most whatever the network."""
+def suggest_parameters(trial: Any) -> dict[str, Any]:
+    """The parameters of a trial: those that matter most whatever the network."""
     return {
         "lr": trial.suggest_float("lr", 5e-4, 2e-2, log=True),
         "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.2, log=True),
@@ -70,5 +69,5 @@ def _import_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise ChoiceError("Tuning needs the package optuna: pip install optuna.") from error
+        raise UsageError("Tuning needs the package optuna: pip install optuna.") from error
     return optuna

@@ -1,9 +1,9 @@
-"""Fifteen corruptions of digit frames, in the manner of MNIST-C (Mu and Gilmer 2019, arXiv:1906.02337), written anew.
+"""Fifteen corruptions of digit frames, in the manner of MNIST-C (Mu and Gilmer 2019, arXiv:1906.02337).
 
     frames = CORRUPTIONS["fog"](frames, np.random.default_rng(0))     # float32 [N, 28, 28] in 0..1, ink = 1
 
-Strengths are those that MNIST-C was made with. They measure (`evaluate_model.py --data corrupted-mnist`), and nothing
-is ever trained on them.
+The severities are MNIST-C's. They are for evaluation only (`evaluate_model.py --data corrupted-mnist`): no network is
+trained on them.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _MIDDLE = (_SIDE - 1) / 2
 
 
 def shot_noise(frames: Frames, random: Generator) -> Frames:
-    """Grain of at most three photons a pixel: Poisson noise."""
+    """Poisson noise of at most three photons a pixel."""
     return _clip(random.poisson(frames * 3.0) / 3.0)
 
 
 def impulse_noise(frames: Frames, random: Generator) -> Frames:
-    """One pixel in six black or white."""
+    """17 % of the pixels black or white."""
     hit = random.random(frames.shape)
     return np.where(hit < 0.085, 0.0, np.where(hit > 0.915, 1.0, frames)).astype(np.float32)
 
 
 def glass_blur(frames: Frames, random: Generator) -> Frames:
-    """Half of the pixels taken from a neighbour, twice, between two blurs."""
+    """Half of the pixels exchanged with a neighbour, twice, between two Gaussian blurs."""
     blurred = _each(frames, lambda frame: cv2.GaussianBlur(frame, (0, 0), 0.7))
     rows, columns = np.meshgrid(np.arange(_SIDE), np.arange(_SIDE), indexing="ij")
     for _ in range(2):
@@ -48,7 +48,7 @@ def glass_blur(frames: Frames, random: Generator) -> Frames:
 
 
 def motion_blur(frames: Frames, random: Generator) -> Frames:
-    """A camera that moved by seven pixels, more across than up."""
+    """A camera that moved by seven pixels, within 45 degrees of horizontally."""
 
     def smear(frame: Frames) -> Frames:
         angle = random.uniform(-math.pi / 4, math.pi / 4)
@@ -64,17 +64,17 @@ def motion_blur(frames: Frames, random: Generator) -> Frames:
 
 
 def shear(frames: Frames, random: Generator) -> Frames:
-    """Slanted by 0.4 pixels a row, to either side."""
+    """Sheared by 0.4 pixels a row, to either side."""
     return _warp(frames, lambda: np.array([[1, random.choice([-0.4, 0.4])], [0, 1]]))
 
 
 def scale(frames: Frames, _random: Generator) -> Frames:
-    """Shrunk to seven tenths."""
+    """Scaled by 0.7."""
     return _warp(frames, lambda: np.eye(2) * 0.7)
 
 
 def rotate(frames: Frames, random: Generator) -> Frames:
-    """Turned by 0.4 radians, to either side."""
+    """Rotated by 0.4 radians, to either side."""
 
     def turn() -> NDArray[np.float64]:
         angle = 0.4 * random.choice([-1, 1])
@@ -84,7 +84,7 @@ def rotate(frames: Frames, random: Generator) -> Frames:
 
 
 def brightness(frames: Frames, _random: Generator) -> Frames:
-    """Everything lighter by half of the range."""
+    """Brighter by half of the range."""
     return _clip(frames + 0.5)
 
 
@@ -96,7 +96,7 @@ def translate(frames: Frames, random: Generator) -> Frames:
 
 
 def stripe(frames: Frames, _random: Generator) -> Frames:
-    """Black and white exchanged in the left and the right quarter."""
+    """Inverted in the left and the right quarter."""
     striped = frames.copy()
     striped[:, :, :7] = 1 - striped[:, :, :7]
     striped[:, :, 21:] = 1 - striped[:, :, 21:]
@@ -108,7 +108,7 @@ def fog(frames: Frames, random: Generator) -> Frames:
     clouds = np.zeros_like(frames)
     for octave in range(5):
         coarse = random.random((len(frames), 2**octave + 1, 2**octave + 1)).astype(np.float32)
-        # Each octave is weaker by 1.4, as in the midpoint displacement that these clouds stand for.
+        # Each octave is weaker by 1.4, as in the midpoint displacement algorithm.
         clouds += 1.4**-octave * np.stack([cv2.resize(one, (_SIDE, _SIDE)) for one in coarse])
     low, high = clouds.min((1, 2), keepdims=True), clouds.max((1, 2), keepdims=True)
     return _clip((frames + 3.0 * (clouds - low) / (high - low)) / 4.0)
@@ -151,7 +151,7 @@ def zigzag(frames: Frames, random: Generator) -> Frames:
 
 
 def canny_edges(frames: Frames, _random: Generator) -> Frames:
-    """Only the outlines."""
+    """Canny edges."""
     grey = (frames * 255).astype(np.uint8)
     return _clip(np.stack([cv2.Canny(frame, 50, 100) for frame in grey]) / 255)
 
@@ -189,7 +189,7 @@ def _each(frames: Frames, change: Callable[[Frames], Frames]) -> Frames:
 
 
 def _warp(frames: Frames, matrix: Callable[[], NDArray[np.float64]]) -> Frames:
-    """Each frame under a linear map of its own about the middle."""
+    """Each frame under its own linear map about the centre."""
 
     def warp(frame: Frames) -> Frames:
         linear = matrix()
@@ -201,7 +201,7 @@ def _warp(frames: Frames, matrix: Callable[[], NDArray[np.float64]]) -> Frames:
 
 
 def _line(start: Sequence[float] | NDArray[np.float64], end: Sequence[float] | NDArray[np.float64]) -> Frames:
-    """A line about three pixels wide that fades to its sides, `[28, 28]`."""
+    """A line about three pixels wide with soft edges, `[28, 28]`."""
     (x0, y0), (x1, y1) = start, end
     axis = np.arange(_SIDE)
     x, y = axis[None, :], axis[:, None]

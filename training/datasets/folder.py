@@ -1,0 +1,124 @@
+"""Folders of pictures as digits: `photos/0/*.png` to `photos/9/*.webp`.
+
+Pictures are normalized as in serving, which takes some milliseconds each, so the frames are cached until a file or the
+preprocessing changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from config import Limits
+from model import N_DIGITS, PREPROCESSING_VERSION
+from recognition.errors import InputError
+from recognition.normalize import normalize
+from recognition.picture import decode_picture
+from storage import write_atomically
+from training.datasets.digits import DataError, Digits
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
+Frames = NDArray[np.uint8]  # [N, 28, 28]
+
+
+def load_folder(folder: Path, cache: Path) -> Digits:
+    """The digits of a folder; pictures that cannot be read are listed on standard error. Raises `DataError`."""
+    paths = _find_pictures(folder)
+    cached = cache / f"{_cache_key(folder, paths)}.npz"
+    content = _read_cache(cached)
+    if content is None:
+        content = _load_frames(folder, paths)
+        _write_cache(cached, *content)
+    frames, errors = content
+    for path, error in zip(paths, errors, strict=True):
+        if error:
+            print(f"skipped {path}: {error}", file=sys.stderr)
+    readable = [path for path, error in zip(paths, errors, strict=True) if not error]
+    if not readable:
+        raise DataError(f"None of the {len(paths)} pictures in {folder} can be read.")
+    if len(readable) < len(paths):
+        print(f"{folder}: {len(paths) - len(readable)} of {len(paths)} pictures cannot be read", file=sys.stderr)
+    labels = [int(path.relative_to(folder).parts[0]) for path in readable]
+    return Digits(torch.from_numpy(frames), torch.tensor(labels))
+
+
+def _find_pictures(folder: Path) -> list[Path]:
+    """The picture files of all sub-folders, at any depth. Raises `DataError` that says what was found instead."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.")
+    labels = [str(digit) for digit in range(N_DIGITS)]
+    found = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
+    unknown = [name for name in found if name.endswith("/") and name[:-1] not in labels]
+    if unknown:
+        raise DataError(f"The sub-folders of {folder} must be named 0 to 9; found {abbreviate(unknown)}.")
+    paths = [path for label in labels for path in sorted((folder / label).rglob("*")) if _is_picture(path)]
+    if not paths:
+        raise DataError(f"{folder} has no sub-folders 0 to 9 with pictures; found {abbreviate(found) or 'nothing'}.")
+    return paths
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+
+
+def abbreviate(names: Sequence[str]) -> str:
+    """The first eight names, and how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _load_frame(path: Path) -> NDArray[np.uint8] | Exception:
+    """The frame `[28, 28]` of a picture file, or why there is none."""
+    try:
+        frame = normalize(decode_picture(path.read_bytes(), Limits()))
+    except (InputError, OSError) as error:
+        return error
+    return np.round(frame * 255).astype(np.uint8)
+
+
+def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[Frames, list[str]]:
+    """The frames of the readable pictures, and an error for each path, "" where there is none."""
+    with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the GIL
+        # disable=None: no progress bar where standard error is not a terminal.
+        results = list(tqdm(pool.map(_load_frame, paths), folder.name, len(paths), leave=False, disable=None))
+    frames = [result for result in results if not isinstance(result, Exception)]
+    errors = [str(result) if isinstance(result, Exception) else "" for result in results]
+    return np.stack(frames) if frames else np.empty((0, 28, 28), np.uint8), errors
+
+
+def _cache_key(folder: Path, paths: Sequence[Path]) -> str:
+    """A hash of what the frames depend on: the files, by size and time, and the preprocessing."""
+    sha = hashlib.sha256(f"preprocessing {PREPROCESSING_VERSION}".encode())
+    for path in paths:
+        status = path.stat()
+        sha.update(f"\n{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}".encode())
+    return sha.hexdigest()[:24]
+
+
+def _read_cache(path: Path) -> tuple[Frames, list[str]] | None:
+    """None if there is no such file, or if it is damaged."""
+    try:
+        # np.load leaves a damaged file open that it has opened itself.
+        with path.open("rb") as file, np.load(file) as arrays:
+            return arrays["frames"], arrays["errors"].tolist()
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _write_cache(path: Path, frames: Frames, errors: Sequence[str]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, frames=frames, errors=np.array(errors, dtype=np.str_))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        print(f"the frames of these pictures cannot be cached: {error}", file=sys.stderr)
