@@ -1,9 +1,9 @@
-"""What each distortion of the training brings: train without it, and measure on everything there is.
+"""What each distortion of the augmentation brings: train without it, and evaluate on all sets.
 
-    DIGITS_DATA_DIR=data python -m benchmarks.ablation     # about 25 minutes on two cores; resumes where it stopped
+    DIGITS_DATA_DIR=data python -m benchmarks.ablation     # about 25 minutes on two cores; resumes if interrupted
 
-Every row is a small network (width 16, 3 epochs) trained by `train_model.py --without NAME` and measured by
-`evaluate_model.py` on MNIST validation and on every set under DIGITS_DATA_DIR/dev, from one seed: differences of a few
+Every row is a small network (width 16, 3 epochs) trained by `train_model.py --without NAME` and evaluated by
+`evaluate_model.py` on MNIST validation and on every set under DIGITS_DATA_DIR/dev, with one seed: differences of a few
 tenths of a point are noise. Writes benchmarks/results/ablation.md.
 """
 
@@ -30,14 +30,14 @@ LIMIT = 500  # items of each set
 
 
 def main() -> None:
-    """Train and measure each row that is not there yet, then write the table."""
+    """Train and evaluate each row that is missing, then write the table."""
     WORK.mkdir(exist_ok=True)
     (WORK / "parameters.json").write_text(json.dumps(PARAMETERS))
     (WORK / "no-non-digits.json").write_text(json.dumps({**PARAMETERS, "nondigit_share": 0.0}))
-    everything = WORK / "parameters.json"
-    runs: dict[str, list[str]] = {"everything on": ["--params", str(everything)]}
-    runs |= {f"without {name}": ["--params", str(everything), "--without", name] for name in DISTORTIONS}
-    runs["without all of them"] = ["--params", str(everything), "--without", *DISTORTIONS]
+    parameters = WORK / "parameters.json"
+    runs: dict[str, list[str]] = {"everything on": ["--params", str(parameters)]}
+    runs |= {f"without {name}": ["--params", str(parameters), "--without", name] for name in DISTORTIONS}
+    runs["without all of them"] = ["--params", str(parameters), "--without", *DISTORTIONS]
     runs["without non-digits"] = ["--params", str(WORK / "no-non-digits.json")]
     rows = {name: measure(name, options) for name, options in runs.items()}
     write_atomically(RESULTS, to_markdown(rows).encode())
@@ -45,17 +45,17 @@ def main() -> None:
 
 
 def measure(name: str, options: list[str]) -> list[dict[str, Any]]:
-    """Figures of the network trained with `options`, one a set."""
+    """Metrics of the network trained with `options`, one row per set."""
     stem = WORK / name.replace(" ", "-")
-    figures, checkpoint = stem.with_suffix(".json"), stem.with_suffix(".pth")
-    if not figures.exists():
+    result, checkpoint = stem.with_suffix(".json"), stem.with_suffix(".pth")
+    if not result.exists():
         if not checkpoint.exists():
             _run("train_model.py", *options, "--output", str(checkpoint), "--reports", str(WORK), "--no-plots")
         development = sorted((Settings.load().data_dir / "dev").glob("*"))
         sets = [str(path) for path in development if path.name != "large_photos"]
         command = ["evaluate_model.py", str(checkpoint), "--json", "--limit", str(LIMIT), "--data", "mnist-validation"]
-        figures.write_text(_run(*command, *sets))
-    rows: list[dict[str, Any]] = json.loads(figures.read_text())
+        result.write_text(_run(*command, *sets))
+    rows: list[dict[str, Any]] = json.loads(result.read_text())
     return rows
 
 
@@ -65,7 +65,7 @@ def _run(*arguments: str) -> str:
 
 
 def to_markdown(rows: dict[str, list[dict[str, Any]]]) -> str:
-    """A table with a row for each run and a column for each set."""
+    """A table with a row per run and a column per set."""
     first = next(iter(rows.values()))
     columns = [("accuracy", row["set"]) for row in first if row["n"]]
     columns += [("auroc", row["set"]) for row in first if row["n_non_digits"]]
@@ -80,8 +80,8 @@ def to_markdown(rows: dict[str, list[dict[str, Any]]]) -> str:
         "| training | " + " | ".join(name + (" (AUROC)" if kind == "auroc" else "") for kind, name in columns) + " |",
         "| --- |" + " --- |" * len(columns),
     ]
-    for name, figures in rows.items():
-        by_set = {row["set"]: row for row in figures}
+    for name, metrics in rows.items():
+        by_set = {row["set"]: row for row in metrics}
         cells = [f"{100 * by_set[column][kind]:.2f}" for kind, column in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

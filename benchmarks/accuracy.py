@@ -1,10 +1,10 @@
-"""How accurate a recipe is: several seeds, each read once on the test digits, and all of them together.
+"""How accurate a recipe is: several seeds, each evaluated once on the test digits, and their ensemble.
 
-    DIGITS_DATA_DIR=data python -m benchmarks.accuracy                # 5 seeds of `best`; resumes where it stopped
+    DIGITS_DATA_DIR=data python -m benchmarks.accuracy                # 5 seeds of `best`; resumes if interrupted
     python -m benchmarks.accuracy --recipe default --seeds 5
 
-Each seed is `train_model.py --recipe RECIPE --seed N`, and nothing is chosen on the test digits. What each network
-says of them is kept in benchmarks/results/accuracy/RECIPE-N.npz, so that seeds from several machines come together in
+Each seed is `train_model.py --recipe RECIPE --seed N`, and nothing is chosen on the test digits. Predictions are stored
+in benchmarks/results/accuracy/RECIPE-N.npz, so that seeds from several machines can be combined in
 benchmarks/results/accuracy-RECIPE.md.
 """
 
@@ -29,31 +29,31 @@ from torch import Tensor
 from config import ROOT, Settings
 from model import Checkpoint, digit_probabilities, load_checkpoint
 from storage import write_atomically
-from training.data import Digits
-from training.material import load_digits
-from training.metrics import Scores, predict_logits, score, score_probabilities
+from training.datasets import Digits
+from training.evaluation_sets import load_digits
+from training.metrics import Metrics, compute_metrics, compute_probability_metrics, predict_logits
 from training.recipes import RECIPES
-from training.state import state_path
+from training.training_state import state_path
 
 RESULTS = ROOT / "benchmarks" / "results"
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What is kept of one trained network."""
+    """Results of one trained network."""
 
     number: int
     model: str
-    trained: str  # with which version of torch, and where
+    trained: str  # version of torch, machine, date, commit
     n_parameters: int
     n_bytes: int  # of its checkpoint
     validation_errors: int
-    test: Scores
-    probabilities: Tensor  # float32 [10000, 10], of the test digits; kept in half precision
+    test: Metrics
+    probabilities: Tensor  # float32 [10000, 10], of the test digits; stored in half precision
 
 
 def main() -> None:
-    """Train and measure the seeds that are not there yet, and write the table."""
+    """Train and evaluate the seeds that are missing, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="best")
     parser.add_argument("--seeds", type=int, default=5, help="train seeds 0 to SEEDS - 1 (default: 5)")
@@ -62,15 +62,16 @@ def main() -> None:
     data_dir = Settings.load().data_dir
     validation, test = load_digits("mnist-validation", data_dir), load_digits("mnist", data_dir)
     for number in range(options.seeds):
-        if not kept_at(options.recipe, number).exists():
-            keep(measure(train(options.recipe, number, options.work), validation, test), options.recipe)
+        if not result_path(options.recipe, number).exists():
+            checkpoint = train(options.recipe, number, options.work)
+            save_result(evaluate(checkpoint, validation, test), options.recipe)
     path = RESULTS / f"accuracy-{options.recipe}.md"
-    write_atomically(path, to_markdown(options.recipe, find_seeds(options.recipe, test), test).encode())
+    write_atomically(path, to_markdown(options.recipe, load_results(options.recipe, test), test).encode())
     print(path.read_text())
 
 
 def train(recipe: str, number: int, work: Path) -> Path:
-    """The checkpoint of a seed, trained to its end if it is not yet."""
+    """The checkpoint of a seed, trained or resumed if it is not finished."""
     checkpoint = work / f"{recipe}-{number}.pth"
     state = state_path(checkpoint)
     if state.exists() or not checkpoint.exists():
@@ -80,8 +81,8 @@ def train(recipe: str, number: int, work: Path) -> Path:
     return checkpoint
 
 
-def measure(path: Path, validation: Digits, test: Digits) -> Seed:
-    """Figures of a checkpoint on the validation and the test digits."""
+def evaluate(path: Path, validation: Digits, test: Digits) -> Seed:
+    """Results of a checkpoint on the validation and the test digits."""
     checkpoint = load_checkpoint(path)
     logits = predict_logits(checkpoint.build(), test)
     return Seed(
@@ -90,25 +91,25 @@ def measure(path: Path, validation: Digits, test: Digits) -> Seed:
         trained=describe_training(checkpoint),
         n_parameters=checkpoint.n_parameters,
         n_bytes=path.stat().st_size,
-        validation_errors=score(predict_logits(checkpoint.build(), validation), validation.labels).errors,
-        test=score(logits, test.labels, checkpoint.temperature),
+        validation_errors=compute_metrics(predict_logits(checkpoint.build(), validation), validation.labels).errors,
+        test=compute_metrics(logits, test.labels, checkpoint.temperature),
         probabilities=digit_probabilities(logits, checkpoint.temperature),
     )
 
 
 def describe_training(checkpoint: Checkpoint) -> str:
-    """Where a checkpoint was trained; measuring follows on the same machine."""
+    """Where a checkpoint was trained; it is evaluated on the same machine."""
     return f"torch {checkpoint.torch_version}, {platform.machine()}, {date.today()}, commit {checkpoint.commit[:7]}"
 
 
-def kept_at(recipe: str, number: int) -> Path:
-    """Where the figures of a seed are kept."""
+def result_path(recipe: str, number: int) -> Path:
+    """The file with the results of a seed."""
     return RESULTS / "accuracy" / f"{recipe}-{number}.npz"
 
 
-def keep(seed: Seed, recipe: str) -> None:
-    """Write down what `find_seeds` reads."""
-    path = kept_at(recipe, seed.number)
+def save_result(seed: Seed, recipe: str) -> None:
+    """Write what `load_results` reads."""
+    path = result_path(recipe, seed.number)
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -123,21 +124,21 @@ def keep(seed: Seed, recipe: str) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def find_seeds(recipe: str, test: Digits) -> list[Seed]:
-    """All seeds of a recipe that were ever measured, by number."""
+def load_results(recipe: str, test: Digits) -> list[Seed]:
+    """All seeds of a recipe that were evaluated, by number."""
     seeds = []
-    for path in sorted(kept_at(recipe, 0).parent.glob(f"{recipe}-*.npz")):
-        with np.load(path) as kept:
-            probabilities = torch.from_numpy(kept["probabilities"].astype(np.float32))
+    for path in sorted(result_path(recipe, 0).parent.glob(f"{recipe}-*.npz")):
+        with np.load(path) as result:
+            probabilities = torch.from_numpy(result["probabilities"].astype(np.float32))
             seeds.append(
                 Seed(
                     number=int(path.stem.removeprefix(f"{recipe}-")),
-                    model=str(kept["model"]),
-                    trained=str(kept["trained"]),
-                    n_parameters=int(kept["n_parameters"]),
-                    n_bytes=int(kept["n_bytes"]),
-                    validation_errors=int(kept["validation_errors"]),
-                    test=score_probabilities(probabilities, test.labels),
+                    model=str(result["model"]),
+                    trained=str(result["trained"]),
+                    n_parameters=int(result["n_parameters"]),
+                    n_bytes=int(result["n_bytes"]),
+                    validation_errors=int(result["validation_errors"]),
+                    test=compute_probability_metrics(probabilities, test.labels),
                     probabilities=probabilities,
                 )
             )
@@ -145,13 +146,13 @@ def find_seeds(recipe: str, test: Digits) -> list[Seed]:
 
 
 def to_markdown(recipe: str, seeds: Sequence[Seed], test: Digits) -> str:
-    """A line for each network, their mean and spread, and the ensemble."""
+    """A row for each network and the ensemble; mean and standard deviation."""
     lines = [
         f"# Accuracy of recipe `{recipe}`",
         "",
         f"`python -m benchmarks.accuracy --recipe {recipe}`, evaluated with torch {version('torch')}.",
         f"{seeds[0].n_parameters:,} parameters, {seeds[0].n_bytes / 1e6:.1f} MB each. Trained on 55,000 MNIST digits,",
-        "chosen on 5,000, read once on the 10,000 test digits.",
+        "chosen on 5,000, evaluated once on the 10,000 test digits.",
         "",
         "| network | model | validation errors | test errors | test error % | NLL | ECE % | trained |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
@@ -160,7 +161,7 @@ def to_markdown(recipe: str, seeds: Sequence[Seed], test: Digits) -> str:
         cells = [f"seed {seed.number}", seed.model, str(seed.validation_errors), *_cells(seed.test), seed.trained]
         lines.append(f"| {' | '.join(cells)} |")
     if len(seeds) > 1:
-        together = score_probabilities(torch.stack([seed.probabilities for seed in seeds]).mean(0), test.labels)
+        together = compute_probability_metrics(torch.stack([seed.probabilities for seed in seeds]).mean(0), test.labels)
         lines.append(f"| {' | '.join([f'all {len(seeds)} averaged', '', '', *_cells(together), ''])} |")
         errors = [100 * (1 - seed.test.accuracy) for seed in seeds]
         spread = f"mean {mean(errors):.3f} %, standard deviation {stdev(errors):.3f}"
@@ -168,9 +169,9 @@ def to_markdown(recipe: str, seeds: Sequence[Seed], test: Digits) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(scores: Scores) -> list[str]:
-    error, ece = 100 * (1 - scores.accuracy), 100 * scores.ece
-    return [str(scores.errors), f"{error:.2f}", f"{scores.loss:.4f}", f"{ece:.2f}"]
+def _cells(metrics: Metrics) -> list[str]:
+    error, ece = 100 * (1 - metrics.accuracy), 100 * metrics.ece
+    return [str(metrics.errors), f"{error:.2f}", f"{metrics.loss:.4f}", f"{ece:.2f}"]
 
 
 if __name__ == "__main__":

@@ -1,55 +1,58 @@
-"""What networks simpler than the shipped one reach, each with the same quick recipe.
+"""What networks simpler than the shipped one reach, each trained by the same quick recipe.
 
-    DIGITS_DATA_DIR=data python -m benchmarks.baselines               # resumes where it stopped
+    DIGITS_DATA_DIR=data python -m benchmarks.baselines               # skips networks that are trained already
 
-Each is `train_model.py --recipe fast --model NAME --seed 0`, measured once on the test digits. Writes
-benchmarks/results/baselines.csv, which the page about the model shows.
+Each is `train_model.py --recipe fast --model NAME --seed 0`, evaluated once on the test digits. Writes `baselines.csv`
+beside the model, for the app's page about it.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import subprocess
 import sys
 from pathlib import Path
 
-from config import ROOT
+import pandas as pd
+
+from config import ROOT, Settings
 from model import load_checkpoint
 from storage import write_atomically
+from training.reports import record_in_manifest
 
-RESULT = ROOT / "benchmarks" / "results" / "baselines.csv"
 _NETWORKS = ("linear", "dense", "mlp")
 _RECIPE = "fast"
 
 
 def main() -> None:
-    """Train the networks that are not there yet, and write the table."""
+    """Train the networks that are missing, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("reports/baselines"), help="folder for checkpoints")
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["network", "recipe", "parameters", "test_errors", "test_accuracy"])
-    for name in _NETWORKS:
-        table.writerow(measure(name, options.work))
-    write_atomically(RESULT, text.getvalue().encode())
-    print(text.getvalue(), end="")
+    work = parser.parse_args().work
+    work.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame([measure(name, work) for name in _NETWORKS]).to_csv(index=False, float_format="%.4f")
+    model_path = Settings.load().model_path
+    path = model_path.with_name("baselines.csv")
+    write_atomically(path, table.encode())
+    record_in_manifest(model_path, load_checkpoint(model_path).id, {"baselines": path})
+    print(table, end="")
 
 
-def measure(name: str, work: Path) -> list[str]:
-    """The row of one network, which is trained unless its checkpoint is there."""
+def measure(name: str, work: Path) -> dict[str, str | int | float]:
+    """The row of one network, which is trained unless its checkpoint exists."""
     path = work / f"{name}.pth"
     if not path.exists():
         command = [sys.executable, "train_model.py", "--recipe", _RECIPE, "--model", name, "--seed", "0"]
         command += ["--output", str(path), "--reports", str(work / name), "--no-plots"]
         subprocess.run(command, cwd=ROOT, check=True)
     checkpoint = load_checkpoint(path)
-    metrics = checkpoint.metrics
-    figures = [f"{metrics['test_errors']:.0f}", f"{metrics['test_accuracy']:.4f}"]
-    return [name, _RECIPE, str(checkpoint.n_parameters), *figures]
+    return {
+        "network": name,
+        "recipe": _RECIPE,
+        "parameters": checkpoint.n_parameters,
+        "test_errors": int(checkpoint.metrics["test_errors"]),
+        "test_accuracy": checkpoint.metrics["test_accuracy"],
+    }
 
 
 if __name__ == "__main__":

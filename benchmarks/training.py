@@ -1,11 +1,11 @@
-"""How fast this trainer is, beside the usual ways to train on MNIST; writes `benchmarks/results/training.md`.
+"""The speed of this trainer and of common ways to train on MNIST; writes `benchmarks/results/training.md`.
 
     python -m benchmarks.training                 # some minutes on two cores
-    python -m benchmarks.training --quick         # does it run? The figures mean nothing.
+    python -m benchmarks.training --quick         # a smoke test; the figures mean nothing
 
 Samples per second: the same network, optimizer and kind of distortions, fed by this trainer's batches and by a
-DataLoader with torchvision's transforms. Time to 99 % on validation: the recipe `fast`, and the set-up of
-pytorch/examples, written anew. Run it on a machine that does nothing else.
+DataLoader with torchvision's transforms. Time to 99 % on validation: the recipe `fast`, and a reimplementation of the
+set-up of pytorch/examples. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -28,21 +28,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from config import Settings
 from storage import write_atomically
-from training.data import Digits
-from training.device import choose_device
-from training.distributed import World
-from training.interrupt import StopSignal
-from training.loop import Epoch, Training, fit, train_one_batch
-from training.recipes import RECIPES, Recipe, change
-from training.run import prepare
-from training.sources import Split, load_split
+from training.datasets import Digits, Split, load_split
+from training.distributed import World, choose_device
+from training.loop import Progress, fit, initialize, train_one_batch
+from training.recipes import RECIPES, Recipe, override
 
 RESULTS = Path(__file__).parent / "results" / "training.md"
 WANTED = 0.99
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Digits one at a time through a torchvision transform, as tutorials have it."""
+    """Digits one at a time through a torchvision transform, as in tutorials."""
 
     def __init__(self, digits: Digits, transform: Callable[[Any], Tensor]) -> None:
         self.digits, self.transform = digits, transform
@@ -56,7 +52,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.digits.frames[index].numpy())), int(self.digits.labels[index])
 
 
-def usual_distortions() -> Callable[[Any], Tensor]:
+def common_distortions() -> Callable[[Any], Tensor]:
     """torchvision's counterparts of affine, elastic, thickness, gaps, blur, contrast and noise."""
     from torchvision import transforms
 
@@ -75,7 +71,7 @@ def usual_distortions() -> Callable[[Any], Tensor]:
 
 
 def samples_per_second(batches: Iterator[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], object]) -> float:
-    """Over all batches but the first five, which warm up."""
+    """Over all batches but the first five, a warm-up."""
     for frames, labels in islice(batches, 5):
         step(frames, labels)
     start, count = time.perf_counter(), 0
@@ -87,36 +83,36 @@ def samples_per_second(batches: Iterator[tuple[Tensor, Tensor]], step: Callable[
 
 
 def synchronize() -> None:
-    """Wait for what a GPU still has to do."""
+    """Wait for the GPU."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def measure_throughput(recipe: Recipe, split: Split, device: torch.device, n_batches: int) -> list[tuple[str, float]]:
-    """Samples per second of both pipelines, of this trainer's data path alone, and of its steps alone."""
-    training = prepare(recipe, split, device, 0, World(), None)
-    training.network.train()
+    """Samples per second of both pipelines, of this trainer's batches alone, and of its steps alone."""
+    network, average, optimizer, scheduler, batches = initialize(recipe, split.training, 0, device, World())
+    network.train()
 
     def step(frames: Tensor, labels: Tensor) -> object:
-        return train_one_batch(training, frames.to(device), labels.to(device))
+        return train_one_batch(network, average, optimizer, scheduler, frames.to(device), labels.to(device), recipe)
 
-    ours = samples_per_second(islice(training.batches.epoch(1), n_batches), step)
-    data = samples_per_second(islice(training.batches.epoch(2), n_batches), lambda _frames, _labels: None)
-    frames, labels = next(training.batches.epoch(3))
+    ours = samples_per_second(islice(batches.epoch(1), n_batches), step)
+    data = samples_per_second(islice(batches.epoch(2), n_batches), lambda _frames, _labels: None)
+    frames, labels = next(batches.epoch(3))
     steps = samples_per_second(iter([(frames, labels)] * n_batches), step)
     loader = DataLoader(
-        Pictures(split.training, usual_distortions()),
+        Pictures(split.training, common_distortions()),
         batch_size=recipe.batch_size,
         shuffle=True,
         num_workers=os.cpu_count() or 1,
         drop_last=True,
         persistent_workers=False,
     )
-    usual = samples_per_second(islice(iter(loader), n_batches), step)
+    common = samples_per_second(islice(iter(loader), n_batches), step)
     return [
         ("this trainer", ours),
-        ("DataLoader + torchvision.transforms", usual),
-        ("this trainer's data alone", data),
+        ("DataLoader + torchvision.transforms", common),
+        ("this trainer's batches alone", data),
         ("this trainer's steps alone", steps),
     ]
 
@@ -146,7 +142,7 @@ class StockNetwork(nn.Module):
 
 
 def time_stock(split: Split, device: torch.device, most_epochs: int) -> tuple[float, float]:
-    """Seconds and accuracy of the stock set-up once it reaches 99 % on validation, or after `most_epochs`."""
+    """Seconds and accuracy of pytorch/examples once it reaches 99 % on validation, or after `most_epochs`."""
     from torchvision import transforms
 
     start = time.perf_counter()
@@ -174,19 +170,18 @@ def time_stock(split: Split, device: torch.device, most_epochs: int) -> tuple[fl
 
 
 def time_fast(split: Split, device: torch.device, epochs: int | None) -> tuple[float, float]:
-    """Seconds and validation accuracy of the recipe `fast`, to its end."""
-    recipe = RECIPES["fast"] if epochs is None else change(RECIPES["fast"], {"epochs": epochs})
-    start = time.perf_counter()
-    training: Training = prepare(recipe, split, device, 0, World(), None)
-    history: list[Epoch] = []
-    fit(training, lambda: None, history.append, StopSignal())
-    return time.perf_counter() - start, history[-1].validation.accuracy
+    """Seconds and validation accuracy of the recipe `fast`, all epochs."""
+    recipe = RECIPES["fast"] if epochs is None else override(RECIPES["fast"], {"epochs": epochs})
+    start, progress = time.perf_counter(), Progress()
+    parts = initialize(recipe, split.training, 0, device, World())
+    fit(*parts, split.validation.to(device), recipe, progress)
+    return time.perf_counter() - start, progress.history[-1].validation.accuracy
 
 
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few batches of a few digits; writes no results")
+    parser.add_argument("--quick", action="store_true", help="a few batches of a few digits; no results are written")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     device = choose_device(options.device)
@@ -203,7 +198,7 @@ def main() -> None:
 
 
 def report(split: Split, device: torch.device, n_batches: int, *, quick: bool) -> str:
-    """The table as Markdown, with what it was measured on."""
+    """The results as Markdown, with versions and hardware."""
     lines = [
         "# Speed of training",
         "",
@@ -211,24 +206,24 @@ def report(split: Split, device: torch.device, n_batches: int, *, quick: bool) -
         f"torchvision {version('torchvision')}, Python {platform.python_version()}, {platform.machine()}, ",
         f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {device}. One run each.",
         "",
-        "| network | feeding | samples/s |",
+        "| network | pipeline | samples/s |",
         "| --- | --- | ---: |",
     ]
     for name in ("fast", "default"):
-        # Both pipelines train digits alone: the usual one makes no non-digits.
+        # Without non-digits, which the common pipeline does not make.
         distortions = RECIPES["default"].distortions
         arguments = RECIPES[name].arguments
         # A plateau schedule has no last step.
         recipe = Recipe(arguments=arguments, nondigit_share=0, schedule="plateau", distortions=distortions)
         figures = measure_throughput(recipe, split, device, n_batches)
-        lines += [f"| {name} | {feeding} | {figure:,.0f} |" for feeding, figure in figures]
+        lines += [f"| {name} | {pipeline} | {figure:,.0f} |" for pipeline, figure in figures]
         by_name = dict(figures)
         share = 1 - by_name["this trainer"] / by_name["this trainer's steps alone"]
         faster = by_name["this trainer"] / by_name["DataLoader + torchvision.transforms"]
-        lines += [f"| {name} | data path's share of a step: {100 * share:.0f} %; {faster:.1f}x the usual pipeline | |"]
+        lines += [f"| {name} | batches take {100 * share:.0f} % of a step; {faster:.1f}x the common pipeline | |"]
     lines += ["", "| set-up | seconds | validation accuracy |", "| --- | ---: | ---: |"]
     for setup, (seconds, accuracy) in {
-        "recipe `fast`, to its end": time_fast(split, device, 1 if quick else None),
+        "recipe `fast`, all epochs": time_fast(split, device, 1 if quick else None),
         "pytorch/examples, until 99 %": time_stock(split, device, 1 if quick else 14),
     }.items():
         lines += [f"| {setup} | {seconds:.0f} | {100 * accuracy:.2f} % |"]

@@ -189,7 +189,7 @@ def train_one_epoch(
             is_last = progress.batches == len(batches)
             if progress.batches % interval and not is_last:
                 continue
-            if _add_up(progress, totals, world, stop=should_stop()) and not is_last:
+            if _add_up(progress, totals, world, len(batches), stop=should_stop()) and not is_last:
                 raise Interrupted
     finally:
         progress.seconds += time.perf_counter() - start
@@ -220,14 +220,15 @@ def train_one_batch(
     return torch.stack([loss.detach() * len(labels), (logits.detach().argmax(1) == labels).sum().float()])
 
 
-def _add_up(progress: Progress, totals: Tensor, world: World, *, stop: bool) -> bool:
+def _add_up(progress: Progress, totals: Tensor, world: World, n_batches: int, *, stop: bool) -> bool:
     """Move `totals` into `progress`; whether any process is to `stop`. Raises `DivergedError`.
 
     One exchange of both, so that all processes stop at the same batch.
     """
     loss, n_correct, n_stopping = world.all_reduce(torch.cat([totals, totals.new_tensor([float(stop)])])).tolist()
     if not math.isfinite(loss):
-        raise DivergedError(f"the loss is not finite at batch {progress.batches:,} of epoch {progress.epochs + 1}")
+        step = progress.epochs * n_batches + progress.batches
+        raise DivergedError(f"the loss is not finite at step {step:,}, in epoch {progress.epochs + 1}")
     progress.loss += loss
     progress.n_correct += n_correct
     totals.zero_()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -10,7 +9,6 @@ from flask import Blueprint, Response, render_template
 from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
-from config import ROOT
 from recognition.errors import N_
 from web.api import revalidated
 from web.charts import Rows, confusion, error_curves, loss_curves, reliability
@@ -19,7 +17,6 @@ from web.operations import current_recognizer, current_settings
 
 Chart = TypeVar("Chart")
 
-BASELINES = ROOT / "benchmarks" / "results" / "baselines.csv"
 # The data sets of `evaluate_model.py --robustness`, by its names for them.
 _DATA_SETS: Mapping[str, str] = {
     "mnist": N_("MNIST test digits"),
@@ -71,7 +68,7 @@ def page() -> str:
         confusion=_draw(confusion, files.table("confusion_matrix")),
         reliability=_draw(reliability, files.table("reliability")),
         robustness=_split_robustness(files.table("robustness")),
-        baselines=_read_baselines(),
+        baselines=files.table("baselines"),
         data_sets_with_mistakes=files.data_sets_with_mistakes,
     )
 
@@ -125,10 +122,3 @@ def _split_robustness(rows: Rows | None) -> Mapping[str, Rows] | None:
         "non_digits": [row for row in rows if row["accepted"]],
         "corruptions": [row for row in rows if ":" in row["set"]],
     }
-
-
-def _read_baselines() -> Rows | None:
-    try:
-        return list(csv.DictReader(BASELINES.read_text(encoding="utf-8").splitlines()))
-    except OSError:
-        return None

@@ -1,4 +1,4 @@
-"""Things that are no digit: frames like all others, and no digits among them."""
+"""Synthetic non-digits: valid frames, and no digits among them."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ import torch
 from recognition.ink import draw
 from testing.tiny_mnist import make_digits
 from training.nondigits import (
+    digit_rows,
     glyph,
-    look_like,
+    look_like_digits,
     make_drawings,
     marks,
-    rows_of_digits,
     scribble,
     shape,
     sign,
@@ -34,20 +34,20 @@ def test_each_kind_can_be_drawn(kind) -> None:
         assert frame.max() > 0.1
 
 
-def test_the_same_seed_draws_the_same(digits: torch.Tensor) -> None:
+def test_same_seed_makes_the_same_drawings(digits: torch.Tensor) -> None:
     assert torch.equal(make_drawings(30, digits, 7), make_drawings(30, digits, 7))
 
 
-def test_drawings_that_are_digits_are_left_out(digits: torch.Tensor) -> None:
+def test_drawings_that_look_like_digits_are_recognised(digits: torch.Tensor) -> None:
     upright = draw([np.array([[0.0, 0.0], [0.0, 10.0]])])
     square = draw([np.array([[0.0, 0], [5, 0], [10, 0], [10, 5], [10, 10], [5, 10], [0, 10], [0, 5], [0, 0]])])
     drawings = torch.from_numpy(np.round(np.stack([upright, square]) * 255).astype(np.uint8))
     stems = drawings[:1].repeat(len(digits), 1, 1)
     known = torch.stack([digits, stems], dim=1).flatten(0, 1)
-    assert look_like(drawings, known).tolist() == [True, False]
+    assert look_like_digits(drawings, known).tolist() == [True, False]
 
 
-def test_turned_digits_are_turned_and_at_most_as_many_as_wanted(digits: torch.Tensor) -> None:
+def test_turned_digits_are_turned_and_at_most_count(digits: torch.Tensor) -> None:
     labels = torch.from_numpy(make_digits(400, seed=5)[1]).long()
     turned = turned_digits(90, digits, labels)
     assert 0 < len(turned) <= 90
@@ -56,12 +56,12 @@ def test_turned_digits_are_turned_and_at_most_as_many_as_wanted(digits: torch.Te
     assert not any(frame.numpy().tobytes() in known for frame in turned)
 
 
-def test_digits_without_a_turn_give_no_turned_ones(digits: torch.Tensor) -> None:
+def test_digits_that_no_turn_changes_give_none(digits: torch.Tensor) -> None:
     assert turned_digits(10, digits, torch.zeros(len(digits), dtype=torch.long)).shape == (0, 28, 28)
 
 
-def test_rows_of_digits_and_textures_are_frames(digits: torch.Tensor) -> None:
-    rows = rows_of_digits(digits[:30])
+def test_rows_of_digits_and_textures_are_valid_frames(digits: torch.Tensor) -> None:
+    rows = digit_rows(digits[:30])
     assert rows.shape == (30, 28, 28)
     made = textures(25, torch.device("cpu"))
     assert made.shape == (25, 28, 28)

@@ -1,4 +1,4 @@
-"""Published data sets as torchvision leaves them on disk, and damaged or missing ones."""
+"""Published data sets: as torchvision stores them, damaged, and missing."""
 
 import bz2
 import urllib.error
@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from testing.tiny_mnist import make_digits, write_idx, write_mnist
-from training.data import DataError
-from training.published import load_emnist_digits, load_mnist, load_qmnist, load_usps
+from training.datasets import DataError
+from training.datasets.mnist import load_emnist_digits, load_mnist, load_qmnist, load_usps
 
 
 @pytest.fixture(autouse=True)
 def _closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import published
+    from training.datasets import mnist
 
-    published._declare_missing_operators()
+    mnist._declare_missing_operators()
     import torchvision.datasets.mnist
     import torchvision.datasets.usps
 
@@ -37,7 +37,7 @@ def test_mnist_is_read(tiny_mnist: Path) -> None:
     assert digits.labels[:12].tolist() == [*range(10), 0, 1]
 
 
-def test_emnist_is_turned_upright(tmp_path: Path) -> None:
+def test_emnist_is_transposed(tmp_path: Path) -> None:
     frames, labels = make_digits(20, seed=0)
     raw = tmp_path / "EMNIST" / "raw"
     write_idx(raw / "emnist-digits-train-images-idx3-ubyte", frames.transpose(0, 2, 1).copy())
@@ -56,7 +56,7 @@ def test_qmnist_labels_are_the_characters(tmp_path: Path) -> None:
     assert digits.labels.tolist() == labels.tolist()
 
 
-def test_usps_goes_through_the_front_end(tmp_path: Path) -> None:
+def test_usps_is_normalized(tmp_path: Path) -> None:
     frames, labels = make_digits(10, seed=0)
     lines = []
     for frame, label in zip(frames, labels, strict=True):
@@ -76,7 +76,7 @@ def test_usps_goes_through_the_front_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("load", [load_mnist, load_emnist_digits, load_qmnist, load_usps])
-def test_missing_data_and_closed_network_say_where_and_what(load: Any, tmp_path: Path) -> None:
+def test_missing_data_without_network_names_folder_and_files(load: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be downloaded .*DIGITS_DATA_DIR") as error:
         load(tmp_path, train=True)
     assert str(tmp_path.resolve()) in str(error.value)
@@ -91,22 +91,22 @@ def test_damaged_file_is_named(length: int, tmp_path: Path) -> None:
         load_mnist(tmp_path, train=True)
 
 
-def test_foreign_file_is_named(tmp_path: Path) -> None:
+def test_file_of_another_format_is_named(tmp_path: Path) -> None:
     write_mnist(tmp_path, 30, 10)
     path = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
     path.write_bytes(b"<html>404 Not Found</html>")
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte is damaged: it does not begin as"):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte is damaged: it does not begin with an IDX header"):
         load_mnist(tmp_path, train=False)
 
 
-def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
+def test_files_that_do_not_match_are_rejected(tmp_path: Path) -> None:
     write_mnist(tmp_path, 30, 10)
     write_idx(tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte", np.zeros(29, np.uint8))
     with pytest.raises(DataError, match="30 pictures of 28x28 pixels, 29 labels"):
         load_mnist(tmp_path, train=True)
 
 
-def test_labels_beyond_nine_are_refused(tmp_path: Path) -> None:
+def test_labels_beyond_nine_are_rejected(tmp_path: Path) -> None:
     write_mnist(tmp_path, 30, 10)
     write_idx(tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte", np.full(30, 10, np.uint8))
     with pytest.raises(DataError, match="labels beyond 0 to 9"):
