@@ -1,11 +1,11 @@
-"""The networks, and the checkpoint file that passes between trainer and app.
+"""The networks, and the checkpoint file that the trainer writes and the app reads.
 
     checkpoint = load_checkpoint(Path("mnist_model.pth"))
     network = checkpoint.build()
     logits = network(frames)             # [N, 28, 28] -> [N, 10 or 11]
 
-Every network takes frames as they are, float32 in 0 (paper) to 1 (ink): standardisation is its first layer. It gives
-one logit per digit and, where it was trained with `background=True`, an eleventh for "this is no digit".
+Every network takes frames as they are, float32 in 0 (paper) to 1 (ink): standardisation is its first layer. It returns
+one logit per digit and, with `background=True`, an eleventh for the background class, "not a digit".
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from storage import write_atomically
 N_DIGITS = 10
 FRAME_SIZE = 28
 FORMAT_VERSION = 1
-# Goes up whenever recognition.normalize or recognition.ink draw a digit differently than before: weights trained on
-# frames of one version are not served with frames of another.
+# Incremented whenever recognition.normalize or recognition.ink change the frame of an input: weights trained on frames
+# of one version are not served with frames of another.
 PREPROCESSING_VERSION = 2
-# Far above any network here; keeps a wrong path (a film, a disk image) from being read into memory.
+# Far above any network here; keeps a wrong file (a video, a disk image) from being read into memory.
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 
 
 class Standardize(nn.Module):
-    """Frames `[N, 28, 28]` in 0..1 to the zero-mean, unit-variance `[N, 1, 28, 28]` that networks train well on."""
+    """Frames `[N, 28, 28]` in 0..1 to zero mean and unit variance, `[N, 1, 28, 28]`."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        # Mean and deviation of the 60,000 MNIST training pictures.
+        # Mean and standard deviation of the 60,000 MNIST training pictures.
         self.register_buffer("mean", torch.tensor(0.1307))
         self.register_buffer("std", torch.tensor(0.3081))
 
@@ -53,14 +53,14 @@ class Standardize(nn.Module):
 
 
 def n_outputs(background: bool) -> int:
-    """Logits that a network gives: one per digit, and one for "no digit" if it was trained with a background class."""
+    """Number of logits: one per digit, and one for the background class if there is one."""
     return N_DIGITS + int(background)
 
 
 class DigitCNN(nn.Module):
-    """Five convolutions, each batch-normalised, three of them pooled; 290,795 parameters at the default width.
+    """Five convolutions with batch normalisation, three with pooling; 290,795 parameters at the default width.
 
-    Pooling stands before normalisation and activation, where it costs a quarter as much: maximum and ReLU commute.
+    Pooling comes before normalisation and activation, which then cost a quarter: maximum and ReLU commute.
     """
 
     def __init__(self, width: int = 32, background: bool = True, dropout: float = 0.2) -> None:
@@ -88,7 +88,7 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, pool: bool = False) -> lis
 
 
 def _perceptron(*hidden: int, dropout: float = 0.0) -> Callable[..., nn.Module]:
-    """Builder of a fully connected network 784 -> hidden -> outputs."""
+    """A builder of fully connected networks 784 -> hidden -> outputs."""
 
     def build(background: bool = True) -> nn.Module:
         layers: list[nn.Module] = [Standardize(), nn.Flatten()]
@@ -100,7 +100,7 @@ def _perceptron(*hidden: int, dropout: float = 0.0) -> Callable[..., nn.Module]:
     return build
 
 
-# The registry: whatever stands here can be trained by name, and is served from its checkpoint alone.
+# The registry: add a network here to train it by name and serve it from its checkpoint.
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "cnn": DigitCNN,
     "mlp": _perceptron(128, 64, dropout=0.2),
@@ -110,9 +110,9 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 
 
 def digit_score(logits: Tensor) -> Tensor:
-    """How much each of `logits` `[N, 10 or 11]` speaks for a digit, any digit: `[N]`, higher = more like one.
+    """How much each input looks like a digit, any digit: `[N]` from logits `[N, 10 or 11]`.
 
-    With a background class this is the log-odds of "digit" against "no digit"; without one, the negative free energy
+    With a background class, the log-odds of "digit" against "not a digit"; without one, the negative free energy
     (Liu et al. 2020, arXiv:2010.03759).
     """
     energy = torch.logsumexp(logits[:, :N_DIGITS], dim=1)
@@ -120,17 +120,17 @@ def digit_score(logits: Tensor) -> Tensor:
 
 
 def digit_probabilities(logits: Tensor, temperature: float) -> Tensor:
-    """Calibrated probability `[N, 10]` of each digit, given that it is one."""
+    """Calibrated probabilities `[N, 10]` of the digits, given that the input is one."""
     return torch.softmax(logits[:, :N_DIGITS] / temperature, dim=1)
 
 
 class CheckpointError(Exception):
-    """The checkpoint file is missing, damaged or foreign; the message is one sentence that says which."""
+    """The checkpoint file is missing, damaged or of another program; the message is one sentence that says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A trained network, with all that is needed to serve it and to tell where it came from."""
+    """A trained network, with everything needed to serve it and to know where it came from."""
 
     architecture: str
     arguments: dict[str, int | float | bool]
@@ -141,12 +141,12 @@ class Checkpoint:
     metrics: dict[str, float] = field(default_factory=dict)
     data: list[str] = field(default_factory=list)
     seed: int = 0
-    torch_version: str = str(torch.__version__)  # its own class is not among those that weights_only loads
+    torch_version: str = str(torch.__version__)  # str: weights_only does not load torch's own class
     commit: str = "unknown"
 
     @property
     def digest(self) -> str:
-        """SHA-256, as hex digits, over everything that decides an answer: the tensors and the values beside them."""
+        """SHA-256, as hex digits, over everything that decides a prediction: tensors, arguments, calibration."""
         decisive = (self.architecture, self.arguments, self.temperature, self.rejection_threshold, self.preprocessing)
         sha = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict.items()):
@@ -156,12 +156,12 @@ class Checkpoint:
 
     @property
     def id(self) -> str:
-        """The model's short name, shown by the page and every API answer."""
+        """The model's short name, on the page and in every API response."""
         return self.digest[:12]
 
     @property
     def n_parameters(self) -> int:
-        """Trained values, buffers not counted."""
+        """Number of parameters, without buffers."""
         return sum(parameter.numel() for parameter in self.build().parameters())
 
     def build(self) -> nn.Module:
@@ -172,9 +172,9 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write `checkpoint` so that a crash at any moment leaves a whole file, the old or the new.
+    """Write `checkpoint` atomically.
 
-    Raises `OSError`, and `CheckpointError` for what `load_checkpoint` would refuse: it replaces no file that works.
+    Raises `OSError`, or `CheckpointError` if `load_checkpoint` would reject it, and then keeps the old file.
     """
     values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     buffer = io.BytesIO()
@@ -184,12 +184,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read and verify a checkpoint. Raises `CheckpointError` for anything but a whole file of this format."""
+    """Read and verify a checkpoint. Raises `CheckpointError`."""
     return parse_checkpoint(read_checkpoint(path), path)
 
 
 def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
-    """Verify the content of a checkpoint file; errors name `path`. Raises `CheckpointError`, as `load_checkpoint`."""
+    """Verify the content of a checkpoint file; errors name `path`. Raises `CheckpointError`."""
     content = _unpickle(data, path)
     expected = {item.name for item in fields(Checkpoint)} | {"format", "digest"}
     if not isinstance(content, dict) or set(content) != expected:
@@ -202,8 +202,8 @@ def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
     checkpoint = Checkpoint(**content)
     try:
         found = checkpoint.digest
-    except (TypeError, RuntimeError) as error:  # sparse and other tensors that have no plain bytes
-        raise CheckpointError(f"{path} is damaged: its weights are no plain numbers") from error
+    except (TypeError, RuntimeError) as error:  # sparse tensors, for example, have no plain bytes
+        raise CheckpointError(f"{path} is damaged: its weights are not plain numbers") from error
     if found != digest:
         raise CheckpointError(f"{path} is damaged: its content does not match its digest")
     _verify(checkpoint, path)
@@ -211,7 +211,7 @@ def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
 
 
 def read_checkpoint(path: Path) -> bytes:
-    """The content of a checkpoint file, not verified yet. Raises `CheckpointError` where there is none to read."""
+    """The content of a checkpoint file, not verified. Raises `CheckpointError` if it cannot be read."""
     try:
         if path.stat().st_size > MAX_CHECKPOINT_BYTES:
             raise CheckpointError(f"{path} is too large to be a checkpoint of this project")
@@ -224,13 +224,13 @@ def read_checkpoint(path: Path) -> bytes:
 
 def _unpickle(data: bytes, path: Path) -> Any:
     try:
-        # torch does not compare the checksums that it wrote; they cover what the digest leaves out, such as metrics.
+        # torch does not verify the checksums that it writes; they cover what the digest does not, such as metrics.
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(damaged)
         return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
     except Exception as error:  # a damaged pickle or zip raises whatever its bytes lead to
-        raise CheckpointError(f"{path} is damaged, or no PyTorch file at all") from error
+        raise CheckpointError(f"{path} is damaged, or not a PyTorch file") from error
 
 
 def _has_right_types(content: Mapping[str, Any]) -> bool:
@@ -260,8 +260,8 @@ def _verify(checkpoint: Checkpoint, path: Path) -> None:
     if not all(torch.isfinite(tensor).all() for tensor in checkpoint.state_dict.values()):
         raise CheckpointError(f"{path} is damaged: a weight is not a finite number")
     if not (math.isfinite(checkpoint.rejection_threshold) and 0 < checkpoint.temperature < math.inf):
-        raise CheckpointError(f"{path} is damaged: its temperature or rejection threshold makes no sense")
+        raise CheckpointError(f"{path} is damaged: its temperature or rejection threshold is invalid")
     try:
         checkpoint.build()
-    except Exception as error:  # an architecture refuses foreign arguments in its own way
+    except Exception as error:  # each architecture raises its own errors for invalid arguments
         raise CheckpointError(f"{path} is damaged: its weights do not fit its architecture") from error

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: what a reader finds is the old content or the new, never a part of either."""
+"""Atomic file writes: a reader finds the old content or the new, never a part of either."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import IO
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the content of `path` with `data`, so that a crash at any moment leaves the old or the new file whole.
+    """Replace the content of `path` with `data`; a crash at any moment leaves the old or the new content.
 
-    Raises `OSError` (a full disk, say) and then leaves the old file as it was and no temporary one behind.
+    Raises `OSError`, for example if the disk is full; the old file is then unchanged, and no temporary file is left.
     """
     with replace_atomically(path) as file:
         file.write(data)
@@ -21,8 +21,8 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which takes the place of `path` when the block ends well, as in `write_atomically`."""
-    # The temporary file lies in the same folder, because a rename is atomic only within one file system.
+    """A file that replaces `path` at the end of the block unless an exception is raised; see `write_atomically`."""
+    # In the same folder, because a rename is atomic only within a file system.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
@@ -30,7 +30,7 @@ def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp's 0600 would keep a server under another user from reading it
+        temporary.chmod(0o644)  # not mkstemp's 0600: a server may run as another user
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -39,7 +39,7 @@ def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Without this the rename itself may be lost at a power cut. Windows cannot open a folder.
+    # Without this, a power failure may undo the rename. Windows cannot open a folder.
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

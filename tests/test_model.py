@@ -34,13 +34,13 @@ with_and_without_background = pytest.mark.parametrize("background", [True, False
 
 
 def make_checkpoint(name: str = "linear", background: bool = True, **values: Any) -> Checkpoint:
-    """A checkpoint of a network with the weights that it starts from, the same every time."""
+    """A checkpoint of an untrained network, the same every time."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
         weights = ARCHITECTURES[name](background=background).state_dict()
-    described = {"temperature": 1.25, "rejection_threshold": 0.5, "metrics": {"accuracy": 0.995}, "data": ["mnist"]}
+    defaults = {"temperature": 1.25, "rejection_threshold": 0.5, "metrics": {"accuracy": 0.995}, "data": ["mnist"]}
     return Checkpoint(
-        architecture=name, arguments={"background": background}, state_dict=weights, **{**described, **values}
+        architecture=name, arguments={"background": background}, state_dict=weights, **{**defaults, **values}
     )
 
 
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def contents(checkpoint: Checkpoint, **changes: Any) -> dict[str, Any]:
-    """What a file of `checkpoint` holds, with values changed behind its back; the digest fits where it can."""
+    """The content of a file of `checkpoint` with some values changed; with the right digest if there can be one."""
     values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)} | changes
     try:
         digest = Checkpoint(**values).digest
@@ -59,8 +59,8 @@ def contents(checkpoint: Checkpoint, **changes: Any) -> dict[str, Any]:
     return {"format": FORMAT_VERSION, "digest": digest} | values | changes
 
 
-def refusal(path: Path) -> str:
-    """What is said of a file that is no checkpoint: one sentence that names it."""
+def rejection(path: Path) -> str:
+    """The error for an invalid file: one sentence that names it."""
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     message = str(caught.value)
@@ -70,10 +70,10 @@ def refusal(path: Path) -> str:
 
 
 def same(ours: Checkpoint, theirs: Checkpoint) -> bool:
-    """Whether two checkpoints agree in every value, decisive or not."""
-    told, read = (asdict(replace(checkpoint, state_dict={})) for checkpoint in (ours, theirs))
+    """Whether two checkpoints have the same values and weights."""
+    saved, read = (asdict(replace(checkpoint, state_dict={})) for checkpoint in (ours, theirs))
     weights, found = ours.state_dict, theirs.state_dict
-    return told == read and weights.keys() == found.keys() and all(torch.equal(weights[n], found[n]) for n in weights)
+    return saved == read and weights.keys() == found.keys() and all(torch.equal(weights[n], found[n]) for n in weights)
 
 
 # ---- networks ----
@@ -81,7 +81,7 @@ def same(ours: Checkpoint, theirs: Checkpoint) -> bool:
 
 @with_and_without_background
 @each_architecture
-def test_network_gives_one_logit_per_digit_and_one_for_no_digit(name: str, background: bool) -> None:
+def test_network_returns_one_logit_per_class(name: str, background: bool) -> None:
     network = ARCHITECTURES[name](background=background).eval()
     assert network(FRAMES).shape == (5, 10 + background)
 
@@ -92,7 +92,7 @@ def test_standardisation_is_the_first_layer(name: str) -> None:
     assert isinstance(first, Standardize)
 
 
-def test_standardised_mnist_has_no_mean_and_unit_deviation() -> None:
+def test_standardised_mnist_has_zero_mean_and_unit_variance() -> None:
     standardized = Standardize()(torch.tensor([[[0.1307, 0.1307 + 0.3081]]]))
     assert standardized.shape == (1, 1, 1, 2)
     assert standardized.flatten().tolist() == pytest.approx([0, 1], abs=1e-6)
@@ -104,7 +104,7 @@ def test_cnn_is_small() -> None:
     assert f"{n_parameters:,} parameters at the default width" in (DigitCNN.__doc__ or "")
 
 
-def test_answers_do_not_depend_on_the_other_frames_of_a_batch() -> None:
+def test_predictions_do_not_depend_on_the_other_frames_of_a_batch() -> None:
     network = make_checkpoint("cnn").build()
     with torch.inference_mode():
         one_by_one = torch.cat([network(frame[None]) for frame in FRAMES])
@@ -113,16 +113,16 @@ def test_answers_do_not_depend_on_the_other_frames_of_a_batch() -> None:
 
 def test_digit_score_weighs_digits_against_background() -> None:
     logits = torch.zeros(3, 11)
-    logits[1, 4] = 10  # surely a 4
-    logits[2, 10] = 10  # surely nothing
-    nothing, unsure, digit = digit_score(logits)[[2, 0, 1]]
-    assert nothing < unsure < digit
-    # Where all logits grow alike, the odds stay what they are.
+    logits[1, 4] = 10  # certainly a 4
+    logits[2, 10] = 10  # certainly not a digit
+    background, unsure, digit = digit_score(logits)[[2, 0, 1]]
+    assert background < unsure < digit
+    # The odds do not depend on a constant added to all logits.
     torch.testing.assert_close(digit_score(logits + 5), digit_score(logits))
     assert digit_score(logits[:, :10])[1] > digit_score(logits[:, :10])[0]
 
 
-def test_probabilities_are_of_digits_alone_and_flatten_with_temperature() -> None:
+def test_probabilities_leave_out_the_background_and_flatten_with_temperature() -> None:
     logits = torch.tensor([[2.0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 50]])
     sharp, flat = digit_probabilities(logits, 0.5), digit_probabilities(logits, 4.0)
     for probabilities in (sharp, flat):
@@ -137,7 +137,7 @@ def test_probabilities_are_of_digits_alone_and_flatten_with_temperature() -> Non
 
 @with_and_without_background
 @each_architecture
-def test_saved_network_answers_as_before(name: str, background: bool, path: Path) -> None:
+def test_saved_network_predicts_as_before(name: str, background: bool, path: Path) -> None:
     checkpoint = make_checkpoint(name, background, seed=3, commit="0123abc")
     save_checkpoint(checkpoint, path)
     loaded = load_checkpoint(path)
@@ -195,21 +195,21 @@ def test_digest_changes_with_every_weight() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_digest_changes_with_every_value_that_decides_an_answer(change: dict[str, Any]) -> None:
+def test_digest_changes_with_every_value_that_decides_a_prediction(change: dict[str, Any]) -> None:
     checkpoint = make_checkpoint()
     assert replace(checkpoint, **change).digest != checkpoint.digest
 
 
-def test_digest_does_not_change_with_what_is_only_told() -> None:
+def test_digest_does_not_depend_on_metadata() -> None:
     checkpoint = make_checkpoint()
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "metrics": {"accuracy": 0.1},
         "data": ["emnist"],
         "seed": 9,
         "commit": "fff",
         "torch_version": "3",
     }
-    assert replace(checkpoint, **told).digest == checkpoint.digest
+    assert replace(checkpoint, **metadata).digest == checkpoint.digest
 
 
 def test_digest_does_not_depend_on_the_memory_layout() -> None:
@@ -226,19 +226,19 @@ def test_digest_does_not_depend_on_the_memory_layout() -> None:
 
 @pytest.fixture
 def whole(path: Path) -> bytes:
-    """The bytes of a good checkpoint file, which lies at `path`."""
+    """The bytes of a valid checkpoint file at `path`."""
     save_checkpoint(make_checkpoint(), path)
     return path.read_bytes()
 
 
-def test_no_flipped_bit_changes_anything_unnoticed(path: Path, whole: bytes) -> None:
+def test_flipped_bits_are_detected_or_harmless(path: Path, whole: bytes) -> None:
     original = load_checkpoint(path)
-    chance = random.Random(1)
-    # The file's head and tail hold its structure and plain values, all that lies between is weights.
-    places = [*range(0, 2500, 7), *chance.sample(range(len(whole)), 150), *range(len(whole) - 1500, len(whole), 7)]
+    rng = random.Random(1)
+    # The file's head and tail hold its structure and plain values, the rest is weights.
+    places = [*range(0, 2500, 7), *rng.sample(range(len(whole)), 150), *range(len(whole) - 1500, len(whole), 7)]
     for place in places:
         damaged = bytearray(whole)
-        damaged[place] ^= 1 << chance.randrange(8)
+        damaged[place] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
         try:
             survivor = load_checkpoint(path)
@@ -247,35 +247,35 @@ def test_no_flipped_bit_changes_anything_unnoticed(path: Path, whole: bytes) -> 
         assert same(survivor, original), f"a flipped bit at {place} went unnoticed"
 
 
-def test_flipped_bit_in_a_metric_is_noticed(path: Path, whole: bytes) -> None:
+def test_flipped_bit_in_a_metric_is_detected(path: Path, whole: bytes) -> None:
     accuracy = b"G" + bytes.fromhex("3fefd70a3d70a3d7")  # 0.995, as pickle writes it
     assert whole.count(accuracy) == 1
     path.write_bytes(whole.replace(accuracy, accuracy[:-1] + b"\xd6"))
-    assert "damaged" in refusal(path)
+    assert "damaged" in rejection(path)
 
 
-def test_file_cut_anywhere_is_refused(path: Path, whole: bytes) -> None:
+def test_truncated_file_is_rejected(path: Path, whole: bytes) -> None:
     for length in range(0, len(whole), len(whole) // 60):
         path.write_bytes(whole[:length])
-        assert "damaged" in refusal(path)
+        assert "damaged" in rejection(path)
 
 
-def test_missing_file_is_refused(path: Path) -> None:
-    assert "there is no model file" in refusal(path)
+def test_missing_file_is_rejected(path: Path) -> None:
+    assert "there is no model file" in rejection(path)
 
 
-def test_folder_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read" in refusal(tmp_path)
+def test_folder_is_rejected(tmp_path: Path) -> None:
+    assert "cannot be read" in rejection(tmp_path)
 
 
-def test_film_is_refused_unread(path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_huge_file_is_rejected_unread(path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "MAX_CHECKPOINT_BYTES", len(whole) - 1)
     monkeypatch.delattr(Path, "read_bytes")
-    assert "too large" in refusal(path)
+    assert "too large" in rejection(path)
 
 
 class Bomb:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -290,20 +290,20 @@ def saved(value: object, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def test_code_in_a_file_is_not_run(tmp_path: Path, path: Path) -> None:
+def test_code_in_a_file_is_not_executed(tmp_path: Path, path: Path) -> None:
     bomb = Bomb(tmp_path / "exploded")
     values = contents(make_checkpoint()) | {"commit": bomb}
     for data in (pickle.dumps(bomb), saved(bomb), saved(values)):
         path.write_bytes(data)
-        refusal(path)
+        rejection(path)
     assert not bomb.folder.exists()
 
 
-FOREIGN = {
+NOT_CHECKPOINTS = {
     "nothing": b"",
     "text": b"hello",
     "a pickle": pickle.dumps({"format": 1}),
-    "a torch file in the format of old": saved({"format": 1}, _use_new_zipfile_serialization=False),
+    "a torch file in the legacy format": saved({"format": 1}, _use_new_zipfile_serialization=False),
     "an empty zip": b"PK\x05\x06" + bytes(18),
     "a tensor": saved(torch.zeros(3)),
     "a state_dict": saved(make_checkpoint().state_dict),
@@ -312,20 +312,20 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("data", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_file_is_refused(data: bytes, path: Path) -> None:
+@pytest.mark.parametrize("data", NOT_CHECKPOINTS.values(), ids=NOT_CHECKPOINTS)
+def test_file_of_another_program_is_rejected(data: bytes, path: Path) -> None:
     path.write_bytes(data)
-    message = refusal(path)
-    assert "no PyTorch file" in message or "not a checkpoint of this project" in message
+    message = rejection(path)
+    assert "not a PyTorch file" in message or "not a checkpoint of this project" in message
 
 
-def test_missing_and_unknown_values_are_refused(path: Path) -> None:
+def test_missing_and_unknown_values_are_rejected(path: Path) -> None:
     whole = contents(make_checkpoint())
     for name in whole:
         torch.save({key: value for key, value in whole.items() if key != name}, path)
-        assert "not a checkpoint of this project" in refusal(path)
+        assert "not a checkpoint of this project" in rejection(path)
     torch.save(whole | {"extra": 1}, path)
-    assert "not a checkpoint of this project" in refusal(path)
+    assert "not a checkpoint of this project" in rejection(path)
 
 
 WEIGHTS = make_checkpoint().state_dict
@@ -349,7 +349,7 @@ NOT_SERVED = {
     "weights of another network": ({"architecture": "dense"}, "do not fit its architecture"),
     "arguments of another network": ({"arguments": {"width": 3}}, "do not fit its architecture"),
     "arguments out of range": ({"architecture": "cnn", "arguments": {"dropout": 7.0}}, "do not fit its architecture"),
-    "sparse weights": ({"state_dict": {"2.bias": torch.zeros(11).to_sparse()}}, "no plain numbers"),
+    "sparse weights": ({"state_dict": {"2.bias": torch.zeros(11).to_sparse()}}, "not plain numbers"),
     "a number for the architecture": ({"architecture": 5}, "wrong type"),
     "a list for the architecture": ({"architecture": ["cnn"]}, "wrong type"),
     "a list for the arguments": ({"arguments": [1]}, "wrong type"),
@@ -358,16 +358,16 @@ NOT_SERVED = {
     "a list for the weights": ({"state_dict": [torch.zeros(3)]}, "wrong type"),
     "numbers for weights": ({"state_dict": WEIGHTS | {"2.bias": 3}}, "wrong type"),
     "text for a metric": ({"metrics": {"accuracy": "high"}}, "wrong type"),
-    "nothing for the metrics": ({"metrics": None}, "wrong type"),
+    "no metrics": ({"metrics": None}, "wrong type"),
     "text for the data sets": ({"data": "mnist"}, "wrong type"),
     "a number for the commit": ({"commit": 7}, "wrong type"),
 }
 
 
 @pytest.mark.parametrize(("change", "reason"), NOT_SERVED.values(), ids=NOT_SERVED)
-def test_file_that_cannot_be_served_is_refused_with_its_reason(change: dict[str, Any], reason: str, path: Path) -> None:
+def test_file_that_cannot_be_served_is_rejected_with_a_reason(change: dict[str, Any], reason: str, path: Path) -> None:
     torch.save(contents(make_checkpoint(), **change), path)
-    assert reason in refusal(path)
+    assert reason in rejection(path)
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_file_that_cannot_be_served_is_refused_with_its_reason(change: dict[str,
     [{"state_dict": {**WEIGHTS, "2.bias": torch.full((11,), math.nan)}}, {"metrics": {"accuracy": torch.tensor(0.9)}}],
     ids=["a network that diverged", "a metric that is a tensor"],
 )
-def test_what_could_not_be_loaded_replaces_no_file_that_can(change: dict[str, Any], path: Path, whole: bytes) -> None:
+def test_invalid_checkpoint_does_not_replace_a_valid_file(change: dict[str, Any], path: Path, whole: bytes) -> None:
     with pytest.raises(CheckpointError):
         save_checkpoint(replace(make_checkpoint(), **change), path)
     assert path.read_bytes() == whole
