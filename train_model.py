@@ -128,7 +128,14 @@ def train_member(
 
     try:
         fit(
-            *(network, average, optimizer, scheduler, batches, validation, recipe, progress),
+            network,
+            average,
+            optimizer,
+            scheduler,
+            batches,
+            validation,
+            recipe,
+            progress,
             teachers=teachers,
             world=world,
             save=save,

@@ -1,11 +1,11 @@
-"""How many pictures a second a batch reads, and how that compares with what its steps alone allow.
+"""The throughput of a batch in pictures per second, compared with that of its steps alone.
 
     python -m benchmarks.batch                  # 2,000 pictures, writes benchmarks/results/batch.md
     python -m benchmarks.batch --pictures 20000 --workers 2
 
-Decoding, normalising and the forward are timed alone, in this process on one thread; then `predict.py` runs as a
-process. What the steps allow is one core's rate times the cores. Its start is timed beside `import torch`. Where other
-work takes the cores away, wall-clock rates fall and those by processor time stay.
+Decoding, normalisation and the forward pass are timed one by one, in this process on one thread; then `predict.py` runs
+as a process. The steps' limit is one core's rate times the number of cores. The start of `predict.py` is compared with
+`import torch`. On a busy machine wall-clock rates fall, and those by processor time do not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from testing.pictures import draw_picture, encode
 
 CHUNK = 64
 STARTS = 5  # of each program; the median counts
-REQUIRED = 1500  # pictures a second
+REQUIRED = 1500  # pictures per second
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def make_pictures(folder: Path, count: int) -> list[str]:
-    """Small PNG files of every handwriting, 100 pixels a side, each moved a little."""
+    """Small PNG files of every handwriting, 100x100 pixels, each slightly shifted."""
     folder.mkdir()
     drawings = [drawing for drawings in HANDWRITINGS.values() for drawing in drawings]
     random = np.random.default_rng(0)
@@ -71,18 +71,18 @@ def make_pictures(folder: Path, count: int) -> list[str]:
 
 
 def measure_steps(paths: Sequence[str]) -> dict[str, float]:
-    """Pictures a second of each step alone, on one core."""
+    """Pictures per second of each step alone, on one core."""
     settings = Settings.load()
     recognizer = Recognizer.load(settings.model_path, settings.limits)
     some = paths[: min(1000, len(paths))]
     files = [Path(path).read_bytes() for path in some]
     pictures = [decode_picture(data, settings.limits) for data in files]
-    seen = [find_candidates(picture) for picture in pictures]
-    recognizer.predict_candidates(seen[:CHUNK])
+    preprocessed = [find_candidates(picture) for picture in pictures]
+    recognizer.predict_candidates(preprocessed[:CHUNK])
 
     def forward() -> None:
-        for start in range(0, len(seen), CHUNK):
-            recognizer.predict_candidates(seen[start : start + CHUNK])
+        for start in range(0, len(preprocessed), CHUNK):
+            recognizer.predict_candidates(preprocessed[start : start + CHUNK])
 
     steps: dict[str, Callable[[], object]] = {
         "decode": lambda: [decode_picture(data, settings.limits) for data in files],
@@ -98,7 +98,7 @@ def measure_steps(paths: Sequence[str]) -> dict[str, float]:
 
 
 def measure_batch(paths: Sequence[str], folder: Path, workers: int) -> dict[str, float]:
-    """Pictures a second of the engine once it runs, and of the whole program with its start."""
+    """Pictures per second of the engine after its start, and of the whole program with its start."""
     settings = Settings.load()
     recognizer = Recognizer.load(settings.model_path, settings.limits)
     first: list[float] = []
@@ -114,12 +114,12 @@ def measure_batch(paths: Sequence[str], folder: Path, workers: int) -> dict[str,
         len(paths),
         lambda: subprocess.run([*command, "--workers", str(workers)], cwd=ROOT, check=True, capture_output=True),
     )
-    # The first chunk pays for the start of the workers.
+    # The first chunk includes the start of the workers.
     return {"engine": (counted - CHUNK) / (first[-1] - first[0]), "program": program}
 
 
 def measure_start() -> tuple[float, float]:
-    """Time of `predict.py` on one picture up to its end, as a multiple of bare `import torch`: wall, processor."""
+    """Time of `predict.py` on one picture, as a multiple of `import torch`: wall-clock, processor."""
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "one.png"
         picture.write_bytes(encode(draw_picture(HANDWRITINGS[1][0])))
@@ -135,7 +135,7 @@ def measure_start() -> tuple[float, float]:
 
 
 def time_process(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds that a process takes: by the clock, and of the processor."""
+    """Seconds that a process takes: wall-clock, and processor time."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -143,10 +143,10 @@ def time_process(command: Sequence[str]) -> tuple[float, float]:
     return time.perf_counter() - started, processor
 
 
-def rate(count: int, act: Callable[[], object]) -> float:
-    """Pictures a second."""
+def rate(count: int, action: Callable[[], object]) -> float:
+    """Pictures per second."""
     started = time.perf_counter()
-    act()
+    action()
     return count / (time.perf_counter() - started)
 
 
@@ -155,24 +155,24 @@ def to_markdown(rates: dict[str, float], start: tuple[float, float], count: int,
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = cores / sum(1 / rates[step] for step in ("decode", "normalise", "forward"))
     goal = min(REQUIRED, 0.8 * allowed)
-    which = f"{REQUIRED:,} pictures a second" if goal == REQUIRED else "80 % of what the steps allow"
+    which = f"{REQUIRED:,} pictures per second" if goal == REQUIRED else "80 % of the steps' limit"
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     rows = [
         (f"{step} alone, one core", rates[step], rates[f"{step} by processor"])
         for step in ("decode", "normalise", "forward")
     ]
     by_processor = cores / sum(1 / row[2] for row in rows)
-    rows += [(f"all three, on {cores} cores, if nothing else cost anything", allowed, by_processor)]
+    rows += [(f"limit: all three, on {cores} cores", allowed, by_processor)]
     table = "".join(f"| {name} | {clock:,.0f} | {processor:,.0f} |\n" for name, clock, processor in rows)
     table += f"| the engine, {workers} workers, without its start | {rates['engine']:,.0f} | |\n"
     table += f"| `predict.py --output results.parquet`, with its start | {rates['program']:,.0f} | |\n"
     verdict = "reached" if rates["engine"] >= goal else "missed"
     return (
         f"# Batches\n\n`python -m benchmarks.batch`, {count:,} PNG files of 100x100 pixels.\n\n"
-        f"| what | pictures a second | by processor time |\n| --- | ---: | ---: |\n{table}\n"
+        f"| | pictures per second | by processor time |\n| --- | ---: | ---: |\n{table}\n"
         f"The goal, the lesser of two, is {which}: {goal:,.0f}. The engine {verdict} it, "
-        f"with {rates['engine'] / allowed:.0%} of what the steps allow.\n\n"
-        f"From the command to the answer for one picture: {start[0]:.2f} times bare `import torch` by the clock, "
+        f"with {rates['engine'] / allowed:.0%} of the steps' limit.\n\n"
+        f"From the command to the prediction for one picture: {start[0]:.2f} times `import torch` by wall-clock, "
         f"{start[1]:.2f} times by processor time (medians of {STARTS}, alternating).\n\n"
         f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, torch {torch.__version__}, "
         f"OpenCV {cv2.__version__}, load average at the end {load:.1f}"

@@ -1,9 +1,9 @@
-"""Does memory stay flat over a batch of any size? `predict.py` reads a folder of very many pictures.
+"""The memory of `predict.py` while it reads a folder of very many pictures: it must not grow.
 
     python -m benchmarks.batch_memory                   # 200,000 pictures, hard links to a few
     python -m benchmarks.batch_memory --pictures 5000
 
-Memory is what `predict.py` and its workers hold together, each page that they share counted once (PSS). Linux only.
+Memory is that of `predict.py` and its workers, with shared pages counted once (PSS). Linux only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from config import ROOT
 from testing.processes import family, look_at
 
 MAX_GROWTH = 5.0  # MB in 100,000 pictures
-SHAPES = 100  # different pictures; the others are links to them
+SHAPES = 100  # different pictures; all others are links to them
 WARM_UP = 0.1  # of the time
 PAUSE = 0.5  # seconds
 
@@ -35,17 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--output", type=Path, default=RESULTS / "batch_memory.md")
     chosen = parser.parse_args(arguments)
-    memory_folder = Path("/dev/shm")  # a disk would be measured too
+    memory_folder = Path("/dev/shm")  # so that the disk is not measured
     with tempfile.TemporaryDirectory(dir=memory_folder if memory_folder.is_dir() else None) as name:
         folder = Path(name)
         link_pictures(folder, chosen.pictures)
-        samples, seconds = watch(folder, chosen.workers)
+        samples, seconds = sample_memory(folder, chosen.workers)
         rows = sum(1 for _ in (folder / "results.csv").open()) - 1
     return to_report(samples, seconds, rows, chosen.pictures, chosen.workers).publish(chosen.output)
 
 
 def link_pictures(folder: Path, count: int) -> None:
-    """`count` names in `scans/`, a thousand to a folder, for a few pictures."""
+    """`count` hard links in `scans/`, a thousand per folder, to a few pictures."""
     pictures = make_pictures(folder / "shapes", min(SHAPES, count))
     for number in range(count):
         place = folder / "scans" / f"{number // 1000:05}"
@@ -54,8 +54,8 @@ def link_pictures(folder: Path, count: int) -> None:
         os.link(pictures[number % len(pictures)], place / f"{number:07}.png")
 
 
-def watch(folder: Path, workers: int) -> tuple[list[tuple[float, float]], float]:
-    """Seconds since the start and MB held, again and again while the folder is read; and how long that took."""
+def sample_memory(folder: Path, workers: int) -> tuple[list[tuple[float, float]], float]:
+    """Samples of seconds since the start and MB while the folder is read; and the total time."""
     command = [sys.executable, "predict.py", str(folder / "scans"), "--output", str(folder / "results.csv")]
     samples: list[tuple[float, float]] = []
     started = time.perf_counter()
@@ -64,7 +64,7 @@ def watch(folder: Path, workers: int) -> tuple[list[tuple[float, float]], float]
             time.sleep(PAUSE)
             try:
                 held = sum(look_at(pid).pss for pid in family(process.pid))
-            except (OSError, KeyError):  # it, or a worker, has just ended
+            except (OSError, KeyError):  # the process, or a worker, has just exited
                 continue
             samples.append((time.perf_counter() - started, held))
     if process.returncode != 0:
@@ -73,15 +73,15 @@ def watch(folder: Path, workers: int) -> tuple[list[tuple[float, float]], float]
 
 
 def to_report(samples: Sequence[tuple[float, float]], seconds: float, rows: int, pictures: int, workers: int) -> Report:
-    """Figures and bounds."""
+    """The report, with its bounds."""
     report = Report("Memory of a batch")
     report.say(
         f"`python -m benchmarks.batch_memory`: {pictures:,} PNG files of 100x100 pixels, {workers} workers, read in "
-        f"{seconds:,.0f} s. What the program and its workers hold together was looked at {len(samples)} times."
+        f"{seconds:,.0f} s. The memory of the program and its workers was sampled {len(samples)} times."
     )
     report.require(rows == pictures, "Every picture has its row", f"{rows:,}")
     steady = [sample for sample in samples if WARM_UP * seconds < sample[0] < (1 - WARM_UP / 2) * seconds]
-    # How far it has come is not known, but it goes on evenly.
+    # Progress is not known, but it is steady.
     read = [pictures * at / seconds for at, _ in steady]
     held = [megabytes for _, megabytes in steady]
     slope, error = growth(read, held)

@@ -1,10 +1,10 @@
-"""How long it takes from a move of the pen to the painted answer that knows of it, in Chromium, over loopback.
+"""The time from a move of the pen to the painted answer that includes it, in Chromium, over loopback.
 
     python -m benchmarks.live_page                  # 200 drawings, writes benchmarks/results/live_page.md
 
-Each digit is drawn 20 times, in the tests' handwritings, 125 points a second as a mouse reports them, on the page that
-gunicorn serves. Every move counts: its time runs from the moment the browser received it to the end of the first frame
-of the screen that shows an answer to a drawing with that move in it. Needs Chromium and Linux.
+Each digit is drawn 20 times, in the handwritings of `testing`, at 125 points per second like a mouse, on the page of
+gunicorn. A move is timed from when the browser received it to the end of the first frame that shows an answer to a
+drawing with that move in it. Needs Chromium and Linux.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DRAWINGS = 20  # of each digit
 POINT_SECONDS = 1 / 125
 MEDIAN_AIM, P95_AIM = 16.7, 50.0  # ms
 
-# Marks each move when the browser received it, and measures up to the frame that shows its answer.
+# Marks each move when the browser receives it, and measures up to the frame that shows its answer.
 RECORDER = """
 (() => {
   const moves = [];
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def measure(browser: Browser, url: str, drawings: int) -> dict[int, list[list[float]]]:
-    """For each digit, for each drawing of it, the time in ms that each move took to its answer."""
+    """For each digit and drawing, the latency of each move in ms."""
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
         page.add_init_script(RECORDER)
@@ -118,7 +118,7 @@ def measure(browser: Browser, url: str, drawings: int) -> dict[int, list[list[fl
 
 
 def draw_and_take(page: Page, drawing: Drawing) -> list[float]:
-    """Draw on an empty sheet in a hand's time; what each move took, in ms."""
+    """Draw on an empty pad at the speed of a hand; returns the latency of each move in ms."""
     for stroke in drawing:
         places = [place(page, x, y) for x, y in stroke]
         page.mouse.move(*places[0])
@@ -163,7 +163,7 @@ def to_markdown(latencies: dict[int, list[list[float]]], chromium: str) -> str:
 
 
 def percentile(values: Sequence[float], share: int) -> float:
-    """The value that `share` percent of the values do not exceed."""
+    """The percentile, by the nearest-rank method."""
     return sorted(values)[max(0, -(-len(values) * share // 100) - 1)]
 
 

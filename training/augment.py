@@ -227,8 +227,8 @@ def cut_gaps(frames: Tensor) -> Tensor:
 
 def _cut_gap(frames: Tensor) -> Tensor:
     distance = _distance(frames, uniform(frames, 6, 22), uniform(frames, 6, 22))
-    hole = (uniform(frames, 0.8, 2.3)[:, None, None] + 0.5 - distance).clamp(0, 1)
-    return frames * (1 - hole)
+    gap = (uniform(frames, 0.8, 2.3)[:, None, None] + 0.5 - distance).clamp(0, 1)
+    return frames * (1 - gap)
 
 
 def _distance(frames: Tensor, x: Tensor, y: Tensor) -> Tensor:
