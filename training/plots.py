@@ -18,6 +18,8 @@ from torch import Tensor
 
 from model import N_DIGITS, digit_probabilities
 from recognition import InputError, Recognizer
+from recognition.picture import decode_picture
+from recognition.preview import picture_png
 from storage import write_atomically
 from training.augment import Augmentation
 from training.datasets import Digits
@@ -184,7 +186,7 @@ def _thumbnail(recognizer: Recognizer, source: Input) -> Image.Image | None:
     if not isinstance(source, PictureFile | PictureArray):
         return None
     try:
-        picture = Image.open(io.BytesIO(recognizer.preview(source.read())[0]))
+        picture = Image.open(io.BytesIO(picture_png(decode_picture(source.read(), recognizer.limits))))
     except InputError:
         return None
     picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
