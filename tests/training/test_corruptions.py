@@ -9,7 +9,7 @@ from training.corruptions import CORRUPTIONS
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_corruption_changes_frames_within_their_range(name: str) -> None:
-    frames = make_digits(10, seed=0)[0].astype(np.float32) / 255
+    frames = make_digits(10, seed=0)[0].astype(np.float32) / np.float32(255)
     before = frames.copy()
     corrupted = CORRUPTIONS[name](frames, np.random.default_rng(0))
     assert np.array_equal(frames, before)

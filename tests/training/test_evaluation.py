@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model import N_DIGITS
-from recognition import BlankInput, Prediction
+from recognition import BlankInput, InputError, Prediction
 from recognition.errors import UndecodablePicture
 from training.evaluation import Predictions, collect, evaluate, worst_mistakes
 from training.evaluation_sets import NON_DIGIT, FrameInput, Item
@@ -27,7 +27,12 @@ def prediction(digit: int, confidence: float = 1.0, score: float = 5.0, *, is_di
 def perfect() -> Predictions:
     """Ten correct digits, a blank and an accepted non-digit, and a file that cannot be read."""
     labels = [*range(10), NON_DIGIT, NON_DIGIT, 3]
-    results = [*map(prediction, range(10)), BlankInput(), prediction(0, score=4.0), UndecodablePicture("damaged")]
+    results: list[Prediction | InputError] = [
+        *map(prediction, range(10)),
+        BlankInput(),
+        prediction(0, score=4.0),
+        UndecodablePicture("damaged"),
+    ]
     return collect([item(label) for label in labels], results)
 
 

@@ -15,9 +15,10 @@ from training.augment import Distortions
 from training.datasets import Digits
 from training.distributed import World
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
+from training.loss import training_loss
 from training.metrics import Metrics
 from training.recipes import Recipe, UsageError, override
-from training.training_state import load_training_state, save_training_state
+from training.training_state import Stateful, load_training_state, save_training_state
 
 # Four batches an epoch.
 RECIPE = Recipe(architecture="linear", epochs=3, batch_size=32, nondigit_share=0.2, distortions=Distortions())
@@ -35,8 +36,9 @@ def train(
     """The averaged weights, and the progress of the training."""
     parts = initialize(recipe, digits, 0, CPU, World())
     progress = Progress()
-    stateful = dict(zip(("network", "average", "optimizer", "scheduler"), parts, strict=False))
-    stateful["progress"] = progress
+    network, average, optimizer, scheduler, _ = parts
+    stateful: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer}
+    stateful |= {"scheduler": scheduler, "progress": progress}
     run: dict[str, Any] = {"recipe": {"lr": recipe.lr}, "seed": 0}
     if resume and state:
         load_training_state(state, run, stateful, World())
@@ -133,7 +135,7 @@ def test_weights_of_the_best_epoch_are_kept_and_patience_stops_the_training(
 
 
 def test_divergence_names_its_step(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, count = loop.training_loss, iter(range(1, 1_000))
+    original, count = training_loss, iter(range(1, 1_000))
     monkeypatch.setattr(
         loop, "training_loss", lambda *arguments: original(*arguments) * (float("nan") if next(count) == 6 else 1)
     )

@@ -49,9 +49,9 @@ def test_average_forgets_the_initial_weights_and_then_smooths() -> None:
     values = []
     for weight in [1.0] * 20 + [2.0]:
         nn.init.constant_(network.weight, weight)
-        nn.init.constant_(network.running_mean, weight)
+        nn.init.constant_(network.get_buffer("running_mean"), weight)
         average.update_parameters(network)
-        values.append((average.module.weight.item(), average.module.running_mean.item()))
+        values.append((average.module.get_parameter("weight").item(), average.module.get_buffer("running_mean").item()))
     assert values[19] == pytest.approx((1, 1), abs=0.01)
     assert values[20] == pytest.approx((1.1, 1.1), abs=0.32)
     assert values[20][0] == values[20][1] > 1.05  # weights and batch-norm statistics alike
