@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
 from model import CheckpointError
-from web import access, language, logs, metrics, operations, problems, rate_limits, security
+from web import access, inputs, language, logs, metrics, operations, problems, rate_limits, security
 from web.api import api
 from web.docs import docs
 from web.model_page import model_page
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     """Application factory. Raises `SettingsError`, and `CheckpointError` unless `load_model` is false."""
     settings = settings or Settings.load()
     app = Flask(__name__)
+    app.request_class = inputs.Request
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 from itertools import count
 from pathlib import Path
@@ -75,7 +76,8 @@ graceful_timeout = 8  # under the 10 s that Docker waits between TERM and KILL
 # Bounds what a leak in a native library can cost; the jitter keeps workers from leaving together.
 max_requests = 20_000
 max_requests_jitter = 5_000
-worker_connections = 500  # open at a time in each worker: well within the 1,024 files that many systems allow
+# Open at a time in each worker; 100 descriptors are left for everything else.
+worker_connections = max(10, min(500, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100))
 backlog = 256  # a burst waits here until it is taken on or refused; more would only wait too long
 # Workers show that they live by touching a file, which blocks on a busy disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file safely

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import IO, Any, NoReturn, TypeVar
 
+import flask
 from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
@@ -27,6 +29,13 @@ _MAX_REPORTED_ERRORS = 20
 _MAX_REPORTED_NAME = 64  # characters of a field's or file's name
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1); Werkzeug compiles it into regular expressions
 _WHITESPACE = dict.fromkeys(map(ord, " \t\r\n"))
+
+
+class Request(flask.Request):
+    """Keeps uploaded files in memory, within `max_content_length`: a full disk must not fail an upload."""
+
+    def _get_file_stream(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
+        return io.BytesIO()
 
 
 def check_headers() -> None:

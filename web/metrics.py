@@ -6,9 +6,12 @@ imported; the worker that serves /metrics adds them up.
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
 from flask import Blueprint, Flask, Response, g, request
@@ -24,14 +27,39 @@ from prometheus_client import (
     multiprocess,
     values,
 )
+from prometheus_client.mmap_dict import MmapedDict
 
 from recognition import Observer, Phase, Prediction, Recognizer
+
+_log = logging.getLogger(__name__)
+FILE_BYTES = 2**20  # of each of the three files of a slot; all routes and statuses take about a tenth
+
+
+class _AllocatedFile(MmapedDict):
+    """A file of values whose pages all exist: writing to a missing page of a full file system is a SIGBUS.
+
+    Where there is no room for them, values are kept in memory of this process, and missing from what is exported.
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        try:
+            if not Path(filename).exists():
+                Path(filename).write_bytes(bytes(FILE_BYTES))
+        except OSError as error:
+            _log.error("metrics of this process are not exported: %s", error)
+            with suppress(OSError):
+                Path(filename).unlink()
+            filename = f"/proc/self/fd/{os.memfd_create('metrics')}"
+            os.truncate(filename, FILE_BYTES)
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+
 
 # These series do not exist in multiprocess mode; neither mode has them.
 disable_created_metrics()
 _slot = 0
 _shared = values.ValueClass is not values.MutexValue
 if _shared:
+    values.MmapedDict = _AllocatedFile  # type: ignore[attr-defined]
     # Files are named after a worker's slot, not its process id: a new worker continues the counts of the one that it
     # replaces, and the number of files does not grow.
     values.ValueClass = values.MultiProcessValue(lambda: _slot)

@@ -5,6 +5,7 @@ Paths under /api/ get `application/problem+json` (RFC 9457) with a stable `type`
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,6 +90,13 @@ class Overloaded(ServiceUnavailable):
         super().__init__(N_("Too many requests are waiting. Try again in a moment."), retry_after=1)
 
 
+class OutOfResources(ServiceUnavailable):
+    """The system has no descriptors, memory or disk left, or the disk fails."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("The server is out of resources. Try again later."), retry_after=10)
+
+
 class NotReady(ServiceUnavailable):
     """The model is not loaded yet."""
 
@@ -125,6 +133,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     MissingKey: Kind(401, "missing-key", N_("API key needed")),
     UnknownHost: Kind(400, "unknown-host", N_("Unknown host")),
     Overloaded: Kind(503, "overloaded", N_("Too busy")),
+    OutOfResources: Kind(503, "out-of-resources", N_("Out of resources")),
     NotReady: Kind(503, "not-ready", N_("Not ready")),
     NotFound: Kind(404, "not-found", N_("Not found"), N_("There is nothing at this address.")),
     MethodNotAllowed: Kind(
@@ -221,7 +230,13 @@ def _field_errors(error: Exception) -> list[FieldError]:
     return [FieldError(pointer=pointer, detail=gettext(sentence)) for pointer, sentence in errors]
 
 
+_RESOURCE_ERRORS = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
+
+
 def _answer(error: Exception) -> Response:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _RESOURCE_ERRORS):
+        current_app.logger.error("request %s failed: %s", g.get("request_id"), repr(error))
+        error = OutOfResources()
     if not isinstance(error, (HTTPException, InputError)):
         current_app.logger.error("request %s failed", g.get("request_id"), exc_info=error)
     _drain()

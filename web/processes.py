@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
@@ -11,20 +12,52 @@ from pathlib import Path
 
 from config import Settings
 
-# Those that the server was started with, once it has.
+# The settings that the server was started with; none before its start.
 settings: Settings | None = None
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the folder safely
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp creates the folder safely
+_PREFIX = "digits-"
 
 
 @cache
 def shared_folder() -> Path:
-    """A folder for this process and those it forks, in memory where there is such a place; gone when it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="digits-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    """A folder for this process and its forks, in shared memory where there is any; removed when it exits.
+
+    It is locked while any of them lives. Folders of servers that were killed are unlocked, and removed here.
+    """
+    parent = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
+    _remove_stale_folders(parent)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        # A server that starts at this moment may have locked the new folder to remove it.
+        if _lock(folder) is not None and folder.exists():
+            break
     atexit.register(_remove, folder, os.getpid())
     return folder
 
 
+def _remove_stale_folders(parent: Path) -> None:
+    for folder in parent.glob(_PREFIX + "*"):
+        descriptor = _lock(folder)
+        if descriptor is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the lock until this process and its forks have closed it; None where others hold it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # gone, or another user's
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # forked processes inherit what is to be done at exit
+    if os.getpid() == owner:  # forked processes inherit exit handlers
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ metrics have a thread of their own. A new connection is left to the worker that 
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import struct
@@ -31,6 +32,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug import exceptions
 
 from web.balance import Held
+from web.request_body import CheckedBody, MalformedBody
 
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
 _ANNOUNCES_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding)", re.IGNORECASE)
@@ -39,7 +41,10 @@ _GLANCE, _CHUNK = 2**12, 2**16  # bytes
 _PATIENCE = 5.0  # seconds
 # For the next bytes of a request that a thread reads, and for room to write its answer: a timeval of C.
 _STALL = struct.pack("ll", 10, 0)
-_QUIET = 10.0  # seconds between two lines in the log about overload
+_WARNING_INTERVAL = 10.0  # seconds without a cause to warn before the next warning
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_IDLE_CLOSED = 10  # idle connections closed when the system has no room for a new one
+_ACCEPT_BACKOFF = 0.05  # seconds before the next attempt where none is idle
 # For each connection that this worker has more than another: time for that one to wake and take the next.
 _COURTESY, _MOST_COURTESY = 0.0005, 0.002  # seconds
 _STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
@@ -60,7 +65,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._admitted = 0
-        self._next_line = 0.0
+        self._next_warning = 0.0
 
     def init_process(self) -> None:
         """Called in the worker, once; serves until it ends."""
@@ -85,9 +90,18 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         """Wait for the request here: a client that says nothing must not hold a thread."""
         if self._admitted < self._most and (more := self.nr_conns - self.held.fewest()) > 0:
             time.sleep(min(more * _COURTESY, _MOST_COURTESY))
+        if self.nr_conns >= self.worker_connections - 1:
+            self._close_idle(1)
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
+            return
+        except OSError as error:
+            if error.errno not in _OUT_OF_RESOURCES:
+                raise
+            self._warn(f"cannot accept a connection: {error.strerror}")
+            if not self._close_idle(_IDLE_CLOSED):
+                time.sleep(_ACCEPT_BACKOFF)
             return
         # The system's own timeouts hold whatever gunicorn makes of Python's.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
@@ -97,6 +111,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if _peek(conn) is None:
             self._wait(conn, self.on_pending_socket_readable)
         else:
+            conn.data_ready = True
             self.enqueue_req(conn)
 
     def notify(self) -> None:
@@ -204,6 +219,17 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns -= 1
         conn.close()
 
+    def _close_idle(self, count: int) -> int:
+        """Close the connections that have been idle longest, silent ones first; how many were closed."""
+        for closed in range(count):
+            idle = self.pending_conns or self.keepalived_conns
+            if not idle:
+                return closed
+            conn = idle.popleft()
+            self.poller.unregister(conn.sock)
+            self._hang_up(conn)
+        return count
+
     def _wait(self, conn: TConn, proceed: Callable[[TConn, socket.socket], None]) -> None:
         """Call `proceed` when there is something to read; hang up when nothing comes."""
         conn.timeout = time.monotonic() + _PATIENCE
@@ -223,11 +249,27 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def _note_refusal(self) -> None:
         self._count_overload()
-        if time.monotonic() >= self._next_line:
-            self.log.warning("too many requests are waiting: refusing what cannot be answered soon")
-        self._next_line = time.monotonic() + _QUIET
+        self._warn("too many requests are waiting: answering 503")
+
+    def _warn(self, message: str) -> None:
+        """Log a warning, unless one was logged a moment ago."""
+        if time.monotonic() >= self._next_warning:
+            self.log.warning(message)
+        self._next_warning = time.monotonic() + _WARNING_INTERVAL
 
     # ---- on any thread ----
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request whose body is checked as it is read."""
+        req.body = CheckedBody(req)
+        return bool(super().handle_request(req, conn))
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether the connection can be reused: not where a body that the app left unread is malformed."""
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except MalformedBody:
+            return False
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
         """Answer what gunicorn itself cannot: no request that makes sense, or a fault outside the app."""
