@@ -1,10 +1,10 @@
-"""How gunicorn serves the app; it finds this file by its name.
+"""Configuration of gunicorn, which finds this file by its name.
 
-    gunicorn        # in the project's folder: DIGITS_HOST, DIGITS_PORT, DIGITS_WORKERS and DIGITS_THREADS apply
+    gunicorn        # in this folder; reads DIGITS_HOST, DIGITS_PORT, DIGITS_WORKERS, DIGITS_THREADS and so on
 
-Exit status 2, with one sentence on standard error, where a setting or the checkpoint file does not allow a start.
-HUP replaces the workers, and so the model by what the checkpoint file then holds, or by what it held before where it
-is damaged; settings need a restart.
+Exits with status 2 and one sentence on standard error if a setting or the checkpoint file prevents the start.
+HUP replaces the workers and loads the checkpoint file again, or keeps the current model if the file is damaged;
+settings need a restart.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import gc
 import os
 import resource
 import sys
+import time
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from config import Settings, SettingsError
 from web import logs, processes
-from web.balance import Held
+from web.balance import ConnectionCounts
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 
 def _usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: those it is bound to, cut to the CPU quota of its container."""
+    """Cores that this process may use: its CPU affinity, limited by the CPU quota of its container."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = map(int, quota_file.read_text().split())
-    except (OSError, ValueError):  # no control groups, or a quota of "max"
+    except (OSError, ValueError):  # no control group, or a quota of "max"
         return bound
     return max(1, min(bound, quota // period))
 
@@ -42,7 +43,7 @@ def _stop(reason: str) -> NoReturn:
 
 
 try:
-    # HUP runs this file again; the app, which is loaded once, keeps its settings.
+    # HUP runs this file again, but the app is loaded once and keeps its settings.
     _settings = processes.settings or Settings.load()
 except SettingsError as error:
     _stop(str(error))
@@ -54,40 +55,38 @@ if _settings.metrics_port:
     bind.append(f"{_host}:{_settings.metrics_port}")
 loglevel = _settings.log_level.value
 logconfig_dict = logs.configuration(_settings)
-forwarded_allow_ips = ""  # web/security.py reads what proxies say, and it alone
+forwarded_allow_ips = ""  # only web/security.py evaluates proxy headers
 
-# gthread that refuses what it cannot answer soon.
-worker_class = "web.worker.BoundedWorker"
+worker_class = "web.worker.LoadSheddingWorker"  # gthread with load shedding
 workers = _settings.workers or _usable_cores()
 threads = _settings.threads
-# The master imports everything and forks workers that only have to load the model: a killed one is soon replaced.
+# The master imports everything and workers only load the model, so that a killed worker is replaced quickly.
 preload_app = True
-# One core per worker is all there is, and a library that has started threads of its own does not survive the fork.
-# Read by OpenMP, with it by torch and MKL, by OpenBLAS and by Prometheus's client, when they are imported: after this,
-# before the fork.
+# There is one core per worker, and libraries that have started threads cannot be used after a fork. Libraries read
+# these variables when they are imported, which is after this file and before the fork.
 raw_env = [
     *("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "OPENCV_FOR_THREADS_NUM=1"),
     f"PROMETHEUS_MULTIPROC_DIR={processes.shared_folder()}",
 ]
 
 timeout = 30
-keepalive = 75  # longer than proxies keep connections: who hangs up first must be the one that would ask next
+keepalive = 75  # seconds; longer than proxies keep connections, so that none is closed as a proxy reuses it
 graceful_timeout = 8  # under the 10 s that Docker waits between TERM and KILL
-# Bounds what a leak in a native library can cost; the jitter keeps workers from leaving together.
+# Bounds the cost of a memory leak in a native library; with jitter, workers are not replaced all at once.
 max_requests = 20_000
 max_requests_jitter = 5_000
 # Open at a time in each worker; 100 descriptors are left for everything else.
 worker_connections = max(10, min(500, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100))
-backlog = 256  # a burst waits here until it is taken on or refused; more would only wait too long
-# Workers show that they live by touching a file, which blocks on a busy disk.
+backlog = 256  # connections of a burst that wait to be accepted
+# Workers signal that they are alive by touching a file, which blocks on a busy disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file safely
-control_socket_disable = True  # it would be written to $HOME, and nothing here uses it
+control_socket_disable = True  # unused, and would be created in $HOME
 
-_held = Held()
+_connection_counts = ConnectionCounts()
 
 
 def on_starting(server: Arbiter) -> None:
-    """Verify the checkpoint once, in the master: gunicorn would end with a trace and status 3 if workers found it."""
+    """Verify the checkpoint in the master; if a worker failed, gunicorn would exit with a trace and status 3."""
     from model import CheckpointError
 
     processes.settings = _settings
@@ -98,17 +97,17 @@ def on_starting(server: Arbiter) -> None:
 
 
 def on_reload(server: Arbiter) -> None:
-    """Read the checkpoint anew; a server that works goes on with the old model rather than with none."""
+    """Read the checkpoint again; keep the current model if that fails."""
     from model import CheckpointError
 
     try:
         _read_model(server)
     except CheckpointError as error:
-        server.log.error("%s; the model stays as it was", error)
+        server.log.error("%s; keeping the current model", error)
 
 
 def _read_model(server: Arbiter) -> None:
-    """Give the verified content of the checkpoint file to the workers to come. Raises `model.CheckpointError`."""
+    """Verify the checkpoint file and pass its content to future workers. Raises `model.CheckpointError`."""
     from model import parse_checkpoint, read_checkpoint  # imported after raw_env has been applied
 
     content = read_checkpoint(_settings.model_path)
@@ -117,16 +116,16 @@ def _read_model(server: Arbiter) -> None:
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Give the worker the first slot that no other one has, and leave what is in memory so far to all of them."""
-    # The collector writes into all that it looks at: the first full collection in a worker would make 25 MB its own.
+    """Give the worker the first free slot, and keep the memory allocated so far shared."""
+    # Garbage collection writes to every object: the first full one would copy 25 MB in each worker.
     gc.freeze()
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(slot for slot in count(1) if slot not in taken)
-    worker.held = _held
+    worker.connection_counts = _connection_counts
 
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
-    """Let the worker log through a queue, and count in the files of its slot."""
+    """Make the worker log through a queue and write its metrics to the files of its slot."""
     from web import metrics
 
     logs.start_queue()
@@ -137,12 +136,17 @@ def post_worker_init(worker: Worker) -> None:
     """Load the model after the fork."""
     from web.operations import load_model
 
-    load_model(worker.wsgi)
+    try:
+        load_model(worker.wsgi)
+    except OSError:
+        worker.log.exception("cannot load the model; trying again in a new worker")
+        time.sleep(1)
+        sys.exit(1)  # with any other exception, gunicorn would stop the server
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Forget what was true only while the worker lived."""
+    """Remove the metrics that were valid only while the worker lived."""
     from web import metrics
 
     metrics.free_slot(worker.slot)
-    _held.forget(worker.slot)
+    _connection_counts.clear(worker.slot)

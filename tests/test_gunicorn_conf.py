@@ -89,7 +89,7 @@ def test_hangup_with_a_damaged_file_keeps_the_model(server: Server, model_path: 
     old_worker = server.worker
     model_path.write_bytes(b"no network")
     server.process.send_signal(signal.SIGHUP)
-    assert server.wait_for(r"(the model stays as it was)")
+    assert server.wait_for(r"(keeping the current model)")
     server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
     assert server.predict()["model"] == old
 

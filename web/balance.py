@@ -1,34 +1,34 @@
-"""How many connections each worker holds, so that the one with fewest gets the next.
+"""Connection counts of all workers, so that the one with the fewest accepts the next connection.
 
-Whichever worker is the first to wake takes a new connection, and in a burst that is often the same one: its threads
-then share one core for as long as clients keep those connections, while other cores do nothing.
+In a burst the same worker often wakes first for every connection. Its threads then share one core for as long as the
+clients keep those connections, while other cores are idle.
 """
 
 from __future__ import annotations
 
 import mmap
 
-_SLOTS = 256  # workers beyond take connections as they come
-_ABSENT = -1
+_SLOTS = 256  # workers with a higher slot are not balanced
+_NOT_ACCEPTING = -1
 
 
-class Held:
-    """One number for each worker, in memory that is shared by those forked after it was made."""
+class ConnectionCounts:
+    """One number for each worker, in memory shared by the processes forked after it was created."""
 
     def __init__(self) -> None:
         self._counts = memoryview(mmap.mmap(-1, 4 * _SLOTS)).cast("i")
         for slot in range(_SLOTS):
-            self.forget(slot)
+            self.clear(slot)
 
-    def tell(self, slot: int, connections: int) -> None:
-        """What the worker of this slot holds now."""
+    def set(self, slot: int, connections: int) -> None:
+        """Publish how many connections the worker of this slot has."""
         if slot < _SLOTS:
             self._counts[slot] = connections
 
-    def forget(self, slot: int) -> None:
-        """The worker of this slot takes no connections: it is full, leaves, or is gone."""
-        self.tell(slot, _ABSENT)
+    def clear(self, slot: int) -> None:
+        """The worker of this slot does not accept connections: it is full, stopping or gone."""
+        self.set(slot, _NOT_ACCEPTING)
 
-    def fewest(self) -> int:
-        """What the worker with the fewest connections holds; 0 where there is none."""
-        return min((count for count in self._counts.tolist() if count != _ABSENT), default=0)
+    def minimum(self) -> int:
+        """The smallest number of connections of any accepting worker; 0 if there is none."""
+        return min((count for count in self._counts.tolist() if count != _NOT_ACCEPTING), default=0)

@@ -1,4 +1,4 @@
-"""What whoever runs the app needs: the model loaded and warm, a name and a line in the log for every request."""
+"""Loading the model, request ids and the request log."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from web.logs import FIELDS, shorten
 from web.problems import GIVEN_ERROR, NotReady
 
 _requests = logging.getLogger("digits.requests")
-# Probes, scrapes and what a page is made of: written down for debugging only.
+# Probes, scrapes and static files are logged at debug level only.
 _ROUTINE = frozenset({"api.live", "api.ready", "docs.asset", "operations.metrics", "static"})
 _PATH_LENGTH = 200  # characters of a path in the log
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Any drawing will do: the first pass of a network is many times slower than the next ones.
+# Any drawing will do; the first forward pass is many times slower than the next ones.
 _WARM_UP = [[[0, 0], [10, 0], [4, 20]]]
 
 
 def init_app(app: Flask) -> None:
-    """Give every request an id, taken from `X-Request-ID` where the client sends a sane one, and log it."""
-    app.before_request(_name_request)
+    """Give every request an id, from `X-Request-ID` if the client sends a valid one, and log it."""
+    app.before_request(_set_request_id)
     app.after_request(_log_request)
-    app.after_request(_show_request_id)
+    app.after_request(_send_request_id)
 
 
 def load_model(app: Flask) -> None:
-    """Load, verify and warm up the model that `app` answers with. Raises `model.CheckpointError`.
+    """Load, verify and warm up the model of `app`. Raises `model.CheckpointError`.
 
-    Under gunicorn this is called in each worker, because torch does not survive a fork once it has run; there the
-    master has read the file, so that all workers answer with the same model, whatever becomes of it meanwhile.
+    Under gunicorn this runs in each worker, because torch cannot be used after a fork once it has run. The master has
+    read the file, so that all workers have the same model even if the file changes.
     """
     settings: Settings = app.extensions["settings"]
     return_large_blocks()
@@ -47,13 +47,13 @@ def load_model(app: Flask) -> None:
 
 
 def current_settings() -> Settings:
-    """The settings of the app that handles this request."""
+    """The settings of the current app."""
     settings: Settings = current_app.extensions["settings"]
     return settings
 
 
 def current_recognizer() -> Recognizer:
-    """The loaded model. Raises `NotReady` before `load_model` has ended."""
+    """The loaded model. Raises `NotReady` until `load_model` has returned."""
     recognizer: Recognizer | None = current_app.extensions.get("recognizer")
     if recognizer is None:
         raise NotReady
@@ -61,18 +61,18 @@ def current_recognizer() -> Recognizer:
 
 
 def current_model_id() -> str | None:
-    """Id of the loaded model; none before it is loaded."""
+    """Id of the loaded model; None until it is loaded."""
     recognizer: Recognizer | None = current_app.extensions.get("recognizer")
     return recognizer.info.id if recognizer else None
 
 
-def _name_request() -> None:
+def _set_request_id() -> None:
     g.started = time.perf_counter()
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _show_request_id(response: Response) -> Response:
+def _send_request_id(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     return response
 

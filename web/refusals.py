@@ -1,7 +1,6 @@
-"""Refusals as bytes for a socket: what the server says to a request that the app never sees.
+"""Prebuilt responses for requests that the app never sees.
 
-They are made by the app itself, once for each kind, so that they have its problems, pages and headers; only the id of
-the request differs from one to the next.
+The app itself renders each once, so that they have its problem types, pages and headers; only the request id differs.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from web.problems import GIVEN_ERROR, Overloaded, kind_of
 _PLACEHOLDER = "0" * 32
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
 _FIRST_LINE = re.compile(rb"[A-Z]+ \S+ HTTP/1\.1\r\n")
-_NEEDS_CARE = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade)", re.IGNORECASE)
+_NOT_SIMPLE = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*(?=\r\n)", re.IGNORECASE)
 _ANY_ORIGIN = "https://any.invalid"
@@ -31,15 +30,15 @@ _IS_SECURE = re.compile(rb"\r\nx-forwarded-proto:[ \t]*https", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
-    """What to send, and what that leaves of the connection."""
+    """What to send, and the state of the connection after it."""
 
     data: bytes
-    is_whole: bool  # nothing more of the request is to come
-    keeps_open: bool  # the connection may be used again
+    is_complete: bool  # the whole request has arrived
+    keep_alive: bool  # the connection can be reused
 
 
 class _Template(NamedTuple):
-    """An answer, with a placeholder for the request's id, and as what it is counted."""
+    """A rendered response with a placeholder for the request id, and how it is counted."""
 
     head: bytes
     body: bytes
@@ -48,7 +47,7 @@ class _Template(NamedTuple):
 
 
 class Refusals:
-    """Answers of `app` to requests that it does not get to see."""
+    """Responses that `app` would give."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -56,24 +55,24 @@ class Refusals:
         settings: Settings = app.extensions["settings"]
         self._origins = settings.cors_origins
 
-    def overloaded(self, request: bytes, *, may_stay: bool = True) -> Refusal:
-        """Refuse `request`, what has come of it so far, because too many are waiting."""
+    def overloaded(self, request: bytes, *, keep_alive: bool = True) -> Refusal:
+        """The response to `request`, as far as it has arrived, when too many are waiting."""
         is_api = request.partition(b" ")[2].startswith(b"/api/")
         origin = _find_origin(request)
-        # No client may have a template of its own made: that would cost as much as an answer.
+        # Rendering costs as much as an answer, so clients must not be able to request new templates.
         known = origin if origin in self._origins else origin and _ANY_ORIGIN
         template = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)), known)
         head = template.head.replace(_ANY_ORIGIN.encode(), origin.encode())
-        is_whole = _is_whole(request)
-        keeps_open = may_stay and is_whole and not _CLOSES.search(request)
-        data = _join(head, b"" if request.startswith(b"HEAD ") else template.body, keeps_open)
-        return Refusal(data, is_whole, keeps_open)
+        is_complete = _is_complete(request)
+        keep_alive = keep_alive and is_complete and not _CLOSES.search(request)
+        data = _join(head, b"" if request.startswith(b"HEAD ") else template.body, keep_alive)
+        return Refusal(data, is_complete, keep_alive)
 
-    def no_request(self, error: Callable[[], HTTPException]) -> bytes:
-        """The problem, and the last word, to a client that sent no request that makes sense; it is counted."""
+    def invalid_request(self, error: Callable[[], HTTPException]) -> bytes:
+        """The response to a request that cannot be parsed, which closes the connection. Counts it."""
         template = self._template(error, True, False, "")
         metrics.count_unseen(template.type, template.status)
-        return _join(template.head, template.body, keeps_open=False)
+        return _join(template.head, template.body, keep_alive=False)
 
     def _render(self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool, origin: str) -> _Template:
         given = error()
@@ -89,24 +88,24 @@ class Refusals:
         return _Template(head, b"".join(chunks), given.code or 500, kind_of(given).type)
 
 
-def _join(head: bytes, body: bytes, keeps_open: bool) -> bytes:
-    connection = b"keep-alive" if keeps_open else b"close"
+def _join(head: bytes, body: bytes, keep_alive: bool) -> bytes:
+    connection = b"keep-alive" if keep_alive else b"close"
     answer = head.replace(b"\r\n\r\n", b"\r\nConnection: " + connection + b"\r\n\r\n", 1) + body
-    # Not uuid4, which asks the system: a thread that lets go of Python for that waits for all the others.
+    # Not uuid4: its system call releases the GIL, and getting it back takes as long as other threads compute.
     request_id = f"{random.getrandbits(128):032x}"
     return answer.replace(_PLACEHOLDER.encode(), request_id.encode())
 
 
 def _find_origin(request: bytes) -> str:
-    """The site whose page asks, or nothing; whether it may read the answer, the app decides."""
+    """The value of the Origin header, or an empty string; the app decides whether it is allowed."""
     found = _ORIGIN.search(request.partition(b"\r\n\r\n")[0] + b"\r\n")
     return found[1].decode() if found else ""
 
 
-def _is_whole(request: bytes) -> bool:
-    """Whether `request` is one request of HTTP/1.1 and nothing else, with its body, if it has one."""
+def _is_complete(request: bytes) -> bool:
+    """Whether `request` is exactly one HTTP/1.1 request, including its body."""
     head, end, body = request.partition(b"\r\n\r\n")
-    if not end or not _FIRST_LINE.match(head) or _NEEDS_CARE.search(head):
+    if not end or not _FIRST_LINE.match(head) or _NOT_SIMPLE.search(head):
         return False
     lengths = _LENGTH.findall(head + b"\r\n")
     return len(lengths) == head.lower().count(b"content-length") < 2 and len(body) == sum(map(int, lengths))

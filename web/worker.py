@@ -1,9 +1,12 @@
-"""gunicorn's threaded worker, with a bound on what waits in it.
+"""gunicorn's threaded worker, with load shedding.
 
-gunicorn's own queues every connection that it accepts, up to a thousand, and answers all of them too late. This one
-takes on what its threads and `DIGITS_QUEUE` have room for, and answers the rest 503 at once, on the thread that
-accepts: a refusal costs a fiftieth of an answer, so that ten times the load leaves the answers their time. Health and
-metrics have a thread of their own. A new connection is left to the worker that has the fewest.
+gunicorn's own gthread worker queues up to a thousand connections and answers all of them too late. This one admits as
+many requests as its threads and `DIGITS_QUEUE` hold and answers the others with 503 at once, on the thread that
+accepts: a refusal costs a fiftieth of an answer, so that at ten times the load there is time left for answers. Health
+and metrics have a thread of their own. A new connection is left to the worker that has the fewest.
+
+It overrides methods that gunicorn does not document, hence the bounds on gunicorn's version in pyproject.toml;
+docs/architecture.md says what was measured with gunicorn's own.
 """
 
 from __future__ import annotations
@@ -31,22 +34,23 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug import exceptions
 
-from web.balance import Held
+from web.balance import ConnectionCounts
 from web.request_body import CheckedBody, MalformedBody
 
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
-_ANNOUNCES_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding)", re.IGNORECASE)
-_GLANCE, _CHUNK = 2**12, 2**16  # bytes
-# For the first request on a connection, and for a client to notice that it was refused.
-_PATIENCE = 5.0  # seconds
-# For the next bytes of a request that a thread reads, and for room to write its answer: a timeval of C.
-_STALL = struct.pack("ll", 10, 0)
+_HAS_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding)", re.IGNORECASE)
+_PEEK_BYTES, _RECEIVE_BYTES = 2**12, 2**16
+# For the first bytes on a connection, and for a client to close it after the last answer.
+_IDLE_TIMEOUT = 5.0  # seconds
+# For each read of a request and each write of its answer: a C timeval.
+_SOCKET_TIMEOUT = struct.pack("ll", 10, 0)
 _WARNING_INTERVAL = 10.0  # seconds without a cause to warn before the next warning
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _IDLE_CLOSED = 10  # idle connections closed when the system has no room for a new one
-_ACCEPT_BACKOFF = 0.05  # seconds before the next attempt where none is idle
-# For each connection that this worker has more than another: time for that one to wake and take the next.
-_COURTESY, _MOST_COURTESY = 0.0005, 0.002  # seconds
+_CREATE_ATTEMPTS = 20  # one a second
+_ACCEPT_BACKOFF = 0.05  # seconds until the next attempt where none is idle
+# Delay before accepting, for each connection that this worker has more than another, which may then accept first.
+_ACCEPT_DELAY, _MAX_ACCEPT_DELAY = 0.0005, 0.002  # seconds
 _STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
     LimitRequestLine: exceptions.RequestURITooLarge,
     LimitRequestHeaders: exceptions.RequestHeaderFieldsTooLarge,
@@ -55,46 +59,54 @@ _STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
 }
 
 
-class BoundedWorker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that refuses what would wait too long."""
+class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker that refuses requests that would wait too long."""
 
-    # Given by whoever forks it.
-    slot: int  # from 1, no two live workers have the same
-    held: Held
+    # Set by `pre_fork` in gunicorn.conf.py.
+    slot: int  # from 1, unique among live workers
+    connection_counts: ConnectionCounts
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+        # In the master, which an exception would end.
+        for attempts_left in reversed(range(_CREATE_ATTEMPTS)):
+            try:
+                super().__init__(*args)
+                break
+            except OSError:  # no descriptor, or no room for the file that shows that the worker is alive
+                if not attempts_left:
+                    raise
+                time.sleep(1)
         self._admitted = 0
         self._next_warning = 0.0
 
     def init_process(self) -> None:
-        """Called in the worker, once; serves until it ends."""
-        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
+        """Serve until the worker ends."""
+        self._exempt_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Get the app."""
+        """Load the app."""
         super().load_wsgi()
-        # gunicorn imports this module before it applies raw_env, which torch and Prometheus's client are to see.
+        # gunicorn imports this module before it applies raw_env, which torch and prometheus_client read.
         from web.metrics import count_overload, show_admitted
         from web.refusals import Refusals
 
         self._show_admitted = show_admitted
         self._count_overload = count_overload
         self._refusals = Refusals(self.wsgi)
-        self._most = self.cfg.threads + self.wsgi.extensions["settings"].queue
+        self._capacity = self.cfg.threads + self.wsgi.extensions["settings"].queue
 
-    # ---- all on the main thread ----
+    # ---- on the main thread ----
 
     def accept(self, listener: socket.socket) -> None:
-        """Wait for the request here: a client that says nothing must not hold a thread."""
-        if self._admitted < self._most and (more := self.nr_conns - self.held.fewest()) > 0:
-            time.sleep(min(more * _COURTESY, _MOST_COURTESY))
+        """Accept a connection and wait for its request on this thread: a silent client must not hold another."""
+        if self._admitted < self._capacity and (surplus := self.nr_conns - self.connection_counts.minimum()) > 0:
+            time.sleep(min(surplus * _ACCEPT_DELAY, _MAX_ACCEPT_DELAY))
         if self.nr_conns >= self.worker_connections - 1:
             self._close_idle(1)
         try:
             client, address = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
+        except (BlockingIOError, ConnectionAbortedError):  # another worker accepted it, or the client left
             return
         except OSError as error:
             if error.errno not in _OUT_OF_RESOURCES:
@@ -103,9 +115,9 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             if not self._close_idle(_IDLE_CLOSED):
                 time.sleep(_ACCEPT_BACKOFF)
             return
-        # The system's own timeouts hold whatever gunicorn makes of Python's.
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _STALL)
+        # Unlike Python's timeouts, these hold when gunicorn makes the socket blocking.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SOCKET_TIMEOUT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SOCKET_TIMEOUT)
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
         if _peek(conn) is None:
@@ -115,61 +127,61 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             self.enqueue_req(conn)
 
     def notify(self) -> None:
-        """Called in every round of the loop."""
+        """Called by the event loop, at least once a second."""
         super().notify()
         if self._accepting:
-            self.held.tell(self.slot, self.nr_conns)
+            self.connection_counts.set(self.slot, self.nr_conns)
         else:
-            self.held.forget(self.slot)
+            self.connection_counts.clear(self.slot)
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Take on a request of which something has come, or refuse it."""
-        if self._admitted < self.cfg.threads or _has_read_ahead(conn):
+        """Admit or refuse a request whose first bytes have arrived."""
+        if self._admitted < self.cfg.threads or _has_buffered_request(conn):
             self._admit(conn)
             return
         start = _peek(conn) or b""
         if not start:
-            self._hang_up(conn)
+            self._close(conn)
         elif _is_exempt(start):
-            self._hand_over(self._aside, conn, self._finish)
-        elif self._admitted < self._most:
+            self._submit(self._exempt_pool, conn, self._finish)
+        elif self._admitted < self._capacity:
             self._admit(conn)
         else:
             self._refuse(conn)
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        """Take on or refuse the next request of a client that was answered before."""
-        if self._admitted < self._most or not self.alive or not self._refuse_in_place(conn):
+        """Admit or refuse the next request on a kept-alive connection."""
+        if self._admitted < self._capacity or not self.alive or not self._refuse_in_place(conn):
             super().on_client_socket_readable(conn, client)
 
     def finish_request(self, conn: TConn, done: Future[object]) -> None:
-        """Called when a thread is done with a request."""
+        """Called when a thread has handled an admitted request."""
         self._count(-1)
         self._finish(conn, done)
 
     def _finish(self, conn: TConn, done: Future[object]) -> None:
-        """Keep the connection, or part with it."""
+        """Keep the connection alive or close it."""
         if done.exception() is None and done.result():
             super().finish_request(conn, done)
         else:
-            self._part(conn)
+            self._close_gracefully(conn)
 
-    def _part(self, conn: TConn) -> None:
-        """Hang up once the client has. gunicorn would wait for that here, for up to 2 s, and do nothing else."""
+    def _close_gracefully(self, conn: TConn) -> None:
+        """Close once the client has. gunicorn would block this thread for up to 2 s."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
-        except OSError:  # the client is gone
-            self._hang_up(conn)
+        except OSError:  # the client left
+            self._close(conn)
         else:
             self._wait(conn, self._discard)
 
     def _admit(self, conn: TConn) -> None:
         self._count(+1)
-        self._hand_over(self.tpool, conn, self.finish_request)
+        self._submit(self.tpool, conn, self.finish_request)
 
-    def _hand_over(self, threads: ThreadPoolExecutor, conn: TConn, finish: Callable[..., None]) -> None:
-        done = threads.submit(self.handle, conn)
+    def _submit(self, pool: ThreadPoolExecutor, conn: TConn, finish: Callable[..., None]) -> None:
+        done = pool.submit(self.handle, conn)
         done.add_done_callback(lambda done: self.method_queue.defer(finish, conn, done))
 
     def _count(self, change: int) -> None:
@@ -177,45 +189,45 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._show_admitted(self._admitted)
 
     def _refuse_in_place(self, conn: TConn) -> bool:
-        """Refuse a request and watch the connection on, for half of what `_refuse` costs; False where that is due."""
+        """Refuse a request without unregistering its connection, at half the cost of `_refuse`; False if it cannot."""
         start = _peek(conn)
         if not start or _is_exempt(start):
             return False
         refusal = self._refusals.overloaded(start)
-        if not refusal.keeps_open:
+        if not refusal.keep_alive:
             return False
-        self._note_refusal()
+        self._count_refusal()
         self.keepalived_conns.remove(conn)
         try:
             conn.sock.recv(len(start))
             conn.sock.send(refusal.data)
-        except OSError:  # the client is gone
+        except OSError:  # the client left
             self.poller.unregister(conn.sock)
-            self._hang_up(conn)
+            self._close(conn)
         else:
             conn.set_timeout()
-            self.keepalived_conns.append(conn)  # at the end: they are kept in the order of timeouts
+            self.keepalived_conns.append(conn)  # ordered by timeout
         return True
 
     def _refuse(self, conn: TConn) -> None:
-        self._note_refusal()
+        self._count_refusal()
         try:
-            refusal = self._refusals.overloaded(conn.sock.recv(_CHUNK), may_stay=self.alive)
-            conn.sock.send(refusal.data)  # a fresh or answered connection has room for all of it
-        except OSError:  # the client is gone
-            self._hang_up(conn)
+            refusal = self._refusals.overloaded(conn.sock.recv(_RECEIVE_BYTES), keep_alive=self.alive)
+            conn.sock.send(refusal.data)  # the send buffer has room for all of it
+        except OSError:  # the client left
+            self._close(conn)
             return
-        if not refusal.is_whole:
-            # Closed at once, what is still coming would make the client's machine drop the answer.
-            self._part(conn)
-        elif refusal.keeps_open:
+        if not refusal.is_complete:
+            # Data that arrives after a close is answered with a reset, and the client might lose the answer.
+            self._close_gracefully(conn)
+        elif refusal.keep_alive:
             conn.set_timeout()
             self.keepalived_conns.append(conn)
             self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
         else:
-            self._hang_up(conn)
+            self._close(conn)
 
-    def _hang_up(self, conn: TConn) -> None:
+    def _close(self, conn: TConn) -> None:
         self.nr_conns -= 1
         conn.close()
 
@@ -227,27 +239,27 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
                 return closed
             conn = idle.popleft()
             self.poller.unregister(conn.sock)
-            self._hang_up(conn)
+            self._close(conn)
         return count
 
     def _wait(self, conn: TConn, proceed: Callable[[TConn, socket.socket], None]) -> None:
-        """Call `proceed` when there is something to read; hang up when nothing comes."""
-        conn.timeout = time.monotonic() + _PATIENCE
+        """Call `proceed` when data arrives; close the connection if none does in time."""
+        conn.timeout = time.monotonic() + _IDLE_TIMEOUT
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(proceed, conn))
 
     def _discard(self, conn: TConn, client: socket.socket) -> None:
-        """Read what a client still sends that is parted with, until it hangs up or `_PATIENCE` is over."""
+        """Discard what the client still sends, until it closes the connection."""
         try:
-            if client.recv(_CHUNK):
+            if client.recv(_RECEIVE_BYTES):
                 return
         except OSError:
             pass
         self.poller.unregister(client)
         self.pending_conns.remove(conn)
-        self._hang_up(conn)
+        self._close(conn)
 
-    def _note_refusal(self) -> None:
+    def _count_refusal(self) -> None:
         self._count_overload()
         self._warn("too many requests are waiting: answering 503")
 
@@ -272,32 +284,32 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             return False
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
-        """Answer what gunicorn itself cannot: no request that makes sense, or a fault outside the app."""
+        """Answer an invalid request, or an error outside the app, as the app would."""
         if isinstance(exc, ParseException):
             error = next((_STATUS[kind] for kind in type(exc).__mro__ if kind in _STATUS), exceptions.BadRequest)
-            self.log.info("refused what is no request: %s", type(exc).__name__)
+            self.log.info("invalid request: %s", type(exc).__name__)
         else:
             error = exceptions.InternalServerError
-            self.log.error("a request failed outside the app", exc_info=exc)
+            self.log.error("error outside the app", exc_info=exc)
         with suppress(OSError):
-            util.write_nonblock(client, self._refusals.no_request(error))
+            util.write_nonblock(client, self._refusals.invalid_request(error))
 
 
-def _has_read_ahead(conn: TConn) -> bool:
-    """Whether a part of the next request has been read with the last one."""
+def _has_buffered_request(conn: TConn) -> bool:
+    """Whether part of the next request was read together with the last one."""
     return conn.initialized and bool(conn.parser.unreader.buf.getvalue())
 
 
 def _is_exempt(start: bytes) -> bool:
-    """Whether this is one request, and all of it, that is answered also when no other is."""
-    is_one_head = start.find(b"\r\n\r\n") == len(start) - 4
-    return start.startswith(_EXEMPT) and is_one_head and not _ANNOUNCES_BODY.search(start)
+    """Whether this is exactly one request, for health or metrics and without a body."""
+    is_one_request = start.find(b"\r\n\r\n") == len(start) - 4
+    return start.startswith(_EXEMPT) and is_one_request and not _HAS_BODY.search(start)
 
 
 def _peek(conn: TConn) -> bytes | None:
-    """What has come without taking it; nothing where the client is gone, None where it has not spoken yet."""
+    """The received data, without consuming it; empty if the client left, None if there is none yet."""
     try:
-        return bytes(conn.sock.recv(_GLANCE, socket.MSG_PEEK))
+        return bytes(conn.sock.recv(_PEEK_BYTES, socket.MSG_PEEK))
     except BlockingIOError:
         return None
     except OSError:

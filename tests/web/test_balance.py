@@ -1,77 +1,57 @@
-"""Which worker gets the next connection."""
+"""Which worker accepts the next connection."""
 
 import os
-import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 
-from testing.processes import look_at
-from testing.servers import Server, start_gunicorn
-from web.balance import Held
+from web.balance import ConnectionCounts
 
 
-def test_fewest_is_of_those_that_take_connections() -> None:
-    held = Held()
-    assert held.fewest() == 0
-    held.tell(1, 7)
-    held.tell(2, 3)
-    assert held.fewest() == 3
-    held.forget(2)
-    assert held.fewest() == 7
+def test_minimum_is_of_accepting_workers() -> None:
+    counts = ConnectionCounts()
+    assert counts.minimum() == 0
+    counts.set(1, 7)
+    counts.set(2, 3)
+    assert counts.minimum() == 3
+    counts.clear(2)
+    assert counts.minimum() == 7
 
 
 def test_workers_beyond_the_slots_are_not_counted() -> None:
-    held = Held()
-    held.tell(1, 7)
-    held.tell(10_000, 3)
-    held.forget(10_000)
-    assert held.fewest() == 7
+    counts = ConnectionCounts()
+    counts.set(1, 7)
+    counts.set(10_000, 3)
+    counts.clear(10_000)
+    assert counts.minimum() == 7
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
-def test_is_shared_with_forked_processes() -> None:
-    held = Held()
+def test_counts_are_shared_with_forked_processes() -> None:
+    counts = ConnectionCounts()
     if (pid := os.fork()) == 0:
-        held.tell(1, 5)
+        counts.set(1, 5)
         os._exit(0)
     os.waitpid(pid, 0)
-    assert held.fewest() == 5
+    assert counts.minimum() == 5
 
 
-def n_sockets(pid: int) -> int:
-    links = [entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
-    return sum(str(link).startswith("socket:") for link in links)
+@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
+@pytest.mark.parametrize(
+    ("connections", "minimum", "admitted", "delay"),
+    [(3, 3, 0, None), (4, 3, 0, 0.0005), (5, 3, 0, 0.001), (50, 3, 0, 0.002), (50, 3, 20, None)],
+    ids=["equal", "one more", "two more", "many more", "refuses anyway"],
+)
+def test_worker_with_more_connections_accepts_later(
+    connections: int, minimum: int, admitted: int, delay: float | None
+) -> None:
+    from web.worker import LoadSheddingWorker
 
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with start_gunicorn(tmp_path / "log", workers=2) as server:
-        yield server
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_connections_go_to_the_worker_with_fewest(server: Server) -> None:
-    full, empty = server.workers()
-    while any(look_at(pid).threads == 1 for pid in (full, empty)):  # one that has answered has a thread for it
-        server.predict()
-    with ExitStack() as stack:
-        # The first one takes all while the other is held.
-        os.kill(empty, signal.SIGSTOP)
-        others = n_sockets(full)
-        for _ in range(12):
-            stack.enter_context(server.connect())
-        while n_sockets(full) < others + 12:
-            time.sleep(0.01)
-        os.kill(empty, signal.SIGCONT)
-        before = n_sockets(empty)
-        for _ in range(12):
-            time.sleep(0.05)
-            stack.enter_context(server.connect())
-        while n_sockets(full) + n_sockets(empty) < others + 12 + before + 12:
-            time.sleep(0.01)
-        assert n_sockets(empty) - before >= 10  # by chance: once in fifty
+    worker = Mock(nr_conns=connections, worker_connections=500, _admitted=admitted, _capacity=20)
+    worker.connection_counts.minimum.return_value = minimum
+    listener = Mock(accept=Mock(side_effect=BlockingIOError))
+    with patch("web.worker.time.sleep") as sleep:
+        LoadSheddingWorker.accept(worker, listener)
+    assert [call.args[0] for call in sleep.call_args_list] == ([] if delay is None else [delay])
+    listener.accept.assert_called_once()

@@ -1,4 +1,4 @@
-"""What refusals that the app never sees tell browsers about other sites."""
+"""Prebuilt refusals: CORS headers, keep-alive and the cost of rendering."""
 
 from unittest.mock import patch
 
@@ -38,14 +38,14 @@ def get(origin: str) -> str:
     ],
     ids=["the one", "of two", "any", "another", "off", "not said", "in the body", "page"],
 )
-def test_allowed_sites_may_read_a_refusal(
+def test_cors_headers_of_a_refusal(
     settings: Settings, origins: tuple[str, ...], request_: str, expected: str | None
 ) -> None:
     assert allowed_origin(settings, origins, request_) == expected
 
 
 @pytest.mark.parametrize(
-    ("lines", "may_stay", "keeps_open"),
+    ("lines", "keep_alive", "expected"),
     [
         ("", True, True),
         ("Content-Length: 0\r\n", True, True),
@@ -59,16 +59,16 @@ def test_allowed_sites_may_read_a_refusal(
         ("Transfer-Encoding: chunked\r\n", True, False),
     ],
 )
-def test_connection_is_kept_only_where_it_is_clear_what_comes_next(
-    settings: Settings, lines: str, may_stay: bool, keeps_open: bool
+def test_connection_is_kept_alive_only_after_a_simple_request(
+    settings: Settings, lines: str, keep_alive: bool, expected: bool
 ) -> None:
     request = f"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode()
-    refusal = Refusals(create_app(settings)).overloaded(request, may_stay=may_stay)
-    assert refusal.keeps_open is keeps_open
-    assert (b"Connection: keep-alive" in refusal.data) is keeps_open
+    refusal = Refusals(create_app(settings)).overloaded(request, keep_alive=keep_alive)
+    assert refusal.keep_alive is expected
+    assert (b"Connection: keep-alive" in refusal.data) is expected
 
 
-def test_unknown_sites_do_not_each_cost_an_answer(settings: Settings) -> None:
+def test_unknown_origins_are_not_each_rendered(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"cors_origins": ("*",)}))
     refusals = Refusals(app)
     with patch.object(app, "wsgi_app", wraps=app.wsgi_app) as answer:
