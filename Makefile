@@ -121,10 +121,6 @@ slow-clients: $(VENV)/dev.stamp ## 300 clients that never end their requests, fo
 overload: $(VENV)/dev.stamp ## ten times the capacity for a minute
 	$(BIN)/python -m benchmarks.load.overload $(ARGS)
 
-.PHONY: refusals
-refusals: $(VENV)/dev.stamp ## how long each documented way to be refused takes
-	$(BIN)/python -m benchmarks.load.refusals $(ARGS)
-
 .PHONY: smuggling
 smuggling: $(VENV)/dev.stamp ## odd HTTP/1 requests, through nginx and directly: do both agree where each ends?
 	$(BIN)/python -m benchmarks.load.smuggling $(ARGS)

@@ -1,4 +1,4 @@
-"""Small files that unfold to something large. Building one may take a second, so each is built once."""
+"""Decompression bombs. Building one may take a second, so each is built once."""
 
 from __future__ import annotations
 
@@ -58,26 +58,26 @@ def tall_png() -> bytes:
 
 @cache
 def vast_png() -> bytes:
-    """900 megapixels, all of them there."""
+    """900 megapixels, complete."""
     return _png(BEYOND, 1, 0, _zeros((1 + BEYOND[0] // 8) * BEYOND[1]))
 
 
 @cache
 def long_png() -> bytes:
-    """A picture of 24 by 24 pixels followed by 200 MB of pixels too many."""
+    """A picture of 24 by 24 pixels followed by 200 MB of excess pixels."""
     return _png((24, 24), 8, 0, _zeros(200 * 2**20))
 
 
 @cache
 def text_png() -> bytes:
-    """Compressed text that unfolds to 64 MB, five times."""
+    """Compressed text of 64 MB, five times."""
     text = b"Comment\0\0" + _zeros(64 * 2**20)
     return _png((24, 24), 8, 0, zlib.compress(bytes(25 * 24)), *[(b"zTXt", text)] * 5)
 
 
 @cache
 def profile_png() -> bytes:
-    """A colour profile that unfolds to 64 MB."""
+    """A colour profile of 64 MB."""
     return _png((24, 24), 8, 2, zlib.compress(bytes(73 * 24)), (b"iCCP", b"p\0\0" + _zeros(64 * 2**20)))
 
 
@@ -160,7 +160,7 @@ def segments_jpeg() -> bytes:
 
 @cache
 def tags_jpeg() -> bytes:
-    """EXIF tags whose folders point at one another, and one that claims four billion values."""
+    """EXIF directories that refer to each other, and a tag with four billion values."""
     folder = (
         struct.pack("<H", 2) + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<HHII", 0x0112, 3, 2**32 - 1, 8)
     )

@@ -1,10 +1,10 @@
-"""What do clients notice when workers die? Behind nginx, while requests come in all the time.
+"""Measure what clients notice when workers end, behind nginx and under load.
 
     python -m benchmarks.load.chaos                     # a worker is killed every second, for 5 minutes
     python -m benchmarks.load.chaos --seconds 20
 
-Then comes what operators do: workers are told to end (TERM), all are replaced (HUP), workers end by themselves after so
-many requests; and at last the server is told to end while it has work to do.
+Then come regular operations: workers get TERM, all are replaced by HUP, workers are recycled after a number of
+requests, and finally the server gets TERM while it is busy.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from testing.servers import start_gunicorn
 CLIENTS = 8
 # A killed worker loses the requests that it works on, at most one of each client: nginx sends none to another worker.
 MAX_LOST_PER_KILL = CLIENTS
-REQUESTS_IN_A_LIFE = 50  # of a worker that ends by itself
-PATIENCE = 60.0  # seconds; on a busy machine a worker takes its time to start
+REQUESTS_PER_WORKER = 50  # before it is recycled
+TIMEOUT = 60.0  # seconds; on a busy machine a worker starts slowly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do harm, report; the exit status."""
+    """Run the proof and write its report; the exit status."""
     parser = options(__doc__, "chaos")
     parser.add_argument(
-        "--seconds", type=float, default=300.0, help="how long workers are killed; all else, a tenth of it"
+        "--seconds", type=float, default=300.0, help="duration of the kills; the other phases take a tenth"
     )
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         phases = run_phases(folder, chosen.seconds, random.Random(chosen.seed))
-        ending, status = end_while_busy(folder)
+        ending, status = stop_while_busy(folder)
     return to_report(phases, ending, status).publish(chosen.output)
 
 
-def run_phases(folder: Path, seconds: float, chance: random.Random) -> dict[str, list[Outcome]]:
-    """What became of the requests while each sort of harm was done."""
+def run_phases(folder: Path, seconds: float, rng: random.Random) -> dict[str, list[Outcome]]:
+    """The outcomes of the requests in each phase."""
     phases = {}
     with (
         start_gunicorn(folder / "server.log", environment=TRUST) as server,
@@ -56,27 +56,27 @@ def run_phases(folder: Path, seconds: float, chance: random.Random) -> dict[str,
     ):
 
         def send(how: signal.Signals) -> None:
-            with suppress(ProcessLookupError, IndexError):  # killed a moment ago, and not replaced yet
-                os.kill(chance.choice(server.workers()), how)
+            with suppress(ProcessLookupError, IndexError):  # just killed and not replaced yet
+                os.kill(rng.choice(server.workers()), how)
 
-        phases["a worker killed every second"] = harm(front.address, seconds, 1.0, lambda: send(signal.SIGKILL))
-        phases["a worker told to end every second"] = harm(
+        phases["a worker killed every second"] = run_phase(front.address, seconds, 1.0, lambda: send(signal.SIGKILL))
+        phases["a worker terminated every second"] = run_phase(
             front.address, seconds / 10, 1.0, lambda: send(signal.SIGTERM)
         )
         reload = lambda: server.process.send_signal(signal.SIGHUP)  # noqa: E731
-        phases["all workers replaced every 5 s"] = harm(front.address, seconds / 10, 5.0, reload)
-    lives = ["--max-requests", str(REQUESTS_IN_A_LIFE), "--max-requests-jitter", "10"]
+        phases["all workers replaced every 5 s"] = run_phase(front.address, seconds / 10, 5.0, reload)
+    lives = ["--max-requests", str(REQUESTS_PER_WORKER), "--max-requests-jitter", "10"]
     with (
         start_gunicorn(folder / "short.log", arguments=lives, environment=TRUST) as server,
         start_nginx(folder / "short", server.address) as front,
     ):
-        phases["workers that end by themselves"] = harm(front.address, seconds / 10, seconds, lambda: None)
+        phases["workers recycled"] = run_phase(front.address, seconds / 10, seconds, lambda: None)
     return phases
 
 
-def harm(address: Address, seconds: float, pause: float, act: Callable[[], None]) -> list[Outcome]:
-    """Make requests for so long, and `act` after every pause."""
-    load = Load(address, cycle(mixed()), clients=CLIENTS, seconds=seconds, patience=PATIENCE, sources=SOURCES)
+def run_phase(address: Address, seconds: float, pause: float, act: Callable[[], None]) -> list[Outcome]:
+    """Make requests for so many seconds, and call `act` after every pause."""
+    load = Load(address, cycle(mixed()), clients=CLIENTS, seconds=seconds, timeout=TIMEOUT, sources=SOURCES)
     load.every(pause, act)
     return load.run()
 
@@ -86,20 +86,20 @@ def mixed() -> list[Request]:
     return [request for pair in zip(strokes(), small_png(), strict=True) for request in pair]
 
 
-def end_while_busy(folder: Path) -> tuple[list[Outcome], int]:
-    """What becomes of requests on their way when the server is told to end, and the exit status that it ends with."""
+def stop_while_busy(folder: Path) -> tuple[list[Outcome], int]:
+    """The outcomes of requests in flight when the server gets TERM, and its exit status."""
     with start_gunicorn(folder / "end.log") as server:
         some = list(islice(cycle(photographs()), CLIENTS))
-        load = Load(server.address, iter(some), clients=CLIENTS, patience=PATIENCE)
+        load = Load(server.address, iter(some), clients=CLIENTS, timeout=TIMEOUT)
         told = _Once(lambda: server.process.send_signal(signal.SIGTERM))
         load.every(0.3, told)
         outcomes = load.run()
-        status = server.process.wait(PATIENCE) if told.done else server.stop()
+        status = server.process.wait(TIMEOUT) if told.done else server.stop()
     return outcomes, status
 
 
 class _Once:
-    """Calls `act` the first time that it is called."""
+    """Calls `act` once, however often it is called."""
 
     def __init__(self, act: Callable[[], None]) -> None:
         self.done = False
@@ -115,9 +115,9 @@ def to_report(phases: dict[str, list[Outcome]], ending: Sequence[Outcome], statu
     """Figures and bounds."""
     report = Report("Chaos")
     report.say(
-        f"`python -m benchmarks.load.chaos`: drawings and small pictures from {CLIENTS} clients that ask again as soon "
-        "as they are answered, through nginx with `deploy/nginx.conf`, but for TLS. Failed is what was not answered "
-        "with 200, wrong is a 200 with another digit."
+        f"`python -m benchmarks.load.chaos`: drawings and small pictures from {CLIENTS} clients in a closed loop, "
+        "through nginx with `deploy/nginx.conf` without TLS. Failed means not answered with 200, wrong means answered "
+        "with another digit."
     )
     rows = []
     for name, outcomes in phases.items():
@@ -135,10 +135,10 @@ def to_report(phases: dict[str, list[Outcome]], ending: Sequence[Outcome], statu
     lost = [outcome for outcome in ending if outcome.fault is not None]
     report.require(
         not lost and status == 0,
-        f"Told to end (TERM) with {len(ending)} photographs on their way, the server answers them all and ends with 0",
+        f"After TERM with {len(ending)} photographs in flight, the server answers them all and exits with 0",
         f"{len(lost)} lost ({faults(lost)}), status {status}",
     )
-    report.table(("what is done", "requests", "failed", "wrong", "p50 ms", "p99 ms", "slowest ms"), rows)
+    report.table(("phase", "requests", "failed", "wrong", "p50 ms", "p99 ms", "slowest ms"), rows)
     return report
 
 

@@ -1,4 +1,4 @@
-"""Is there a picture that harms the server? Tens of thousands of hostile ones, the same for the same seed.
+"""Send tens of thousands of hostile pictures, reproducible from the seed.
 
 python -m benchmarks.load.fuzz                      # 20,000 pictures
 python -m benchmarks.load.fuzz --pictures 500 --seed 7
@@ -21,13 +21,15 @@ MAX_SECONDS = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fuzz, report; the exit status."""
+    """Run the proof and write its report; the exit status."""
     parser = options(__doc__, "fuzz")
     parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--round", type=int, default=500, help="pictures between two looks at the server")
+    parser.add_argument("--round", type=int, default=500, help="pictures between two measurements of the workers")
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-bombs", action="store_true", help="leave out what takes long to make and to read")
+    parser.add_argument(
+        "--no-bombs", action="store_true", help="leave out pictures that take long to create and to decode"
+    )
     chosen = parser.parse_args(arguments)
     requests = picture_requests(chosen.seed, bombs=not chosen.no_bombs)
     with (
@@ -43,7 +45,7 @@ def to_report(course: Course, seed: int, clients: int) -> Report:
     report = Report("Hostile pictures")
     report.say(
         f"`python -m benchmarks.load.fuzz`: {len(course.outcomes):,} pictures with seed {seed} from {clients} clients. "
-        "`benchmarks/load/hostile_pictures.py` says what the kinds are."
+        "`benchmarks/load/hostile_pictures.py` describes the kinds."
     )
     require_right_answers(report, course)
     held = [course.series(pid, "anonymous") for pid in course.workers]
@@ -52,7 +54,9 @@ def to_report(course: Course, seed: int, clients: int) -> Report:
     slow = [outcome for outcome in course.outcomes if outcome.seconds > MAX_SECONDS]
     slowest = percentile([outcome.seconds for outcome in course.outcomes], 100) / 1000
     report.aim(
-        not slow, f"Each is answered within {MAX_SECONDS:g} s", f"{len(slow)} are not, the slowest took {slowest:.2f} s"
+        not slow,
+        f"Each response takes at most {MAX_SECONDS:g} s",
+        f"{len(slow)} are not, the slowest took {slowest:.2f} s",
     )
     report.table(TIMES_HEAD, times_by_name(course.outcomes))
     return report

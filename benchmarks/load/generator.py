@@ -1,11 +1,11 @@
-"""Drives a server with many requests at once, and keeps what became of each.
+"""A load generator that records the outcome of each request.
 
     load = Load(address, requests, clients=16, seconds=60)
     load.every(1.0, kill_a_worker)
     outcomes = load.run()
 
-One thread and sockets that never block: on a machine whose cores the server needs, what the generator costs decides
-what it can measure. `python -m benchmarks.load.generator` says how many requests a second it makes at most.
+It uses one thread and non-blocking sockets, because on a machine that it shares with the server its own cost limits
+what it can measure. `python -m benchmarks.load.generator` prints how many requests per second it can make.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from itertools import cycle, repeat
 from typing import TypeAlias
 
 Address: TypeAlias = tuple[str, int]
-# What is wrong with an answer's status and body, or None. Status 0: the connection ended without an answer.
+# Takes status and body of a response; returns what is wrong with it, or None. Status 0 means no response.
 Check: TypeAlias = Callable[[int, bytes], str | None]
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_TICK = 0.5  # seconds between looks at what takes too long
+_TICK = 0.5  # seconds between checks for timeouts
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP/1.1 request, byte for byte, and what its answer must be."""
+    """The bytes of one HTTP/1.1 request, and the check of its response."""
 
-    name: str  # what it is counted as
+    name: str  # it is counted under
     data: bytes
     check: Check
-    leaves: bool = False  # hangs up as soon as it is sent
+    leaves: bool = False  # closes the connection as soon as it is sent
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request."""
+    """The outcome of a request."""
 
     name: str
-    status: int  # 0 where no answer came
+    status: int  # 0 if there was no response
     at: float  # seconds from the start of the load to its end
-    seconds: float  # from when it was due to the last byte of the answer
+    seconds: float  # from when it was due to the last byte of the response
     fault: str | None  # what was wrong
 
 
@@ -69,10 +69,10 @@ class _Client:
 
 
 class Load:
-    """Requests for one server, made by a number of clients that each wait for an answer before they ask again.
+    """Requests to one server from a number of clients, each with one request at a time.
 
-    Without `rate` each client asks as soon as it was answered. With it requests are due `rate` times a second whether
-    the server keeps up or not, and one that finds no client free waits, which counts as time it took.
+    Without `rate` this is a closed loop. With it, requests are due `rate` times per second whether the server keeps up
+    or not; the time that a request waits for a free client is part of its latency.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class Load:
         clients: int = 1,
         rate: float | None = None,
         seconds: float = float("inf"),
-        patience: float = 30.0,
+        timeout: float = 30.0,
         sources: Sequence[str | None] = (None,),
     ) -> None:
         self._address = address
         self._requests = requests
         self._rate = rate
         self._seconds = seconds
-        self._patience = patience
+        self._timeout = timeout
         self._clients = [_Client(source) for _, source in zip(range(clients), cycle(sources), strict=False)]
         self._idle = list(self._clients)
         self._late: deque[tuple[float, Request]] = deque()
@@ -102,12 +102,12 @@ class Load:
         self._next_due = 0.0
 
     def every(self, seconds: float, act: Callable[[], None]) -> None:
-        """Call `act` again and again while the load runs; it should take no time."""
+        """Call `act` periodically while the load runs; it must return quickly."""
         heapq.heappush(self._timers, (seconds, len(self._timers), seconds, act))
 
     def run(self) -> list[Outcome]:
-        """Make all requests; what became of each, in the order of their ends."""
-        self.every(_TICK, self._give_up_on_late_answers)
+        """Make all requests; their outcomes in the order in which they ended."""
+        self.every(_TICK, self._check_timeouts)
         self._started = self._next_due = time.perf_counter()
         gc.disable()
         try:
@@ -117,14 +117,14 @@ class Load:
         finally:
             gc.enable()
             for client in self._clients:
-                self._hang_up(client)
+                self._close(client)
             self._selector.close()
         return self._outcomes
 
     # ---- when ----
 
     def _go_on(self) -> bool:
-        """Start what is due; whether anything is left to wait for."""
+        """Start the requests that are due; whether any are left."""
         now = time.perf_counter()
         while self._timers and self._timers[0][0] <= now - self._started:
             at, order, seconds, act = heapq.heappop(self._timers)
@@ -155,11 +155,11 @@ class Load:
             due = min(due, self._next_due)
         return max(0.0, due - now)
 
-    def _give_up_on_late_answers(self) -> None:
-        oldest = time.perf_counter() - self._patience
+    def _check_timeouts(self) -> None:
+        oldest = time.perf_counter() - self._timeout
         for client in self._clients:
             if client.request is not None and client.due < oldest:
-                self._end(client, 0, b"", f"no answer in {self._patience:g} s")
+                self._end(client, 0, b"", f"no answer in {self._timeout:g} s")
 
     # ---- one client ----
 
@@ -168,7 +168,7 @@ class Load:
         client.unsent, client.ends_at = memoryview(request.data), -1
         client.received.clear()
         if client.socket is not None and _was_closed(client.socket):
-            self._hang_up(client)
+            self._close(client)
         if client.socket is None:
             self._connect(client)
         else:
@@ -202,7 +202,7 @@ class Load:
             if not waited:
                 self._selector.modify(client.socket, _READ | _WRITE, client)
             return
-        except OSError:  # hung up on; what it said before is still there to be read
+        except OSError:  # closed by the server; a response may still be readable
             client.unsent = memoryview(b"")
         if client.request.leaves:
             self._end(client, 0, b"", None)
@@ -221,8 +221,8 @@ class Load:
         if not data:
             self._lose(client, "closed")
             return
-        if client.request is None:  # nobody asked
-            self._hang_up(client)
+        if client.request is None:  # no request is pending
+            self._close(client)
             return
         client.received += data
         if client.ends_at < 0:
@@ -233,7 +233,7 @@ class Load:
     def _read_head(self, client: _Client) -> None:
         received = client.received
         while (end := received.find(b"\r\n\r\n")) >= 0 and received[9:10] == b"1":
-            del received[: end + 4]  # 100 Continue and its like
+            del received[: end + 4]  # 1xx, such as 100 Continue
         if end < 0:
             return
         length = _LENGTH.search(received, 0, end)
@@ -244,16 +244,16 @@ class Load:
 
     def _read_answer(self, client: _Client) -> None:
         head, _, body = bytes(client.received).partition(b"\r\n\r\n")
-        # An answer that came before the whole request was sent leaves a connection nobody can use.
+        # After a response to a partly sent request, the connection cannot be reused.
         if _CLOSES.search(head) or client.unsent:
-            self._hang_up(client)
+            self._close(client)
         self._end(client, int(head[9:12]), body, None)
 
     def _lose(self, client: _Client, how: str) -> None:
-        self._hang_up(client)
+        self._close(client)
         if client.request is None:
             return
-        if client.ends_at < 0 and b"\r\n\r\n" in client.received:  # an answer without a length ends here
+        if client.ends_at < 0 and b"\r\n\r\n" in client.received:  # a response without a length ends here
             self._read_answer(client)
         else:
             self._end(client, 0, b"", f"no answer: {how}")
@@ -263,14 +263,14 @@ class Load:
         assert request is not None
         now = time.perf_counter()
         if status == 0:
-            self._hang_up(client)
-        # A request may be such that hanging up is an answer to it: then its check accepts status 0.
+            self._close(client)
+        # For some requests closing the connection is a valid response: their check accepts status 0.
         found = request.check(status, body)
         fault = found if status or found is None else fault or found
         self._outcomes.append(Outcome(request.name, status, now - self._started, now - client.due, fault))
         self._idle.append(client)
 
-    def _hang_up(self, client: _Client) -> None:
+    def _close(self, client: _Client) -> None:
         if client.socket is not None:
             self._selector.unregister(client.socket)
             client.socket.close()
@@ -278,7 +278,7 @@ class Load:
 
 
 def _was_closed(connection: socket.socket) -> bool:
-    """Whether the server hung up on an idle connection, which every client looks at before it sends again."""
+    """Whether the server has closed an idle connection."""
     try:
         connection.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
@@ -294,7 +294,7 @@ _PLAIN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-L
 
 
 def _answer_everything(listening: socket.socket) -> None:
-    """A server that does nothing: whatever arrives on a connection is answered with the same few bytes."""
+    """A server that answers any data with the same few bytes."""
     selector = selectors.DefaultSelector()
     listening.setblocking(False)
     selector.register(listening, _READ)
@@ -314,7 +314,7 @@ def _answer_everything(listening: socket.socket) -> None:
 
 
 def measure_ceiling(clients: int = 16, seconds: float = 2.0) -> tuple[float, float]:
-    """Requests a second against a server that does nothing, and processor seconds that each costs the generator."""
+    """Requests per second against a trivial server, and processor seconds per request."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = multiprocessing.get_context("fork").Process(target=_answer_everything, args=(listening,), daemon=True)
     server.start()

@@ -1,11 +1,11 @@
-"""Picture files made to do harm, the same ones for the same seed.
+"""Malicious picture files, reproducible from the seed.
 
     pictures = hostile_pictures(seed=0)
     next(pictures).kind, next(pictures).data
 
-Small valid files of every format and mode are damaged at random; damaged where checksums and lengths are made to fit
-again, so that decoders get past them; given extreme headers; cut at every byte; packed so that they unfold to
-thousands of times their size; or made to be something else at the same time.
+Small valid files of every format and mode are damaged at random, or damaged with checksums and lengths corrected so
+that decoders continue, or given extreme headers, or cut at every byte. Others are decompression bombs or
+polyglots.
 """
 
 from __future__ import annotations
@@ -50,26 +50,26 @@ EXTREMES = (
 
 @dataclass(frozen=True, slots=True)
 class HostilePicture:
-    """A file, and by what means it was made."""
+    """A file, and how it was made."""
 
     kind: str
     data: bytes
 
 
 def hostile_pictures(seed: int, *, bombs: bool = True) -> Iterator[HostilePicture]:
-    """Endless files, of all kinds at random; `bombs` are costly to make and to read."""
-    chance = random.Random(seed)
+    """Endless files of random kinds; `bombs` are expensive to create and to decode."""
+    rng = random.Random(seed)
     makers: dict[str, Callable[[], bytes]] = {
-        "damaged": lambda: damage(chance, chance.choice(list(victims().values()))),
-        "repaired": lambda: chance.choice(REPAIRERS)(chance),
-        "extreme header": lambda: chance.choice(EXTREME_HEADERS)(chance),
-        "polyglot": lambda: chance.choice(POLYGLOTS)(chance, chance.choice(list(victims().values()))),
-        "bomb": lambda: chance.choice(BOMBS)(),
+        "damaged": lambda: damage(rng, rng.choice(list(victims().values()))),
+        "repaired": lambda: rng.choice(REPAIRERS)(rng),
+        "extreme header": lambda: rng.choice(EXTREME_HEADERS)(rng),
+        "polyglot": lambda: rng.choice(POLYGLOTS)(rng, rng.choice(list(victims().values()))),
+        "bomb": lambda: rng.choice(BOMBS)(),
     }
     weights = {"damaged": 30, "repaired": 24, "extreme header": 20, "cut": 20, "polyglot": 5, "bomb": int(bombs)}
-    cuts = _cuts(chance)
+    cuts = _cuts(rng)
     while True:
-        (kind,) = chance.choices(list(weights), list(weights.values()))
+        (kind,) = rng.choices(list(weights), list(weights.values()))
         if kind != "cut":
             yield HostilePicture(kind, makers[kind]())
         elif (cut := next(cuts, None)) is not None:
@@ -113,44 +113,42 @@ def victims() -> dict[str, bytes]:
 # ---- at random ----
 
 
-def damage(chance: random.Random, data: bytes) -> bytes:
+def damage(rng: random.Random, data: bytes) -> bytes:
     """`data` with one to eight things wrong in it."""
-    for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
-        data = chance.choice(_DAMAGES)(chance, data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
+        data = rng.choice(_DAMAGES)(rng, data)
     return data
 
 
-def _flip_bit(chance: random.Random, data: bytes) -> bytes:
-    place = chance.randrange(len(data) or 1)
-    return data[:place] + bytes(byte ^ 1 << chance.randrange(8) for byte in data[place : place + 1]) + data[place + 1 :]
+def _flip_bit(rng: random.Random, data: bytes) -> bytes:
+    place = rng.randrange(len(data) or 1)
+    return data[:place] + bytes(byte ^ 1 << rng.randrange(8) for byte in data[place : place + 1]) + data[place + 1 :]
 
 
-def _overwrite(chance: random.Random, data: bytes) -> bytes:
-    place = chance.randrange(len(data) or 1)
-    new = chance.choice(
-        (b"\0", b"\xff", b"\x80", b"\x7f\xff\xff\xff", b"\xff" * 4, chance.randbytes(chance.randint(1, 16)))
-    )
+def _overwrite(rng: random.Random, data: bytes) -> bytes:
+    place = rng.randrange(len(data) or 1)
+    new = rng.choice((b"\0", b"\xff", b"\x80", b"\x7f\xff\xff\xff", b"\xff" * 4, rng.randbytes(rng.randint(1, 16))))
     return data[:place] + new + data[place + len(new) :]
 
 
-def _remove(chance: random.Random, data: bytes) -> bytes:
-    start, end = _span(chance, data)
+def _remove(rng: random.Random, data: bytes) -> bytes:
+    start, end = _span(rng, data)
     return data[:start] + data[end:]
 
 
-def _repeat(chance: random.Random, data: bytes) -> bytes:
-    start, end = _span(chance, data)
-    return data[:end] + data[start:end] * chance.choice((1, 2, 100)) + data[end:]
+def _repeat(rng: random.Random, data: bytes) -> bytes:
+    start, end = _span(rng, data)
+    return data[:end] + data[start:end] * rng.choice((1, 2, 100)) + data[end:]
 
 
-def _splice(chance: random.Random, data: bytes) -> bytes:
-    other = chance.choice(list(victims().values()))
-    return data[: chance.randrange(len(data) or 1)] + other[chance.randrange(len(other)) :]
+def _splice(rng: random.Random, data: bytes) -> bytes:
+    other = rng.choice(list(victims().values()))
+    return data[: rng.randrange(len(data) or 1)] + other[rng.randrange(len(other)) :]
 
 
-def _span(chance: random.Random, data: bytes) -> tuple[int, int]:
-    start = chance.randrange(len(data) or 1)
-    return start, min(len(data), start + chance.choice((1, 4, 16, 64)))
+def _span(rng: random.Random, data: bytes) -> tuple[int, int]:
+    start = rng.randrange(len(data) or 1)
+    return start, min(len(data), start + rng.choice((1, 4, 16, 64)))
 
 
 _DAMAGES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
@@ -185,19 +183,19 @@ def png_file(chunks: list[tuple[bytes, bytes]]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
-def _repaired_png(chance: random.Random) -> bytes:
-    chunks = png_chunks(_victim(chance, ".png"))
-    number = chance.randrange(len(chunks))
+def _repaired_png(rng: random.Random) -> bytes:
+    chunks = png_chunks(_victim(rng, ".png"))
+    number = rng.randrange(len(chunks))
     kind, content = chunks[number]
-    what = chance.choice(("content", "content", "pixels", "order", "twice", "gone", "type"))
+    what = rng.choice(("content", "content", "pixels", "order", "twice", "gone", "type"))
     if what == "content":
-        chunks[number] = kind, damage(chance, content)
+        chunks[number] = kind, damage(rng, content)
     elif what == "pixels" and kind == b"IDAT":
-        chunks[number] = kind, zlib.compress(damage(chance, zlib.decompress(content)))
+        chunks[number] = kind, zlib.compress(damage(rng, zlib.decompress(content)))
     elif what == "order":
-        chance.shuffle(chunks)
+        rng.shuffle(chunks)
     elif what == "twice":
-        chunks[number:number] = [chunks[number]] * chance.choice((1, 2, 500))
+        chunks[number:number] = [chunks[number]] * rng.choice((1, 2, 500))
     elif what == "gone":
         del chunks[number]
     else:
@@ -215,34 +213,34 @@ def _repaired_png(chance: random.Random) -> bytes:
             b"gAMA",
             b"cHRM",
         )
-        chunks[number] = chance.choice(types), content
+        chunks[number] = rng.choice(types), content
     return png_file(chunks)
 
 
-def _repaired_jpeg(chance: random.Random) -> bytes:
+def _repaired_jpeg(rng: random.Random) -> bytes:
     """A damaged segment of a JPEG file, with the right length."""
-    data = _victim(chance, ".jpg")
+    data = _victim(rng, ".jpg")
     starts = [match.start() for match in re.finditer(rb"\xff[\xc0-\xc4\xda\xdb\xdd\xe0-\xef\xfe]", data)]
-    start = chance.choice(starts)
+    start = rng.choice(starts)
     end = start + 2 + int.from_bytes(data[start + 2 : start + 4])
-    content = damage(chance, data[start + 4 : end])[:65533]
-    marker = data[start : start + 2] if chance.random() < 0.8 else bytes((0xFF, chance.randrange(0xC0, 0xFF)))
+    content = damage(rng, data[start + 4 : end])[:65533]
+    marker = data[start : start + 2] if rng.random() < 0.8 else bytes((0xFF, rng.randrange(0xC0, 0xFF)))
     return data[:start] + marker + struct.pack(">H", len(content) + 2) + content + data[end:]
 
 
-def _repaired_webp(chance: random.Random) -> bytes:
+def _repaired_webp(rng: random.Random) -> bytes:
     """A damaged chunk of a WebP file, with the right lengths."""
-    data = _victim(chance, ".webp")
+    data = _victim(rng, ".webp")
     chunks, place = [], 12
     while place + 8 <= len(data):
         length = int.from_bytes(data[place + 4 : place + 8], "little")
         chunks.append((data[place : place + 4], data[place + 8 : place + 8 + length]))
         place += 8 + length + length % 2
-    number = chance.randrange(len(chunks))
+    number = rng.randrange(len(chunks))
     kind, content = chunks[number]
-    chunks[number] = kind, damage(chance, content)
-    if chance.random() < 0.2:
-        chance.shuffle(chunks)
+    chunks[number] = kind, damage(rng, content)
+    if rng.random() < 0.2:
+        rng.shuffle(chunks)
     body = b"".join(k + struct.pack("<I", len(c)) + c + b"\0" * (len(c) % 2) for k, c in chunks)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
@@ -250,8 +248,8 @@ def _repaired_webp(chance: random.Random) -> bytes:
 REPAIRERS = (_repaired_png, _repaired_png, _repaired_jpeg, _repaired_webp)
 
 
-def _victim(chance: random.Random, suffix: str) -> bytes:
-    return chance.choice([data for name, data in victims().items() if name.endswith(suffix)])
+def _victim(rng: random.Random, suffix: str) -> bytes:
+    return rng.choice([data for name, data in victims().items() if name.endswith(suffix)])
 
 
 # ---- headers at the ends of what they can say ----
@@ -262,30 +260,30 @@ def _put(data: bytes, place: int, form: str, value: int) -> bytes:
     return data[:place] + struct.pack(form, value % (1 << 8 * size)) + data[place + size :]
 
 
-def _extreme_png(chance: random.Random) -> bytes:
-    chunks = png_chunks(_victim(chance, ".png"))
+def _extreme_png(rng: random.Random) -> bytes:
+    chunks = png_chunks(_victim(rng, ".png"))
     header = chunks[0][1]
-    for _ in range(chance.choice((1, 1, 2, 3))):
-        place, form = chance.choice(((0, ">I"), (4, ">I"), (8, "B"), (9, "B"), (10, "B"), (11, "B"), (12, "B")))
-        header = _put(header, place, form, chance.choice(EXTREMES))
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        place, form = rng.choice(((0, ">I"), (4, ">I"), (8, "B"), (9, "B"), (10, "B"), (11, "B"), (12, "B")))
+        header = _put(header, place, form, rng.choice(EXTREMES))
     return png_file([(b"IHDR", header), *chunks[1:]])
 
 
-def _extreme_jpeg(chance: random.Random) -> bytes:
+def _extreme_jpeg(rng: random.Random) -> bytes:
     """Precision, height, width, number of components, their sampling and tables."""
-    data = _victim(chance, ".jpg")
+    data = _victim(rng, ".jpg")
     frame = re.search(rb"\xff[\xc0-\xc2]", data)
     assert frame is not None
-    place, form = chance.choice(((4, "B"), (5, ">H"), (7, ">H"), (9, "B"), (10, "B"), (11, "B"), (12, "B")))
-    return _put(data, frame.start() + place, form, chance.choice(EXTREMES))
+    place, form = rng.choice(((4, "B"), (5, ">H"), (7, ">H"), (9, "B"), (10, "B"), (11, "B"), (12, "B")))
+    return _put(data, frame.start() + place, form, rng.choice(EXTREMES))
 
 
-def _extreme_gif(chance: random.Random) -> bytes:
+def _extreme_gif(rng: random.Random) -> bytes:
     """Size of the screen and of the first frame, its place, flags, and the code size of its pixels."""
-    data = _victim(chance, ".gif")
+    data = _victim(rng, ".gif")
     palette = 3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0
     descriptor = data.index(b",", 13 + palette)
-    place, form = chance.choice(
+    place, form = rng.choice(
         (
             (6, "<H"),
             (8, "<H"),
@@ -296,14 +294,14 @@ def _extreme_gif(chance: random.Random) -> bytes:
             (descriptor + 10, "B"),
         )
     )
-    return _put(data, place, form, chance.choice(EXTREMES))
+    return _put(data, place, form, rng.choice(EXTREMES))
 
 
-def _extreme_bmp(chance: random.Random) -> bytes:
+def _extreme_bmp(rng: random.Random) -> bytes:
     """Offset of the pixels, size of the header, width, height, planes, depth, compression, colours, masks."""
-    data = _victim(chance, ".bmp")
-    for _ in range(chance.choice((1, 1, 2))):
-        place, form = chance.choice(
+    data = _victim(rng, ".bmp")
+    for _ in range(rng.choice((1, 1, 2))):
+        place, form = rng.choice(
             (
                 (10, "<I"),
                 (14, "<I"),
@@ -317,17 +315,17 @@ def _extreme_bmp(chance: random.Random) -> bytes:
                 (50, "<I"),
             )
         )
-        data = _put(data, place, form, chance.choice(EXTREMES))
+        data = _put(data, place, form, rng.choice(EXTREMES))
     return data
 
 
-def _extreme_webp(chance: random.Random) -> bytes:
+def _extreme_webp(rng: random.Random) -> bytes:
     """Lengths of the file and its first chunk, flags, canvas or frame size."""
-    data = _victim(chance, ".webp")
-    place, form = chance.choice(
+    data = _victim(rng, ".webp")
+    place, form = rng.choice(
         ((4, "<I"), (16, "<I"), (20, "B"), (21, "<I"), (24, "<I"), (26, "<H"), (27, "<H"), (28, "<H"))
     )
-    return _put(data, place, form, chance.choice(EXTREMES))
+    return _put(data, place, form, rng.choice(EXTREMES))
 
 
 EXTREME_HEADERS = (_extreme_png, _extreme_jpeg, _extreme_gif, _extreme_bmp, _extreme_webp)
@@ -336,10 +334,10 @@ EXTREME_HEADERS = (_extreme_png, _extreme_jpeg, _extreme_gif, _extreme_bmp, _ext
 # ---- cut off ----
 
 
-def _cuts(chance: random.Random) -> Iterator[bytes]:
+def _cuts(rng: random.Random) -> Iterator[bytes]:
     """One small file of each format, cut at every byte, in no order."""
     names = ("grey.png", "baseline.jpg", "still.gif", "1-bit.bmp", "lossy.webp", "lossless.webp", "progressive.jpg")
     files = [victims()[name] for name in names]
     cuts = list(chain.from_iterable((data[:end] for end in range(len(data))) for data in files))
-    chance.shuffle(cuts)
+    rng.shuffle(cuts)
     return iter(cuts)

@@ -1,4 +1,4 @@
-"""Requests that the API refuses, each with the status and the type of problem that it documents for them."""
+"""Invalid requests, each with the status and problem type that the API documents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from config import Limits
 
 _JSON = {"Content-Type": "application/json"}
 _FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-# What a picture may be refused as; anything else of a 4xx is a fault of the server.
+# Problem types that a picture may get; any other is a fault of the server.
 _PICTURE_PROBLEMS = {"blank", "unsupported-picture", "undecodable-picture", "picture-too-large", "missing-picture"}
 _FILE_NAMES = (
     "digit.png",
@@ -39,11 +39,11 @@ _FILE_NAMES = (
 
 
 def refused(status_wanted: int, problem: str) -> Check:
-    """The answer is a problem of this type."""
+    """The response is a problem with this status and type."""
 
     def check(status: int, body: bytes) -> str | None:
         found = problem_type(body)
-        # A proxy that refuses a body in the server's place has its own page for it.
+        # A proxy that refuses a body itself has its own page for it.
         if status == status_wanted and found in {problem, ""}:
             return None
         return f"a {status} of type {found} and not a {status_wanted} of type {problem}"
@@ -52,7 +52,7 @@ def refused(status_wanted: int, problem: str) -> Check:
 
 
 def reads_or_refuses(status: int, body: bytes) -> str | None:
-    """The answer to a picture that may or may not be one: a digit, or a problem that a picture can have."""
+    """The response to a file that may be a picture: a digit, or a problem type that pictures may get."""
     if status == 200:
         return wrong_in(json.loads(body))
     found = problem_type(body)
@@ -60,18 +60,18 @@ def reads_or_refuses(status: int, body: bytes) -> str | None:
 
 
 def problem_type(body: bytes) -> str:
-    """Which problem the body of an answer describes; empty where it is no problem+json."""
+    """The problem type in a body; empty if it is not problem+json."""
     return str(json.loads(body).get("type", "")) if body.startswith(b"{") else ""
 
 
-def _turned_away(status: int, _body: bytes) -> str | None:
-    """The answer to what is hardly HTTP: a 4xx, or a connection that is closed without a word."""
+def _rejected(status: int, _body: bytes) -> str | None:
+    """The response to malformed HTTP: a 4xx, or a closed connection."""
     return None if status == 0 or 400 <= status < 500 else f"a {status}"
 
 
 @cache
 def documented(limits: Limits) -> list[Request]:
-    """One request for each documented way to be refused."""
+    """One request for each documented problem."""
     _, picture = small_pictures()[0]
     encoded = base64.b64encode(picture).decode()
     point = [1.0, 2.0]
@@ -165,13 +165,13 @@ def _chunked(length: int) -> bytes:
     return head + piece * (length // 2**16 + 1) + b"0\r\n\r\n"
 
 
-def _unheard(_status: int, _body: bytes) -> None:
-    """Nobody waits for the answer."""
+def _ignored(_status: int, _body: bytes) -> None:
+    """The client has closed the connection and ignores the response."""
 
 
 @cache
 def broken() -> list[Request]:
-    """What is hardly HTTP, or ends in the middle of it."""
+    """Malformed and incomplete HTTP requests."""
     whole = json_request({"strokes": [[[100, 20], [99, 180]]]})
     cases = {
         "no HTTP": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(200) + b"\r\n\r\n",
@@ -184,34 +184,34 @@ def broken() -> list[Request]:
         "a header with a line break": http_request("GET", "/", headers={"X": "a\nb"}),
         "CONNECT": http_request("CONNECT", "example.org:443"),
     }
-    requests = [Request(name, data, _turned_away) for name, data in cases.items()]
+    requests = [Request(name, data, _rejected) for name, data in cases.items()]
     for name, share in {"gone after the head": 0.4, "gone before the end": 0.9, "gone before the answer": 1.0}.items():
-        requests.append(Request(name, whole[: int(share * len(whole))], _unheard, leaves=True))
+        requests.append(Request(name, whole[: int(share * len(whole))], _ignored, leaves=True))
     return requests
 
 
 def picture_requests(seed: int, *, bombs: bool = True) -> Iterator[Request]:
-    """Endless hostile pictures, mostly as forms with names to match, some in JSON."""
-    chance = random.Random(seed)
+    """Endless hostile pictures, mostly as forms with hostile file names, some in JSON."""
+    rng = random.Random(seed)
     for picture in hostile_pictures(seed, bombs=bombs):
-        if chance.random() < 0.8 or len(picture.data) > 10**6:
-            data = file_request([picture.data], name=chance.choice(_FILE_NAMES))
+        if rng.random() < 0.8 or len(picture.data) > 10**6:
+            data = file_request([picture.data], name=rng.choice(_FILE_NAMES))
         else:
             data = json_request({"image_base64": base64.b64encode(picture.data).decode()})
         yield Request(picture.kind, data, reads_or_refuses)
 
 
 def hostile(limits: Limits, seed: int = 0) -> Iterator[Request]:
-    """Endless requests of all these kinds, as a public server gets them."""
-    chance = random.Random(seed)
+    """Endless requests of all these kinds."""
+    rng = random.Random(seed)
     pictures = picture_requests(seed)
     large = {"a body over the limit", "a chunked body over the limit"}
-    # A quarter of all bytes of a soak would be these.
+    # Rare, because they would be a quarter of all bytes of a soak.
     plain = [request for request in documented(limits) if request.name not in large]
     heavy = [request for request in documented(limits) if request.name in large]
     while True:
-        (kind,) = chance.choices(("plain", "broken", "picture", "heavy"), (40, 20, 39.5, 0.5))
+        (kind,) = rng.choices(("plain", "broken", "picture", "heavy"), (40, 20, 39.5, 0.5))
         if kind == "picture":
             yield next(pictures)
         else:
-            yield chance.choice({"plain": plain, "broken": broken(), "heavy": heavy}[kind])
+            yield rng.choice({"plain": plain, "broken": broken(), "heavy": heavy}[kind])

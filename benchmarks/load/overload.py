@@ -1,11 +1,10 @@
-"""What becomes of a server that is asked ten times as much as it can answer?
+"""Measure how the server behaves at ten times the load that it can handle.
 
     python -m benchmarks.load.overload                  # 60 s, gunicorn alone and behind nginx
     python -m benchmarks.load.overload --seconds 5 --times 3
 
-The server gets all cores but one, and what asks the last, so that they do not take from each other. Capacity is what
-the server answers, before and after, to clients that wait for their answers. In between, requests come in whether it
-keeps up or not.
+The server runs on all cores but one, and the load generator on the last. Capacity is the rate of answers in a closed
+loop, measured before and after; in between, requests arrive at a fixed rate.
 """
 
 from __future__ import annotations
@@ -27,46 +26,46 @@ from testing.servers import start_gunicorn
 
 MIN_GOODPUT = 0.9  # of the capacity
 MAX_ACCEPTED_MS, MAX_REFUSED_MS, MAX_RECOVERY_SECONDS = 250.0, 50.0, 2.0
-WAITING_CLIENTS = 16  # whose answers measure the capacity
+WAITING_CLIENTS = 16  # in the closed loop that measures the capacity
 CONNECTIONS = 512
-HEALTH_SHARE = 500  # every so many requests one asks for the health
+HEALTH_SHARE = 500  # one request in so many asks for health
 AFTER_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of one server."""
+    """Results for one server."""
 
     name: str
     capacity: float  # requests a second
     offered: float
     seconds: float
     during: list[Outcome]
-    after: list[Outcome]  # at half of the capacity before, at once after
+    after: list[Outcome]  # right after the overload, at half the capacity
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Overload, report; the exit status."""
+    """Run the proof and write its report; the exit status."""
     parser = options(__doc__, "overload")
-    parser.add_argument("--times", type=float, default=10.0, help="how many times its capacity it is asked")
+    parser.add_argument("--times", type=float, default=10.0, help="offered load, as a multiple of the capacity")
     parser.add_argument("--seconds", type=float, default=60.0)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (
-            apart() as go_apart,
+            separate_cores() as move_to_last_core,
             start_gunicorn(folder / "log", environment=TRUST) as server,
             start_nginx(folder / "front", server.address) as front,
         ):
-            go_apart()
+            move_to_last_core()
             places = {"gunicorn alone": server.address, "behind nginx": front.address}
             trials = [overload(name, address, chosen.times, chosen.seconds) for name, address in places.items()]
     return to_report(trials, chosen.times).publish(chosen.output)
 
 
 @contextmanager
-def apart() -> Iterator[Callable[[], None]]:
-    """All cores but the last for what this process starts, until it goes to the last one itself."""
+def separate_cores() -> Iterator[Callable[[], None]]:
+    """Start processes on all cores but the last; the function given moves this process to the last one."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:-1] or cores)
     try:
@@ -76,7 +75,7 @@ def apart() -> Iterator[Callable[[], None]]:
 
 
 def overload(name: str, address: Address, times: float, seconds: float) -> Trial:
-    """Measure the capacity, exceed it, look at what follows, and measure the capacity again."""
+    """Measure the capacity, the overload, the recovery, and the capacity again."""
     before = measure_capacity(address, seconds)
     offered = times * before
     during = Load(
@@ -91,7 +90,7 @@ def overload(name: str, address: Address, times: float, seconds: float) -> Trial
 
 
 def measure_capacity(address: Address, seconds: float) -> float:
-    """Requests a second that are answered where clients wait for their answers."""
+    """Answers per second in a closed loop."""
     waiting = Load(
         address, cycle(strokes()), clients=WAITING_CLIENTS, seconds=max(2.0, seconds / 6), sources=SOURCES
     ).run()
@@ -99,7 +98,7 @@ def measure_capacity(address: Address, seconds: float) -> float:
 
 
 def mixed_with_health() -> Iterator[Request]:
-    """Endless drawings, which may be refused, with a look at the server's health among them, which may not."""
+    """Endless drawings, which may be refused, and health checks, which may not."""
     drawings = [_refusable(request) for request in strokes()]
     health = Request("health", http_request("GET", "/api/v1/health/live"), holds(200, b"live"))
     for number, request in enumerate(cycle(drawings), 1):
@@ -117,9 +116,9 @@ def to_report(trials: Sequence[Trial], times: float) -> Report:
     """Figures and bounds."""
     report = Report("Overload")
     report.say(
-        f"`python -m benchmarks.load.overload`: drawings, {times:g} times as many as the server can answer, for "
-        f"{trials[0].seconds:g} s, over {CONNECTIONS} connections; the server has all cores but one. "
-        "Time counts from when a request was due, not from when it was sent."
+        f"`python -m benchmarks.load.overload`: drawings at {times:g} times the capacity for "
+        f"{trials[0].seconds:g} s, over {CONNECTIONS} connections; the server runs on all cores but one. "
+        "Latency counts from when a request was due, not from when it was sent."
     )
     rows = []
     for trial in trials:

@@ -1,4 +1,4 @@
-"""Files that are something else as well, or instead: what is sent in the hope that somebody opens it as that."""
+"""Polyglot files, which are valid in another format as well, and files of unsupported formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOREIGN = ("TIFF", "ICO", "PPM", "TGA", "PCX", "DDS", "SGI", "PDF", "JPEG2000",
 
 
 def with_archive(_chance: random.Random, picture: bytes) -> bytes:
-    """A picture that is a zip archive when read from its end, with a name that leads out of its folder."""
+    """A picture that is also a zip archive with a path traversal."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(zipfile.ZipInfo("../../etc/cron.d/digits"), b"* * * * * root id\n")
@@ -29,44 +29,42 @@ def with_archive(_chance: random.Random, picture: bytes) -> bytes:
 
 
 def with_script(_chance: random.Random, picture: bytes) -> bytes:
-    """A picture with a page at its end."""
+    """A picture followed by an HTML page."""
     return picture + b"<html><body>" + _SCRIPT
 
 
-def after_script(chance: random.Random, picture: bytes) -> bytes:
-    """A picture behind what is no picture."""
-    return (
-        chance.choice((_SCRIPT, b"GIF89a=1;//", b"BM", b"%PDF-1.7\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP")) + picture
-    )
+def after_script(rng: random.Random, picture: bytes) -> bytes:
+    """A picture that follows other content."""
+    return rng.choice((_SCRIPT, b"GIF89a=1;//", b"BM", b"%PDF-1.7\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP")) + picture
 
 
 def script_gif(_chance: random.Random, _picture: bytes) -> bytes:
-    """A GIF header that is JavaScript."""
+    """A GIF header that is valid JavaScript."""
     return b"GIF89a/*\0\0\0\0*/=1;alert(document.domain)"
 
 
 def picture_twice(_chance: random.Random, picture: bytes) -> bytes:
-    """The same picture behind itself."""
+    """The same picture twice."""
     return picture * 2
 
 
-def foreign(chance: random.Random, _picture: bytes) -> bytes:
-    """A picture in a format that is not taken, some of them read by programs that can do more than draw."""
-    name = chance.choice(_FOREIGN)
+def foreign(rng: random.Random, _picture: bytes) -> bytes:
+    """A picture in an unsupported format."""
+    name = rng.choice(_FOREIGN)
     picture = Image.new("1" if name == "XBM" else "RGB", (24, 24))
     return encode(picture, name) if name in _WRITABLE else bytes(24)
 
 
-def text(chance: random.Random, _picture: bytes) -> bytes:
+def text(rng: random.Random, _picture: bytes) -> bytes:
     """SVG with entities, PostScript with a pipe, SQL, nothing at all, or noise."""
-    return chance.choice(
+    return rng.choice(
         (
             _ENTITIES,
             _POSTSCRIPT,
             b"'; DROP TABLE digits; --",
             b"",
             b"\0" * 1000,
-            chance.randbytes(chance.randint(1, 4000)),
+            rng.randbytes(rng.randint(1, 4000)),
         )
     )
 

@@ -1,4 +1,4 @@
-"""Tables of what a proof found: printed, and written to benchmarks/results/ with what they were found on."""
+"""Reports of the proofs: printed, and written to benchmarks/results/ with the machine and versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_FAULTS_SHOWN = 10
 
 @dataclass
 class Report:
-    """What one proof found: Markdown, and the bounds that it broke."""
+    """The report of one proof in Markdown, and the bounds that it broke."""
 
     title: str
     paragraphs: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ def options(description: str | None, name: str) -> argparse.ArgumentParser:
 
 
 def machine() -> str:
-    """One line on what the figures were found with."""
+    """One line about the machine and versions."""
     cores = len(os.sched_getaffinity(0))
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "flask", "gunicorn", "pillow"))
     load = os.getloadavg()[0]
@@ -81,7 +81,7 @@ def machine() -> str:
 
 
 def percentile(seconds: Sequence[float], share: float) -> float:
-    """Milliseconds within which `share` percent of the answers came."""
+    """Percentile of the latency in milliseconds; `share` is 0 to 100."""
     return 1000 * float(np.percentile(seconds, share)) if seconds else float("nan")
 
 
@@ -110,7 +110,7 @@ def statuses(outcomes: Iterable[Outcome]) -> dict[int, int]:
 
 
 def faults(outcomes: Iterable[Outcome]) -> str:
-    """The first few things that were wrong, for a human."""
+    """The most frequent faults, readable."""
     found = Counter(f"{o.name}: {o.status or 'no answer'}, {o.fault}" for o in outcomes if o.fault is not None)
     shown = [f"{count} x {fault}" for fault, count in found.most_common(MAX_FAULTS_SHOWN)]
     return "; ".join(shown) or "none"

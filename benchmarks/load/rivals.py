@@ -1,4 +1,4 @@
-"""What the server is compared with: the same recognizer, behind the least that other frameworks need.
+"""The same recognizer in minimal apps of other frameworks, for comparison.
 
 uvicorn --factory benchmarks.load.rivals:fastapi_app
 flask --app benchmarks.load.rivals:flask_app run
@@ -21,7 +21,7 @@ class Drawing(BaseModel):
 
 
 def load() -> Recognizer:
-    """The shipped network, warm."""
+    """The shipped network, warmed up."""
     settings = Settings.load()
     recognizer = Recognizer.load(settings.model_path, settings.limits)
     recognizer.predict_strokes([[[0, 0], [10, 0], [4, 20]]])
@@ -29,7 +29,7 @@ def load() -> Recognizer:
 
 
 def to_answer(prediction: Prediction) -> dict[str, object]:
-    """What the API's answer holds, but for its formalities."""
+    """The main fields of the API's answer."""
     return {
         "digit": prediction.digit,
         "confidence": prediction.confidence,
@@ -40,7 +40,7 @@ def to_answer(prediction: Prediction) -> dict[str, object]:
 
 
 def fastapi_app() -> FastAPI:
-    """One route for drawings and one for files: FastAPI chooses by the signature. Both run in its pool of threads."""
+    """One route for drawings and one for files, both in FastAPI's thread pool."""
     recognizer = load()
     app = FastAPI()
 
@@ -56,7 +56,7 @@ def fastapi_app() -> FastAPI:
 
 
 def flask_app() -> Flask:
-    """A bare view: no checks, no headers, no limits."""
+    """Bare views without checks, headers or limits."""
     recognizer = load()
     app = Flask(__name__)
 

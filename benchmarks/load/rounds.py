@@ -1,4 +1,4 @@
-"""Requests in rounds: between two rounds nobody asks anything, and what the server holds is its own."""
+"""Requests in rounds; between two rounds the workers are idle and are measured."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from testing.processes import Holding, is_idle, look_at
 from testing.servers import Server
 
 IDLE_LOOKS, IDLE_SECONDS = 5, 30.0
-PATIENCE = 120.0  # seconds; how long an answer takes is reported, and on a busy machine says nothing of the server
+TIMEOUT = 120.0  # seconds
 
 
 @dataclass(slots=True)
 class Course:
-    """What was found in all rounds so far."""
+    """Results of all rounds so far."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)  # made by the end of each round
-    holdings: list[dict[int, Holding]] = field(default_factory=list)  # of each worker, at the end of each round
+    holdings: list[dict[int, Holding]] = field(default_factory=list)  # by worker, at the end of each round
 
     @property
     def workers(self) -> list[int]:
-        """The workers that lived through all rounds."""
+        """The workers that were alive in all rounds."""
         return [pid for pid in self.holdings[0] if all(pid in holding for holding in self.holdings)]
 
     @property
     def deaths(self) -> int:
-        """Workers that were there after the first round and are no more."""
+        """Number of workers that ended after the first round."""
         return len(self.holdings[0]) - len(self.workers)
 
     def series(self, pid: int, what: str) -> list[float]:
-        """One figure of a worker's, `pss`, `anonymous`, `descriptors` or `threads`, at the end of each round."""
+        """One figure of a worker, `pss`, `anonymous`, `descriptors` or `threads`, at the end of each round."""
         return [float(getattr(holding[pid], what)) for holding in self.holdings]
 
 
 def drive_in_rounds(server: Server, requests: Iterator[Request], count: int, size: int, clients: int) -> Course:
-    """Make `count` of the requests, `size` of them in each round."""
+    """Make `count` of the requests, in rounds of `size`."""
     course = Course()
     while len(course.outcomes) < count:
-        # Made before the round, because making a hostile picture takes longer than answering it.
+        # Created before the round, because creating a hostile picture takes longer than answering it.
         some = list(islice(requests, min(size, count - len(course.outcomes))))
-        course.outcomes += Load(server.address, iter(some), clients=clients, patience=PATIENCE).run()
+        course.outcomes += Load(server.address, iter(some), clients=clients, timeout=TIMEOUT).run()
         course.requests.append(len(course.outcomes))
         wait_until_idle(server)
         course.holdings.append({pid: look_at(pid) for pid in server.workers()})
@@ -56,7 +56,7 @@ def drive_in_rounds(server: Server, requests: Iterator[Request], count: int, siz
 
 
 def wait_until_idle(server: Server) -> None:
-    """Return when the workers have noticed that nobody is there any more, which takes them time on a busy machine."""
+    """Return when all threads of the workers sleep."""
     looks, deadline = 0, time.perf_counter() + IDLE_SECONDS
     while looks < IDLE_LOOKS and time.perf_counter() < deadline:
         looks = looks + 1 if all(is_idle(pid) for pid in server.workers()) else 0
@@ -64,7 +64,7 @@ def wait_until_idle(server: Server) -> None:
 
 
 def require_right_answers(report: Report, course: Course) -> None:
-    """Hold `report` to it that every request was answered, rightly, without a 5xx, and that no worker died."""
+    """Require that every answer is right, none is a 5xx, and no worker died."""
     count = sum(number for status, number in statuses(course.outcomes).items() if status >= 500)
     report.require(count == 0, "No answer is a 5xx", str(count))
     wrong = [outcome for outcome in course.outcomes if outcome.fault is not None]

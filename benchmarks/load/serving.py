@@ -1,10 +1,10 @@
-"""How fast the server is, how much memory it takes and how soon it answers, beside the same network served otherwise.
+"""Measure speed, memory and start-up time, compared with the same network in other frameworks.
 
     python -m benchmarks.load.serving                   # a few minutes, on a machine that does nothing else
     python -m benchmarks.load.serving --seconds 1
 
-All run on this machine and are asked in turn, with a worker for each core where they can. `benchmarks/load/rivals.py`
-has the others.
+All run on the same machine and are measured in turn, with one worker per core where possible.
+`benchmarks/load/rivals.py` contains the others.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ _RIVALS = "benchmarks.load.rivals"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to serve."""
+    """One server to compare."""
 
     name: str
     command: Sequence[str]
-    drawings: str  # path that takes them
+    drawings: str  # path for drawings
     files: str
     environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured of one contender."""
+    """Results for one contender."""
 
     name: str
     cold_start: float  # seconds from the command to the first right answer, median
-    workers: list[float]  # MB of PSS of each process that answers
+    workers: list[float]  # MB of PSS of each worker
     total: float  # MB of PSS of all its processes
-    # By what is asked and by how many clients: requests a second in each round, and all outcomes.
+    # By kind of request and number of clients: requests per second in each round, and all outcomes.
     rates: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
     outcomes: dict[tuple[str, int], list[Outcome]] = field(default_factory=lambda: defaultdict(list))
 
@@ -87,10 +87,13 @@ def contenders(cores: int) -> list[Contender]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, report; the exit status."""
+    """Run the proof and write its report; the exit status."""
     parser = options(__doc__, "serving")
     parser.add_argument(
-        "--seconds", type=float, default=5.0, help="how long each is asked each way, all rounds together"
+        "--seconds",
+        type=float,
+        default=5.0,
+        help="duration for each contender and kind of request, all rounds together",
     )
     chosen = parser.parse_args(arguments)
     ceiling = measure_ceiling()
@@ -102,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_alone(contender: Contender, log: Path) -> Figures:
-    """How soon it answers, and its memory before it has seen anything large."""
+    """Start-up time, and memory before any large request."""
     starts = []
     for _ in range(STARTS):
         with start(contender, log) as server:
@@ -114,7 +117,7 @@ def measure_alone(contender: Contender, log: Path) -> Figures:
 
 
 def measure_speed(everyone: Sequence[Contender], figures: Sequence[Figures], folder: Path, seconds: float) -> None:
-    """Ask each in turn, round after round: what slows the machine for a while slows all of them."""
+    """Measure each in turn, in rounds, so that a slow period of the machine affects all of them."""
     with ExitStack() as stack:
         servers = [stack.enter_context(start(one, folder / f"log-{number}")) for number, one in enumerate(everyone)]
         for one, server in zip(everyone, servers, strict=True):
@@ -129,13 +132,13 @@ def measure_speed(everyone: Sequence[Contender], figures: Sequence[Figures], fol
 
 
 def warm_up(contender: Contender, server: Server) -> None:
-    """Have every worker answer each request."""
+    """Send each request to every worker."""
     for request in (*requests("strokes", contender), *requests("small PNG", contender)):
         Load(server.address, iter([request] * 4), clients=4).run()
 
 
 def start(contender: Contender, log: Path) -> Server:
-    """The contender, once it has answered a drawing rightly."""
+    """Start the contender and wait for its first right answer."""
     server = Server(contender.command, log, environment=contender.environment)
     first = requests("strokes", contender)[:1]
     try:
@@ -150,7 +153,7 @@ def start(contender: Contender, log: Path) -> Server:
 
 
 def answering(server: Server) -> list[int]:
-    """The processes that answer: those that hold the network, which none of the others is nearly as large as."""
+    """The workers: processes large enough to have loaded the network."""
     pids = family(server.pid)
     if len(pids) == 1:
         return pids
@@ -158,7 +161,7 @@ def answering(server: Server) -> list[int]:
 
 
 def requests(what: str, contender: Contender) -> list[Request]:
-    """Requests of one sort, for the paths of this contender."""
+    """Requests of one kind, for the paths of this contender."""
     kinds = {"strokes": strokes, "small PNG": small_png, "12-megapixel JPEG": photographs}
     path = contender.drawings if what == "strokes" else contender.files
     return [
@@ -174,10 +177,10 @@ def to_report(figures: Sequence[Figures], ceiling: tuple[float, float], seconds:
     report = Report("Serving")
     versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "uvloop"))
     report.say(
-        f"`python -m benchmarks.load.serving`: each way {seconds:g} s in {ROUNDS} rounds, every answer checked. The "
-        f"others have the same recognizer and nothing else ({versions}). What asks runs on the same cores, and costs "
-        f"{1e6 * ceiling[1]:.0f} microseconds of processor time a request: a server that does nothing gets "
-        f"{ceiling[0]:,.0f} a second from it."
+        f"`python -m benchmarks.load.serving`: {seconds:g} s each in {ROUNDS} rounds, every answer checked. The others "
+        f"have the same recognizer and nothing else ({versions}). The load generator runs on the same cores, takes "
+        f"{1e6 * ceiling[1]:.0f} microseconds of processor time per request, and makes {ceiling[0]:,.0f} requests per "
+        f"second to a trivial server."
     )
     wrong = [outcome for one in figures for run in one.outcomes.values() for outcome in run if outcome.fault]
     report.require(not wrong, "Every answer is right", faults(wrong) if wrong else "all are")

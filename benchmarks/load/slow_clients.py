@@ -1,4 +1,4 @@
-"""Do clients that send a request at a crawl keep others waiting? 300 of them, each from an address of its own.
+"""Measure how 300 clients that send requests very slowly affect others. Each has its own address.
 
 python -m benchmarks.load.slow_clients              # through nginx, for 60 s
 python -m benchmarks.load.slow_clients --clients 30 --seconds 5
@@ -19,18 +19,18 @@ from benchmarks.load.traffic import PREDICT, http_request, strokes
 from testing.nginx import TRUST, start_nginx
 from testing.servers import start_gunicorn
 
-# Requests a second of the others: far below what the server can do, which is measured first.
+# Requests per second of the other clients: a share of the capacity, which is measured first.
 SHARE, MOST = 0.2, 20.0
 MAX_RATIO = 2.0
 STEP_SECONDS = 1.0
 
 _HEAD = http_request("POST", PREDICT, headers={"Content-Type": "application/json", "Content-Length": "200000"})
-# A third say half a head and no more, a third go on with a header byte by byte, a third with a body.
+# A third stop within the head, a third continue a header byte by byte, a third a body.
 _BEGINNINGS = ((_HEAD[:60], b""), (_HEAD[:-2] + b"X-Slow: ", b"x"), (_HEAD, b"x"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Crawl, report; the exit status."""
+    """Run the proof and write its report; the exit status."""
     parser = options(__doc__, "slow_clients")
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -46,27 +46,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             slow = [SlowClient(front.address, number) for number in range(chosen.clients)]
             during = ask(front.address, rate, chosen.seconds, slow)
             for client in slow:
-                client.hang_up()
+                client.close()
             after = ask(front.address, rate, chosen.seconds / 2, [])
     return to_report([*before, *after], during, slow, rate).publish(chosen.output)
 
 
 def easy_rate(address: Address, seconds: float) -> float:
-    """Requests a second that the server answers with ease."""
+    """Requests per second that the server answers easily."""
     outcomes = Load(address, cycle(strokes()), clients=4, seconds=seconds).run()
     return min(MOST, SHARE * len(outcomes) / outcomes[-1].at)
 
 
 def ask(address: Address, rate: float, seconds: float, slow: Sequence[SlowClient]) -> list[Outcome]:
-    """Drawings at an even pace, while `slow` crawl."""
+    """Drawings at a fixed rate, while the clients in `slow` send."""
     load = Load(address, cycle(strokes()), clients=16, rate=rate, seconds=seconds)
     for client in slow:
-        load.every(STEP_SECONDS, client.crawl)
+        load.every(STEP_SECONDS, client.send_more)
     return load.run()
 
 
 class SlowClient:
-    """A connection with a request that never ends; where the server hangs up, it comes again."""
+    """A connection with a request that never ends; reconnects if the server closes it."""
 
     def __init__(self, address: Address, number: int) -> None:
         self.connections = 0
@@ -76,22 +76,22 @@ class SlowClient:
         self._next = b""
         self._connect()
 
-    def crawl(self) -> None:
-        """Send another byte, or come again."""
+    def send_more(self) -> None:
+        """Send another byte, or reconnect."""
         try:
             self._socket.send(self._next)
             self._next = self._drip
             gone = self._socket.recv(2**12) == b""
-        except BlockingIOError:  # not connected yet, or nothing is answered, as it should be
+        except BlockingIOError:  # not connected yet, or no response, as expected
             return
         except OSError:
             gone = True
         if gone:
-            self.hang_up()
+            self.close()
             self._connect()
 
-    def hang_up(self) -> None:
-        """Leave."""
+    def close(self) -> None:
+        """Close the connection."""
         self._socket.close()
 
     def _connect(self) -> None:

@@ -1,9 +1,9 @@
-"""Does the server stay as it was over many requests? Answers, memory, file descriptors, threads.
+"""Check answers, memory, file descriptors and threads over many requests.
 
     python -m benchmarks.load.soak                      # 200,000 requests, 30 % of them hostile
     python -m benchmarks.load.soak --requests 5000
 
-gunicorn replaces each worker after some 20,000 requests; here it does not, so that a leak has nowhere to hide.
+Workers are not recycled here, so that a leak shows.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from config import Settings
 from testing.servers import NO_RECYCLING, start_gunicorn
 
 MAX_GROWTH = 1.0  # MB in 100,000 requests
-WARM_UP = 0.1  # of the rounds, in which caches and the allocator's pools fill
-MIN_ROUNDS = 10  # below which a slope is noise
+WARM_UP = 0.1  # share of the rounds in which caches and memory pools fill
+MIN_ROUNDS = 10  # with fewer, the slope is noise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Soak, report; the exit status."""
+    """Run the proof and write its report; the exit status."""
     parser = options(__doc__, "soak")
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--hostile", type=float, default=0.3, help="share of hostile requests, 0 to 1")
-    parser.add_argument("--round", type=int, default=2000, help="requests between two looks at the server")
+    parser.add_argument("--round", type=int, default=2000, help="requests between two measurements of the workers")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def mixed(hostile_share: float, seed: int) -> Iterator[Request]:
-    """Endless requests, that share of them hostile."""
-    chance = random.Random(seed)
+    """Endless requests, `hostile_share` of them hostile."""
+    rng = random.Random(seed)
     good, bad = everyday(seed), hostile(Settings.load().limits, seed)
     while True:
-        yield next(bad) if chance.random() < hostile_share else next(good)
+        yield next(bad) if rng.random() < hostile_share else next(good)
 
 
 def to_report(course: Course, hostile_share: float) -> Report:
@@ -58,7 +58,7 @@ def to_report(course: Course, hostile_share: float) -> Report:
     report = Report("Soak")
     report.say(
         f"`python -m benchmarks.load.soak`: {len(course.outcomes):,} requests, {hostile_share:.0%} of them hostile, in "
-        f"{len(course.requests)} rounds. After each the server is left alone for a moment and looked at."
+        f"{len(course.requests)} rounds. The workers are measured after each, when idle."
     )
     require_right_answers(report, course)
     start = int(WARM_UP * len(course.requests)) + 1
@@ -69,7 +69,7 @@ def to_report(course: Course, hostile_share: float) -> Report:
 
 
 def require_steadiness(report: Report, course: Course, start: int) -> None:
-    """Hold `report` to it that no worker holds more and more, from the round `start` on."""
+    """Require that memory, descriptors and threads do not grow from round `start` on."""
     report.table(
         ("worker", "MB first", "last", "highest", "MB in 100,000 requests", "PSS MB last", "descriptors", "threads"),
         (_worker_row(course, number, pid, start) for number, pid in enumerate(course.workers, 1)),
@@ -77,8 +77,8 @@ def require_steadiness(report: Report, course: Course, start: int) -> None:
     total = [sum(course.series(pid, "anonymous")[i] for pid in course.workers) for i in range(len(course.requests))]
     slope, error = growth(course.requests[start:], total[start:])
     report.say(
-        "MB are of memory that no file backs. Python and the C library keep some MB of what is freed, now more, now "
-        "less, in pieces that the next request takes: many rounds tell that from growth, few do not."
+        "MB are anonymous memory. Python and the C library keep a varying few MB of freed memory, so it takes many "
+        "rounds to tell growth from noise."
     )
     report.require(
         slope <= MAX_GROWTH,

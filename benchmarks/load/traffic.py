@@ -1,4 +1,4 @@
-"""Requests as people and programs send them, each with the check that its answer is right."""
+"""Valid requests, each with a check that its answer is right."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def http_request(method: str, target: str, body: bytes = b"", headers: Mapping[s
 
 
 def json_request(body: object, target: str = PREDICT) -> bytes:
-    """A POST of JSON; `body` may be its bytes."""
+    """A POST of JSON, given as a value or as bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return http_request("POST", target, data, {"Content-Type": "application/json"})
 
 
 def file_request(files: Sequence[bytes], target: str = PREDICT, field: str = "image", name: str = "digit.png") -> bytes:
-    """A POST of a form with files. `name` is sent as it is."""
+    """A POST of a form with files; `name` is not escaped."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
         + data
@@ -50,11 +50,11 @@ def file_request(files: Sequence[bytes], target: str = PREDICT, field: str = "im
     return http_request("POST", target, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
 
 
-# ---- what an answer must be ----
+# ---- checks ----
 
 
 def reads(digit: int) -> Check:
-    """The answer names `digit`, and is one that holds together."""
+    """The answer is `digit`, and is consistent."""
 
     def check(status: int, body: bytes) -> str | None:
         if status != 200:
@@ -66,7 +66,7 @@ def reads(digit: int) -> Check:
 
 
 def reads_all(digits: Sequence[int]) -> Check:
-    """The answer to a batch names `digits`, in this order."""
+    """The answers to a batch are `digits`, in this order."""
 
     def check(status: int, body: bytes) -> str | None:
         if status != 200:
@@ -78,7 +78,7 @@ def reads_all(digits: Sequence[int]) -> Check:
 
 
 def holds(status_wanted: int, content: bytes = b"") -> Check:
-    """The answer has this status, and `content` somewhere in its body."""
+    """The answer has this status, and `content` in its body."""
 
     def check(status: int, body: bytes) -> str | None:
         if status != status_wanted:
@@ -89,18 +89,18 @@ def holds(status_wanted: int, content: bytes = b"") -> Check:
 
 
 def wrong_in(answer: Mapping[str, object]) -> str | None:
-    """What does not hold together in one digit's answer, whatever was asked."""
+    """What is inconsistent in the answer to one digit, or None."""
     shares = answer["probabilities"]
     if not isinstance(shares, list) or len(shares) != 10 or not all(0 <= share <= 1 for share in shares):
         return f"probabilities {shares}"
     if not math.isclose(sum(shares), 1, abs_tol=1e-4):
         return f"probabilities with a sum of {sum(shares)}"
     if shares[int(str(answer["digit"]))] != max(shares):
-        return "the digit is not the likeliest"
+        return "the digit is not the most probable"
     return None
 
 
-# ---- what is asked ----
+# ---- requests ----
 
 
 @cache
@@ -138,7 +138,7 @@ def base64_png() -> list[Request]:
 
 @cache
 def photographs() -> list[Request]:
-    """A few drawings as a phone would photograph them: JPEG files of 12 megapixels, with light that falls off."""
+    """A few drawings as phone photographs: JPEG files of 12 megapixels with uneven light."""
     return [
         Request("12-megapixel JPEG", file_request([photograph(drawing)], name="IMG_0001.JPG"), reads(digit))
         for digit, drawing in drawings()[::6]
@@ -146,7 +146,7 @@ def photographs() -> list[Request]:
 
 
 def photograph(drawing: Drawing) -> bytes:
-    """A JPEG file of 12 megapixels: dark ink on paper that is darker at the edges and grainy."""
+    """A JPEG file of 12 megapixels: dark ink on grainy paper with darker edges."""
     width, height = PHOTO_SIDES
     sheet = Image.new("L", (width // 4, height // 4), 225)
     digit = draw_picture(drawing).resize((height // 4, height // 4))
@@ -178,7 +178,7 @@ def batches() -> list[Request]:
 
 @cache
 def pages() -> list[Request]:
-    """What a visitor's browser loads, and an upload without JavaScript."""
+    """Pages, static files, and an upload without JavaScript."""
     digit, data = small_pictures()[5]
     return [
         Request("page", http_request("GET", "/"), holds(200, b"</html>")),
@@ -191,10 +191,10 @@ def pages() -> list[Request]:
 
 
 def everyday(seed: int = 0) -> Iterator[Request]:
-    """Endless requests, mixed as a public server gets them: mostly drawings, some pictures and pages."""
-    chance = random.Random(seed)
+    """Endless requests, mixed like those to a public server: mostly drawings, some pictures and pages."""
+    rng = random.Random(seed)
     kinds = [strokes(), small_png(), base64_png(), pages(), batches(), photographs()]
     weights = [60, 18, 5, 15, 1.5, 0.5]
     while True:
-        (kind,) = chance.choices(kinds, weights)
-        yield chance.choice(kind)
+        (kind,) = rng.choices(kinds, weights)
+        yield rng.choice(kind)

@@ -118,7 +118,7 @@ def test_no_server_is_a_fault() -> None:
 
 
 def test_silence_is_a_fault_in_the_end() -> None:
-    outcomes = ask(lambda connection: connection.recv(10**6) and connection.recv(1), count=2, patience=0.1)
+    outcomes = ask(lambda connection: connection.recv(10**6) and connection.recv(1), count=2, timeout=0.1)
     assert [outcome.status for outcome in outcomes] == [0, 0]
 
 

@@ -55,16 +55,16 @@ def test_what_they_are_made_of_is_valid_and_of_every_format() -> None:
 
 
 def test_damage_changes_something() -> None:
-    chance = random.Random(0)
+    rng = random.Random(0)
     data = victims()["grey.png"]
-    changed = [damage(chance, data) != data for _ in range(200)]
+    changed = [damage(rng, data) != data for _ in range(200)]
     assert sum(changed) > 180  # a few write what was there
 
 
 def test_damage_copes_with_nothing() -> None:
-    chance = random.Random(0)
+    rng = random.Random(0)
     for _ in range(100):
-        damage(chance, b"")
+        damage(rng, b"")
 
 
 def test_png_file_has_right_checksums() -> None:

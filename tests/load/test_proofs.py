@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.load import chaos, fuzz, overload, refusals, serving, slow_clients, soak
-from benchmarks.load.generator import Outcome
+from benchmarks.load import chaos, fuzz, overload, serving, slow_clients, soak
+from benchmarks.load.generator import Load, Outcome
+from benchmarks.load.hostile_requests import documented
 from benchmarks.load.report import Report, growth
 from benchmarks.load.rounds import Course
 from benchmarks.load.traffic import reads
+from config import Settings
 from testing.nginx import MISSING, find_nginx
 from testing.processes import Holding
 from testing.programs import require
@@ -43,8 +45,10 @@ def test_hostile_pictures_do_no_harm(output: Path) -> None:
     assert "| cut |" in output.read_text()
 
 
-def test_every_refusal_is_as_documented(output: Path) -> None:
-    assert refusals.main(["--times", "1", "--output", str(output)]) == 0
+def test_every_refusal_is_as_documented(tmp_path: Path, settings: Settings) -> None:
+    with start_gunicorn(tmp_path / "log") as server:
+        outcomes = Load(server.address, iter(documented(settings.limits))).run()
+    assert [outcome for outcome in outcomes if outcome.fault is not None] == []
 
 
 @pytest.mark.usefixtures("needs_nginx")
