@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from config import Settings, SettingsError
 from web import logs, processes
-from web.balance import ConnectionCounts
+from web.balance import connection_counts
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -82,8 +82,6 @@ backlog = 256  # connections of a burst that wait to be accepted
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file safely
 control_socket_disable = True  # unused, and would be created in $HOME
 
-_connection_counts = ConnectionCounts()
-
 
 def on_starting(server: Arbiter) -> None:
     """Verify the checkpoint in the master; if a worker failed, gunicorn would exit with a trace and status 3."""
@@ -121,7 +119,7 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
     gc.freeze()
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(slot for slot in count(1) if slot not in taken)
-    worker.connection_counts = _connection_counts
+    worker.connection_counts = connection_counts
 
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
@@ -149,4 +147,4 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
     from web import metrics
 
     metrics.free_slot(worker.slot)
-    _connection_counts.clear(worker.slot)
+    connection_counts.clear(worker.slot)

@@ -32,3 +32,7 @@ class ConnectionCounts:
     def minimum(self) -> int:
         """The smallest number of connections of any accepting worker; 0 if there is none."""
         return min((count for count in self._counts.tolist() if count != _NOT_ACCEPTING), default=0)
+
+
+# Of this server. HUP runs gunicorn.conf.py again, but does not import this module again.
+connection_counts = ConnectionCounts()

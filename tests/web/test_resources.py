@@ -1,7 +1,6 @@
 """The server when connections, descriptors or shared memory run out, and when its clock is changed."""
 
 import errno
-import io
 import os
 import resource
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from testing.handwriting import DIGITS
-from testing.pictures import picture_of
+from testing.pictures import multipart, picture_of
 from testing.servers import Server, start_gunicorn
 from web import metrics
 
@@ -136,8 +135,8 @@ def test_figures_of_all_routes_fit_into_what_is_allocated(client: FlaskClient) -
 
 def test_large_upload_needs_no_disk(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
-    picture = picture_of(DIGITS[3]).getvalue() + bytes(2**20)  # decoders ignore what follows the picture
-    response = client.post("/api/v1/predict", data={"image": (io.BytesIO(picture), "digit.png")})
+    picture = picture_of(DIGITS[3]) + bytes(2**20)  # decoders ignore what follows the picture
+    response = client.post("/api/v1/predict", **multipart(picture))
     assert response.status_code == 200
 
 
