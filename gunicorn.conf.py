@@ -37,6 +37,12 @@ def _usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return max(1, min(bound, quota // period))
 
 
+def _max_connections() -> int:
+    """Connections that a worker may have open; 100 file descriptors are left for everything else."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 500 if descriptors == resource.RLIM_INFINITY else max(10, min(500, descriptors - 100))
+
+
 def _stop(reason: str) -> NoReturn:
     print(f"gunicorn.conf.py: {reason}", file=sys.stderr)
     sys.exit(2)
@@ -75,8 +81,7 @@ graceful_timeout = 8  # under the 10 s that Docker waits between TERM and KILL
 # Bounds the cost of a memory leak in a native library; with jitter, workers are not replaced all at once.
 max_requests = 20_000
 max_requests_jitter = 5_000
-# Open at a time in each worker; 100 descriptors are left for everything else.
-worker_connections = max(10, min(500, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100))
+worker_connections = _max_connections()
 backlog = 256  # connections of a burst that wait to be accepted
 # Workers signal that they are alive by touching a file, which blocks on a busy disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file safely

@@ -1,10 +1,13 @@
-"""The server when its n-th file operation fails: no response but 200, 503 or 507, and no death."""
+"""The server when a file operation fails or the clock is set: no response but 200, 503 or 507, and no death."""
 
 import errno
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from itertools import count, cycle, product
 from pathlib import Path
 from urllib.error import HTTPError
@@ -15,12 +18,13 @@ import pytest
 from testing.checkpoints import save_untrained
 from testing.handwriting import DIGITS
 from testing.pictures import multipart, picture_of
-from testing.servers import ROOT, Server, start_gunicorn
+from testing.servers import DRAWING, ROOT, Server, start_gunicorn
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 
 CODES = [errno.ENOSPC, errno.EIO, errno.EMFILE, errno.ENOMEM]
 MAX_OPERATIONS = 12
+DAY = 86_400  # seconds
 
 
 class Faults:
@@ -33,13 +37,21 @@ class Faults:
 
     def fail(self, number: int, code: int) -> None:
         """Let the `number`-th file operation of each process fail from now on."""
-        new = self._path.with_suffix(".new")
-        new.write_text(f"{number} {code}")
-        os.utime(new, (next(self._times),) * 2)
-        new.replace(self._path)
+        self._write(number, code, 0)
+
+    def set_clock(self, seconds: int) -> None:
+        """Set the clock forward or back."""
+        self._write(0, 0, seconds)
 
     def clear(self) -> None:
-        self.fail(0, 0)
+        """Let everything work."""
+        self._write(0, 0, 0)
+
+    def _write(self, *numbers: int) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_text(" ".join(map(str, numbers)))
+        os.utime(new, (next(self._times),) * 2)
+        new.replace(self._path)
 
 
 @pytest.fixture
@@ -110,3 +122,19 @@ def test_start_whose_file_operation_fails_serves_or_ends(
             assert len(server.predict()["probabilities"]) == 10
     except RuntimeError:  # it ended
         assert "No space left on device" in (tmp_path / "log").read_text()
+
+
+def test_clock_that_is_set_by_a_day_disturbs_no_connection(server: Server, faults: Faults) -> None:
+    workers = server.workers()
+    with ExitStack() as stack:
+        silent = stack.enter_context(server.connect())
+        connection = stack.enter_context(closing(HTTPConnection(*server.address, timeout=20)))
+        for seconds in (0, DAY, -DAY, 0):
+            faults.set_clock(seconds)
+            connection.request("POST", "/api/v1/predict", json.dumps(DRAWING), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            assert response.status == 200
+            assert response.read()
+            connection.auto_open = 0  # the connection must be kept alive
+        assert silent.recv(1) == b""  # closed after some seconds of monotonic time
+    assert server.workers() == workers

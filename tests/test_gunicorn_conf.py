@@ -193,3 +193,13 @@ def test_one_worker_per_core_where_there_is_no_quota(tmp_path: Path, monkeypatch
     assert configuration()["_usable_cores"](quota) == 64
     quota.write_text("max 100000")
     assert configuration()["_usable_cores"](quota) == 64
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"), [(-1, 500), (1_048_576, 500), (1024, 500), (256, 156), (64, 10)]
+)
+def test_connections_leave_file_descriptors_for_everything_else(
+    descriptors: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (descriptors, -1))
+    assert configuration()["worker_connections"] == connections
