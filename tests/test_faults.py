@@ -15,10 +15,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from config import ROOT
 from testing.checkpoints import save_untrained
 from testing.handwriting import DIGITS
 from testing.pictures import multipart, picture_of
-from testing.servers import DRAWING, ROOT, Server, start_gunicorn
+from testing.servers import DRAWING, Server, start_gunicorn
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 

@@ -145,5 +145,5 @@ def test_failing_system_call_is_a_503(client: FlaskClient, monkeypatch: pytest.M
     monkeypatch.setattr("flask.app.Flask.dispatch_request", Mock(side_effect=OSError(code, os.strerror(code))))
     response = client.get("/api/v1/model")
     assert response.status_code == 503
-    assert response.json["type"] == "out-of-resources"
+    assert response.get_json()["type"] == "out-of-resources"
     assert response.headers["Retry-After"]
