@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
@@ -24,6 +25,7 @@ ENV_FILE = ".env"
 # An empty value is refused, so a word switches a setting off.
 OFF = "off"
 ROOT = Path(__file__).resolve().parent
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 class SettingsError(ValueError):

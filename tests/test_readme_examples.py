@@ -1,4 +1,4 @@
-"""The README's examples, each run as it stands there."""
+"""The examples of README.md and docs/, each run as it stands there."""
 
 import re
 import shlex
@@ -16,7 +16,8 @@ from testing.programs import require
 from testing.servers import Server
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "docs/api.md", "docs/command-line.md")
+TEXT = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 ADDRESS = "http://127.0.0.1:5000"
 CURL = re.findall(r"^    (curl (?:.*\\\n)*.*)$", TEXT, flags=re.MULTILINE)
 PREDICT = re.findall(r"^    python (predict\.py .*)$", TEXT, flags=re.MULTILINE)

@@ -21,10 +21,10 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
-from config import Limits
+from config import VERSION, Limits
 from recognition.picture import FORMATS
 from web.problems import ANY_BODY, ANY_REQUEST, KINDS, Kind
-from web.schemas import API_VERSION, MAX_BATCH_PICTURES, Problem, RecognitionRequest
+from web.schemas import MAX_BATCH_PICTURES, Problem, RecognitionRequest
 
 JsonObject = dict[str, Any]
 View = TypeVar("View", bound=Callable[..., Response])
@@ -112,7 +112,7 @@ def build_document(app: Flask) -> JsonObject:
         "openapi": "3.1.0",
         "info": {
             "title": "Handwritten digits",
-            "version": API_VERSION,
+            "version": VERSION,
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from config import VERSION
 from recognition import InputError, Prediction
 from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
@@ -58,6 +59,7 @@ def _page_facts() -> dict[str, object]:
         "sure": SURE,
         "certainty": certainty,
         "picture_types": ",".join(MEDIA_TYPES),
+        "version": VERSION,
     }
 
 

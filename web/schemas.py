@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-API_VERSION = "1.0.0"
+from config import VERSION
+
 MAX_BATCH_PICTURES = 64
 FRAME_SIDE = 28
 
@@ -166,7 +167,7 @@ class IndexResponse(BaseModel):
     """Name, version and routes of the API."""
 
     name: Literal["handwritten-digits"] = Field("handwritten-digits", description="name of this API")
-    version: str = Field(API_VERSION, description="version of this API")
+    version: str = Field(VERSION, description="version of the server")
     status: Literal["ok"] = Field("ok", description="this server answers")
     links: dict[str, str] = Field(description="path of each route by its name")
 

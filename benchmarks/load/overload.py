@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with (
             separate_cores() as move_to_last_core,
             start_gunicorn(folder / "log", environment=TRUST) as server,
-            start_nginx(folder / "front", server.address) as front,
+            start_nginx(folder / "front", server.address, changes=_limit_for_workers()) as front,
         ):
             move_to_last_core()
             places = {"gunicorn alone": server.address, "behind nginx": front.address}
@@ -72,6 +72,12 @@ def separate_cores() -> Iterator[Callable[[], None]]:
         yield lambda: os.sched_setaffinity(0, cores[-1:])
     finally:
         os.sched_setaffinity(0, cores)
+
+
+def _limit_for_workers() -> dict[str, str]:
+    """deploy/nginx.conf limits requests for two workers; here there is one for each core of the server."""
+    n_workers = len(os.sched_getaffinity(0))
+    return {"limit_conn app 40;": f"limit_conn app {20 * n_workers};"}
 
 
 def overload(name: str, address: Address, times: float, seconds: float) -> Trial:

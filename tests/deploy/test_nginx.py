@@ -29,7 +29,9 @@ LARGE = b"[" + b"0, " * 5000 + b"0]"
 
 @dataclass
 class Upstream:
-    """Stands in for the app: hangs up on requests with an X-Die header, and answers /slow after `proceed` is set."""
+    """Stands in for the app: hangs up on requests with an X-Die header, and answers URIs that end in slow after
+    `proceed` is set.
+    """
 
     port: int
     requests: list[tuple[str, str, Message, bytes]] = field(default_factory=list)
@@ -48,7 +50,7 @@ def upstream() -> Iterator[Upstream]:
             if "X-Die" in self.headers:
                 self.close_connection = True
                 return
-            if self.path == "/slow":
+            if self.path.endswith("slow"):
                 stub.waiting.put(self.path)
                 stub.proceed.wait(60)
             answer = LARGE if self.path == "/large" else b"ok"
@@ -384,12 +386,32 @@ class TestConnectionLimit:
         with proxy.connect() as connection:
             connection.sendall(f"GET /slow HTTP/1.1\r\nHost: a\r\nX-Client: {first}\r\n\r\n".encode())
             upstream.waiting.get(timeout=60)
-            answer = proxy.request("POST", "/api/v1/predict", b"{}", X_Client=second)
+            answer = proxy.request("GET", "/api/v1/model", X_Client=second)
         if is_limited:
             assert_problem(answer, 429, "too-many-requests")
             assert answer.headers["Retry-After"] == "1"
         else:
             assert answer.status == 200
+
+
+class TestPredictionLimit:
+    """With one prediction at a time for all clients."""
+
+    @pytest.fixture
+    def changes(self) -> dict[str, str]:
+        return {"limit_conn app 40;": "limit_conn app 1;"}
+
+    @pytest.mark.parametrize(("path", "status"), [("/api/v1/predict", 503), ("/api/v1/explain", 503), ("/", 200)])
+    def test_more_predictions_than_the_app_admits_are_refused(
+        self, proxy: Proxy, upstream: Upstream, path: str, status: int
+    ) -> None:
+        with proxy.connect() as connection:
+            connection.sendall(b"GET /api/v1/predict?slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            upstream.waiting.get(timeout=60)
+            answer = proxy.request("POST", path, b"{}")
+        assert answer.status == status
+        if status == 503:
+            assert_problem(answer, 503, "overloaded")
 
 
 class TestSlowClients:
