@@ -1,8 +1,8 @@
-"""The cost of decoding a picture file: estimated from its header, and refused before decoding if it is too high.
+"""Refusal of picture files that are too expensive to decode, by an estimate from their headers.
 
-A few kilobytes can keep a decoder busy for seconds: uniform pixels, JPEG scans that change nothing, millions of empty
+A few kilobytes can keep a decoder busy for seconds: uniform pixels, JPEG scans without effect, millions of empty
 chunks, colour profiles that expand a thousandfold. The weights are nanoseconds on one core of an AMD EPYC with
-Pillow 13, rounded up from the most expensive file found of each kind.
+Pillow 13, rounded up from the most expensive file found for each format.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from recognition.errors import N_, PictureTooLarge, UndecodablePicture, Unsuppor
 MAX_SECONDS = 1.0
 # A PNG file of 12 MB in chunks of 8 KB, the usual size, is read in 5,000 pieces.
 _MAX_READS = 20_000
-# Metadata that Pillow parses as often as it occurs. Ordinary files have one of each per picture.
+# Metadata that Pillow parses at each occurrence. Ordinary files have one of each per picture.
 _REPEATED = (b"iCCP", b"Exif\0\0")
 _MAX_REPEATS = 10
 
-# A marker of a JPEG file; the bytes of a picture hold none but restarts (D0 to D7), which every decoder passes over.
+# A JPEG marker, except restarts (D0 to D7), which occur within the compressed data and have no content.
 _JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _MAX_SEGMENTS = 5_000
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _JPEG_WITHOUT_LENGTH = {0x01, 0xD8}
-# Frames with lossless, hierarchical or arithmetic coding: no camera writes them, and no browser shows them.
+# Lossless, hierarchical or arithmetic coding: no camera writes these frames, and no browser shows them.
 _JPEG_RARE_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 
 
 class LimitedFile(io.BytesIO):
-    """The bytes of a picture file, as a file that can be read in so many pieces and no more.
+    """A picture file in memory that limits the number of reads. Raises `UndecodablePicture`.
 
-    Pillow reads chunks, segments and comments in Python, one at a time: 12 MB of empty ones would take it ten seconds.
+    Pillow reads chunks, segments and comments one at a time, in Python: 12 MB of empty ones would take ten seconds.
     """
 
     reads = 0
@@ -47,7 +47,7 @@ class LimitedFile(io.BytesIO):
 
 
 def refuse_repeated_metadata(data: bytes) -> None:
-    """Raise `UndecodablePicture` for a file that repeats what is costly to parse. To be called before it is opened."""
+    """Raise `UndecodablePicture` for a file that repeats metadata that is expensive to parse."""
     if max(data.count(name) for name in _REPEATED) > _MAX_REPEATS:
         raise _too_many_parts()
 
@@ -57,11 +57,11 @@ def _too_many_parts() -> UndecodablePicture:
 
 
 def refuse_costly(image: ImageFile.ImageFile, data: bytes, n_pixels: int, seconds_left: float) -> None:
-    """Raise `PictureError` for a picture that takes more than `MAX_SECONDS`, or than `seconds_left`, to decode.
+    """Raise `PictureError` for a picture that takes more than `MAX_SECONDS` or `seconds_left` to decode.
 
-    `image` is open, drafted and not loaded; `n_pixels` is what its file holds.
+    `image` is not loaded yet, and may be drafted; `n_pixels` is the number of pixels in the file.
     """
-    if image.format == "BMP" and image.tile and image.tile[0].codec_name == "bmp_rle":  # Pillow's is in Python
+    if image.format == "BMP" and image.tile and image.tile[0].codec_name == "bmp_rle":  # decoded in Python
         raise UnsupportedPicture(N_("BMP files with run-length encoding are not supported. Save the picture as PNG."))
     seconds = estimate_seconds(image, data, n_pixels)
     if seconds > MAX_SECONDS:
@@ -71,7 +71,7 @@ def refuse_costly(image: ImageFile.ImageFile, data: bytes, n_pixels: int, second
 
 
 def estimate_seconds(image: ImageFile.ImageFile, data: bytes, n_pixels: int) -> float:
-    """At most how much processor time `image` takes to decode and reduce, in seconds."""
+    """Upper bound of the processor time to decode and reduce `image`, in seconds."""
     match image.format:
         case "PNG":
             nanoseconds = n_pixels * (10 + 4 * _png_bytes_per_pixel(image))
@@ -79,7 +79,7 @@ def estimate_seconds(image: ImageFile.ImageFile, data: bytes, n_pixels: int) -> 
             nanoseconds = 40 * n_pixels + 50 * len(data)
         case "JPEG" | "MPO":
             n_scans = count_scans(data)
-            # A file of several scans is decoded to coefficients first, and each scan walks over all of them.
+            # With several scans, the file is decoded to coefficients first, and each scan visits all of them.
             nanoseconds = n_scans * n_pixels + (15 if n_scans == 1 else 35) * len(data)
             nanoseconds += 8 * image.width * image.height
         case _:
@@ -97,10 +97,10 @@ def _png_bytes_per_pixel(image: ImageFile.ImageFile) -> int:
 
 
 def count_scans(jpeg: bytes) -> int:
-    """How many times the decoder of a JPEG file walks over its pixels. Raises `UnsupportedPicture` for rare kinds."""
-    segments, scans, place = 0, 0, 0
-    while found := _JPEG_MARKER.search(jpeg, place):
-        marker, place = found[1][0], found.end()
+    """Number of scans in a JPEG file, each a pass over all pixels. Raises `UnsupportedPicture` for rare kinds."""
+    segments, scans, position = 0, 0, 0
+    while found := _JPEG_MARKER.search(jpeg, position):
+        marker, position = found[1][0], found.end()
         segments += 1
         if segments > _MAX_SEGMENTS:
             raise _too_many_parts()
@@ -110,5 +110,5 @@ def count_scans(jpeg: bytes) -> int:
             raise UnsupportedPicture(N_("This kind of JPEG is not supported. Save it as a standard JPEG."))
         scans += marker == _JPEG_SCAN
         if marker not in _JPEG_WITHOUT_LENGTH:
-            place += max(2, int.from_bytes(jpeg[place : place + 2]))
+            position += max(2, int.from_bytes(jpeg[position : position + 2]))
     return scans

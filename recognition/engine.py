@@ -1,4 +1,4 @@
-"""The network behind a plain interface: NumPy frames in, NumPy logits out."""
+"""Inference: NumPy frames in, NumPy logits out."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class TorchEngine:
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
-        # OpenMP keeps this number per calling thread. A frame is too little work to share, and without it every
-        # thread of a server would start a team of its own, five times as slow on a busy machine.
+        # This number is per calling thread in OpenMP. Otherwise each thread of a server would start its own thread
+        # pool, which makes it five times as slow on a busy machine.
         torch.set_num_threads(1)
         with torch.inference_mode():
             logits: NDArray[np.float32] = self._network(torch.from_numpy(frames)).numpy()
         return logits
 
 
-# The same as digit_score and digit_probabilities in model.py, which take tensors.
+# NumPy versions of digit_score and digit_probabilities in model.py.
 
 
 def digit_scores(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much each of `logits` `[N, 10 or 11]` looks like any digit: `[N]`, higher = more."""
+    """How much each input looks like a digit: `[N]` from logits `[N, 10 or 11]`, higher = more."""
     energy = _logsumexp(logits[:, :N_DIGITS])
     return energy - logits[:, N_DIGITS] if logits.shape[1] > N_DIGITS else energy
 

@@ -21,9 +21,9 @@ from recognition.normalize import Frame, Region
 # many patches is used; a frame full of ink has 49 cells of four pixels.
 _CELL_SIZES = (2, 3, 4)
 _MAX_PATCHES = 49
-_MIN_INK = 0.15  # of a cell, per pixel of its side
+_MIN_INK = 0.15  # in a cell, per pixel of its side
 _PATCH_SIGMA = 0.8  # standard deviation of a patch, in cells
-_HEAT_SIGMA = 1.0  # heat is shown on the ink, and fades out within about two pixels of it
+_HEAT_SIGMA = 1.0  # heat fades out within about two pixels of the ink
 _EPSILON = 1e-6  # log-odds change by less than this through rounding alone
 
 _ROWS, _COLUMNS = np.mgrid[0:FRAME_SIZE, 0:FRAME_SIZE].astype(np.float32) + 0.5  # centres of the pixels
@@ -34,7 +34,7 @@ class Heat:
     """Evidence in a frame for and against a digit."""
 
     values: NDArray[np.float32]  # [28, 28], -1 (evidence against) to 1 (evidence for), 0 without ink
-    strength: float  # the change of the digit's log-odds, in nats, that 1 stands for; 0 if nothing changed them
+    strength: float  # change of the digit's log-odds, in nats, at a value of 1; 0 if no patch changed them
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def find_heat(frame: Frame, log_odds_of: Callable[[NDArray[np.float32]], NDArray
     patches = _patches(frame)  # [n, 28, 28]
     odds = log_odds_of(np.concatenate([frame[None], frame * (1 - patches)]))
     lost = odds[0] - odds[1:]  # [n]
-    # Each pixel gets the mean of the patches that cover it, weighted by how much they do.
+    # Each pixel gets the mean over the patches, weighted by how much they cover it.
     values = np.tensordot(lost, patches, 1) / np.maximum(patches.sum(axis=0), _EPSILON)
     values *= np.minimum(1, 2 * cv2.GaussianBlur(frame, (0, 0), _HEAT_SIGMA))
     strength = float(np.abs(values).max())

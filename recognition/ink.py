@@ -1,7 +1,7 @@
 """Pen strokes to the 28x28 frame.
 
 A stroke is a list of points `[x, y]`, y down, in any unit. It is scaled to the frame *before* it is drawn, with a pen
-of MNIST's width, so where and how large somebody draws, and on what screen, makes no difference to the frame.
+of MNIST's stroke width, so the frame does not depend on the position and size of the drawing or on the screen.
 """
 
 from __future__ import annotations
@@ -16,18 +16,25 @@ from numpy.typing import NDArray
 from config import Limits
 from model import FRAME_SIZE
 from recognition.errors import N_, BlankInput, InvalidStrokes
-from recognition.normalize import INK_CENTRE, INK_SIZE, Frame, Region, centre_of_mass
+from recognition.normalize import (
+    INK_CENTRE,
+    INK_SIZE,
+    OVERSAMPLING,
+    Frame,
+    Region,
+    average_down,
+    centre_of_mass,
+    translate,
+)
 
-Stroke = NDArray[np.float64]  # [n, 2], x and y
+Stroke = NDArray[np.float64]  # [N, 2], x and y
 
 # Median stroke width of the MNIST training pictures is 2.5 px by the distance transform; a line that OpenCV draws at
 # this width, anti-aliased, measures the same.
 PEN_WIDTH = 2.0
-# The drawing is made this many times larger than the frame and averaged down.
-_OVERSAMPLING = 4
-# OpenCV takes coordinates as integers of this many binary places; 16 is the most that it allows.
+# Fractional bits of the fixed-point coordinates that OpenCV takes; 16 is its maximum.
 _SHIFT = 16
-# Splines are drawn as straight pieces of this length, in frame units: two pixels of the oversampled drawing.
+# Length of the straight pieces that a spline is drawn in, in pixels of the frame.
 _SPACING = 0.5
 _MAX_DRAWN_POINTS = 40_000
 
@@ -60,7 +67,7 @@ def _validate_stroke(stroke: list[object], index: int, limits: Limits) -> Stroke
             # bool is an int to Python, but not a number to JSON.
             if isinstance(coordinate, bool) or not isinstance(coordinate, (int, float)):
                 raise InvalidStrokes(N_("A coordinate is a number."), pointer)
-            # Comparison, not conversion: an integer of 400 digits has no float.
+            # Compared before any conversion: an integer of 400 digits does not fit a float.
             if not -limits.max_coordinate <= coordinate <= limits.max_coordinate:
                 sentence = N_("A coordinate is finite and within ±%(most)s.")
                 raise InvalidStrokes(sentence, pointer, most=f"{limits.max_coordinate:g}")
@@ -73,34 +80,33 @@ def draw(strokes: Sequence[Stroke]) -> Frame:
 
 
 def draw_with_region(strokes: Sequence[Stroke]) -> tuple[Frame, Region]:
-    """The frame as of `draw`, and the square that it shows, in the drawing's units."""
+    """The frame of `draw`, and the region that it shows, in units of the drawing."""
     fitted = _fit(strokes)
-    # Only a scribble of a thousand lines across the frame is longer; it is drawn coarsely, to bound the cost.
+    # Limits the cost of a scribble of a thousand lines across the frame, which is drawn coarsely.
     spacing = max(_SPACING, sum(map(_length, fitted)) / _MAX_DRAWN_POINTS)
     canvas = _render([_smooth(stroke, spacing) for stroke in fitted])
-    shift = INK_CENTRE * _OVERSAMPLING - centre_of_mass(canvas)
-    centred = cv2.warpAffine(canvas, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), canvas.shape)
-    frame: NDArray[np.uint8] = cv2.resize(centred, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
-    return frame.astype(np.float32) / np.float32(255), _region(strokes, shift / _OVERSAMPLING)
+    shift = INK_CENTRE * OVERSAMPLING - centre_of_mass(canvas)
+    frame = average_down(translate(canvas, shift, len(canvas)))
+    return frame.astype(np.float32) / np.float32(255), _region(strokes, shift / OVERSAMPLING)
 
 
 def _fit(strokes: Sequence[Stroke]) -> list[Stroke]:
-    """Scale and move so that the ink (points plus pen) fits the frame's ink size, in the middle of the frame."""
+    """Scale and move strokes so that their ink, pen included, has the size `INK_SIZE` and is centred in the frame."""
     middle, extent = _extent(strokes)
     scale = (INK_SIZE - PEN_WIDTH) / extent if extent else 0.0
     return [(stroke - middle) * scale + FRAME_SIZE / 2 for stroke in strokes]
 
 
 def _region(strokes: Sequence[Stroke], shift: NDArray[np.float64]) -> Region:
-    """The square that the frame shows once what `_fit` gives has been moved by `shift`, in pixels of the frame."""
+    """The region that the frame shows if the strokes that `_fit` returns are moved by `shift`, in frame pixels."""
     middle, extent = _extent(strokes)
-    unit = extent / (INK_SIZE - PEN_WIDTH) if extent else 1.0  # of the drawing, to a pixel of the frame
+    unit = extent / (INK_SIZE - PEN_WIDTH) if extent else 1.0  # of the drawing per pixel of the frame
     left, top = middle - (FRAME_SIZE / 2 + shift) * unit
     return Region(float(left), float(top), FRAME_SIZE * unit)
 
 
 def _extent(strokes: Sequence[Stroke]) -> tuple[NDArray[np.float64], float]:
-    """The middle `[x, y]` of all points, and the longer side of the box around them: 0 for a tap, drawn as a dot."""
+    """Centre `[x, y]` and longer side of the bounding box of all points; 0 for a tap, which is drawn as a dot."""
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     extent = float((high - low).max())
@@ -113,12 +119,12 @@ def _length(stroke: Stroke) -> float:
 
 
 def _smooth(stroke: Stroke, spacing: float) -> Stroke:
-    """A centripetal Catmull-Rom spline through the points, as a pen would have moved between them.
+    """A centripetal Catmull-Rom spline through the points, which makes no loops at corners.
 
-    Centripetal (Yuksel et al. 2011, doi:10.1016/j.cad.2010.08.008), because it makes no loops at corners.
+    Source: Yuksel et al. 2011, doi:10.1016/j.cad.2010.08.008.
     """
     steps = np.linalg.norm(np.diff(stroke, axis=0), axis=1)
-    # Points in one place have no direction. The bound is so small that even 10,000 of them skip no visible curve.
+    # Coincident points have no direction. The bound is so small that even 10,000 dropped points are not visible.
     stroke = stroke[np.concatenate([[True], steps > 1e-6])]
     if len(stroke) < 3:
         return stroke
@@ -139,7 +145,7 @@ def _smooth(stroke: Stroke, spacing: float) -> Stroke:
 
 
 def _resample(line: Stroke, spacing: float) -> Stroke:
-    """Points evenly spaced along `line`: drawing costs by the point, and a screen sends many more than are needed."""
+    """Points evenly spaced along `line`: screens send many more than are needed, and each costs time to draw."""
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     places = np.linspace(0.0, length[-1], 1 + math.ceil(length[-1] / spacing))
     return np.stack([np.interp(places, length, line[:, 0]), np.interp(places, length, line[:, 1])], axis=1)
@@ -147,14 +153,14 @@ def _resample(line: Stroke, spacing: float) -> Stroke:
 
 def _render(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:
     """Draw strokes given in frame units, anti-aliased, on an oversampled canvas."""
-    side = FRAME_SIZE * _OVERSAMPLING
+    side = FRAME_SIZE * OVERSAMPLING
     canvas: NDArray[np.uint8] = np.zeros((side, side), np.uint8)
-    # OpenCV's coordinates name pixel centres, ours pixel corners: hence the half.
-    # It draws no line of a single point, but one from a point to itself.
+    # OpenCV's coordinates refer to pixel centres, ours to pixel corners: hence 0.5.
+    # It does not draw a line of a single point, so the last point is repeated.
     lines = [
-        np.round((np.vstack([stroke, stroke[-1:]]) * _OVERSAMPLING - 0.5) * 2**_SHIFT).astype(np.int32)
+        np.round((np.vstack([stroke, stroke[-1:]]) * OVERSAMPLING - 0.5) * 2**_SHIFT).astype(np.int32)
         for stroke in strokes
     ]
-    thickness = round(PEN_WIDTH * _OVERSAMPLING)
+    thickness = round(PEN_WIDTH * OVERSAMPLING)
     cv2.polylines(canvas, lines, False, 255, thickness, cv2.LINE_AA, _SHIFT)
     return canvas

@@ -1,7 +1,7 @@
-"""Untrusted bytes to a grey picture. The decode policy lives here and nowhere else.
+"""Decoding of untrusted picture files to greyscale.
 
-Formats are PNG, JPEG, GIF (first frame), BMP and WebP; the pixel limit holds before anything is decoded; JPEG is
-decoded at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and CMYK are seen as a person sees them.
+Formats are PNG, JPEG, GIF (first frame), BMP and WebP. The pixel limit is checked before decoding, and JPEG is decoded
+at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and CMYK are handled as image viewers do.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from recognition.errors import N_, PictureError, PictureTooLarge, UndecodablePic
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 MEDIA_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
-# First bytes of those formats: a file that has one of them and does not open is damaged, any other is foreign.
+# First bytes of those formats: a file that starts with them but does not open is damaged, any other is unsupported.
 _MAGIC = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP", re.DOTALL)
 # Larger pictures are averaged down to about this many pixels a side: a digit that is a tenth of a photograph's height
 # still has more than twice the pixels of a frame.
-WORKING_SIDE = 1536
-# No camera has longer sides, and only PNG and BMP can say so. One pixel by 50 million keeps Pillow busy for seconds
-# with the ends of its rows.
+MAX_DECODED_SIDE = 1536
+# No camera has longer sides, and of the formats only PNG and BMP allow them. For 50 million rows of one pixel Pillow
+# needs seconds.
 _MAX_SIDE = 2**16 - 1
 
-_STRIP_PIXELS = 2**18  # stay in a processor's cache
+_STRIP_PIXELS = 2**18  # small enough for the processor's cache
 
-# A transparent picture with more than this share of its pixels so dark has ink that shows on white paper.
+# A transparent picture with more than this share of pixels that are this dark has ink that is visible on white paper.
 _DARK, _DARK_SHARE = 0.7, 1e-4
 
-# Larger EXIF data is ignored: JPEG has room for a quarter of it, and Pillow makes Python objects of all of it.
+# Larger EXIF data is ignored, because Pillow turns all of it into Python objects. JPEG allows a quarter of this.
 _MAX_EXIF = 2**18
 
-# Pillow only warns of pictures above its own limit; nothing that large gets past ours. It also warns of tags that it
-# cannot read, which are nobody's concern here.
+# Pillow only warns about pictures above its own limit, which ours does not allow. Its warnings about invalid tags are
+# ignored.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -51,9 +51,9 @@ def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
 
 
 def decode_with_scale(data: bytes, limits: Limits, seconds_left: float = math.inf) -> tuple[NDArray[np.float32], float]:
-    """The picture as of `decode_picture`, and the side of each of its pixels in pixels of the file.
+    """The picture of `decode_picture`, and how many pixels of the file one of its pixels is wide.
 
-    A picture is refused, too, if it would take more than `seconds_left` of processor time.
+    Also refuses a picture that would take more than `seconds_left` of processor time.
     """
     if not data:
         raise UndecodablePicture(N_("The file is empty. Choose a picture."))
@@ -63,7 +63,7 @@ def decode_with_scale(data: bytes, limits: Limits, seconds_left: float = math.in
             _refuse_too_large(image, limits)
             width, height = image.size
             # A JPEG decodes at 1/2, 1/4 or 1/8 for almost nothing; other formats ignore this.
-            image.draft("RGB", (WORKING_SIDE // 2, WORKING_SIDE // 2))
+            image.draft("RGB", (MAX_DECODED_SIDE // 2, MAX_DECODED_SIDE // 2))
             refuse_costly(image, data, width * height, seconds_left)
             picture = _darkness(image)
             return picture, max(width, height) / max(picture.shape)
@@ -71,7 +71,7 @@ def decode_with_scale(data: bytes, limits: Limits, seconds_left: float = math.in
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(limits) from error
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+    except Exception as error:  # Pillow's decoders raise any exception for damaged files
         if _MAGIC.match(data):
             raise UndecodablePicture(N_("The picture is damaged and cannot be opened.")) from error
         raise UnsupportedPicture(N_("The file is not a picture in PNG, JPEG, GIF, BMP or WebP format.")) from error
@@ -91,8 +91,8 @@ def _too_large(limits: Limits) -> PictureTooLarge:
 
 def _darkness(image: Image.Image) -> NDArray[np.float32]:
     image.load()
-    # Made smaller before it is turned: turning all of it would hold it in memory twice.
-    small = _small(image)
+    # Reduced before it is rotated: rotating the whole picture would hold it in memory twice.
+    small = _reduce(image)
     for name in ("exif", "Raw profile type exif"):
         if len(small.info.get(name, "")) > _MAX_EXIF:
             del small.info[name]
@@ -100,18 +100,18 @@ def _darkness(image: Image.Image) -> NDArray[np.float32]:
     return 1 - _brightness(small)
 
 
-def _small(image: Image.Image) -> Image.Image:
-    """The picture in one of the modes of `_plain`, averaged down to at most `WORKING_SIDE` pixels a side.
+def _reduce(image: Image.Image) -> Image.Image:
+    """The picture in one of the modes of `_to_simple_mode`, averaged down to at most `MAX_DECODED_SIDE` pixels a side.
 
-    A strip at a time: copies of a whole large picture, of which both steps need some, cost more than its decoding.
+    It is processed in strips: copying a large picture as a whole costs more than decoding it.
     """
-    factor = -(-max(image.size) // WORKING_SIDE)
+    factor = -(-max(image.size) // MAX_DECODED_SIDE)
     if factor == 1:
-        return _plain(image)
+        return _to_simple_mode(image)
     width, height = image.size
     n_rows = factor * -(-_STRIP_PIXELS // (factor * width))
     strips = [
-        _plain(image.crop((0, top, width, min(top + n_rows, height)))).reduce(factor)
+        _to_simple_mode(image.crop((0, top, width, min(top + n_rows, height)))).reduce(factor)
         for top in range(0, height, n_rows)
     ]
     small = Image.new(strips[0].mode, (strips[0].width, -(-height // factor)))
@@ -121,16 +121,16 @@ def _small(image: Image.Image) -> Image.Image:
     return small
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """The same picture in one of the modes L, RGB or RGBA, whose pixels are samples and can be averaged."""
+def _to_simple_mode(image: Image.Image) -> Image.Image:
+    """The same picture in one of the modes L, RGB or RGBA, whose pixels can be averaged."""
     if image.mode.startswith("I"):
-        return _shallow(image)
+        return _to_8_bits(image)
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode in {"1", "L"} else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """16-bit grey as 8-bit grey; Pillow's own conversion cuts off all that is brighter than 255 of 65,535."""
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8-bit grey; Pillow's own conversion clips values above 255 of 65,535."""
     grey = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     grey.info = image.info
     return grey
@@ -147,9 +147,9 @@ def _samples(channel: Image.Image) -> NDArray[np.float32]:
 
 
 def _on_paper(grey: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lay a transparent picture on paper: white, or black for light ink that white paper would swallow."""
+    """Composite a transparent picture on white, or on black if its ink is too light for white."""
     on_white = 1 - alpha * (1 - grey)
     is_light = float((alpha * grey).sum()) > 0.5 * float(alpha.sum())
-    # Dark ink on a light card with rounded corners is seen on white; its card must not become light ink on black.
+    # For dark ink on a light card with rounded corners: on black the card would become the ink.
     has_dark_ink = float((on_white < _DARK).mean()) > _DARK_SHARE
     return alpha * grey if is_light and not has_dark_ink else on_white

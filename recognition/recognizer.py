@@ -34,17 +34,17 @@ from recognition.preview import Preview, picture_png
 class Prediction:
     """The network's prediction for one digit."""
 
-    probabilities: tuple[float, ...]  # of the digits 0 to 9, calibrated, given that the input is a digit
+    probabilities: tuple[float, ...]  # calibrated, of the digits 0 to 9, given that the input is a digit
     digit_score: float  # higher = more like a digit
     is_digit: bool  # digit_score reaches the checkpoint's threshold
     frame: Frame  # [28, 28] in 0..1, the network's input
     region: Region = WHOLE_FRAME  # what the frame shows, in the units of the drawing or in pixels of the picture
     preview: Preview | None = None  # the picture, if requested
-    elapsed_ms: float = 0.0  # the recognizer's time, for all pictures where there are several
+    elapsed_ms: float = 0.0  # time the recognizer took, for the whole batch if there is one
 
     @property
     def digit(self) -> int:
-        """The likeliest digit, also where `is_digit` is false."""
+        """The likeliest digit, even if `is_digit` is false."""
         return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
     @property
@@ -69,31 +69,31 @@ class ModelInfo:
     metrics: Mapping[str, float]
 
 
-# Bytes to a picture, a drawing or picture to frames, frames to logits.
+# Decoding a picture file, preprocessing a drawing or picture, running the network.
 Phase = Literal["decode", "normalise", "network"]
 
 
 class Observer:
-    """Hooks for metrics: a subclass that counts and times overrides these."""
+    """Hooks for metrics; these do nothing."""
 
-    def watch(self, _phase: Phase) -> AbstractContextManager[object]:
-        """A context manager that a phase runs in."""
+    def time_phase(self, _phase: Phase) -> AbstractContextManager[object]:
+        """A context manager around each run of a phase."""
         return nullcontext()
 
-    def note(self, prediction: Prediction) -> None:
-        """Called with every prediction of a drawing or picture."""
+    def record(self, prediction: Prediction) -> None:
+        """Called with each prediction for a drawing or picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Preprocessed:
-    """A picture file, ready for the network."""
+    """The input of the network for a picture file."""
 
     candidates: list[Candidate]
     preview: Preview | None
 
 
 class Recognizer:
-    """Recognises digits with one network. Safe to share between threads, as its `observer` has to be."""
+    """Recognises digits with one network. Thread-safe if its `observer` is."""
 
     def __init__(self, checkpoint: Checkpoint, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -114,17 +114,14 @@ class Recognizer:
 
     @classmethod
     def load(cls, path: Path, limits: Limits | None = None, content: bytes | None = None) -> Recognizer:
-        """A recognizer with the network of a checkpoint file. Raises `model.CheckpointError`.
-
-        `content` is the content of the file, if it has been read already.
-        """
+        """Load a checkpoint file, or its `content` if that has been read already. Raises `model.CheckpointError`."""
         return cls(load_checkpoint(path) if content is None else parse_checkpoint(content, path), limits)
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognise a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
         prediction = self._predict_drawing(strokes)
-        self.observer.note(prediction)
+        self.observer.record(prediction)
         return replace(prediction, elapsed_ms=_milliseconds_since(started))
 
     def predict_picture(self, data: bytes, with_preview: bool = False) -> Prediction:
@@ -137,9 +134,9 @@ class Recognizer:
     def predict_pictures(
         self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
     ) -> list[Prediction | InputError]:
-        """Recognise many picture files in one pass of the network. A bad one gets its error, in its place.
+        """Recognise many picture files in one forward pass; the result for an unreadable one is its error.
 
-        So does a picture whose decoding would bring the processor time of this call to more than `max_seconds`.
+        Pictures that are left when this call has used `max_seconds` of processor time are refused, too.
         """
         started, end = time.perf_counter(), time.thread_time() + max_seconds
         pictures = [self._preprocess_or_error(data, end - time.thread_time(), with_previews) for data in files]
@@ -154,29 +151,29 @@ class Recognizer:
         ]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
-        """For each picture, the prediction of that candidate which looks most like a digit, in one pass."""
+        """For each picture, the prediction for the candidate with the highest digit score, in one forward pass."""
         all_predictions = iter(self.predict_frames([c.frame for candidates in pictures for c in candidates]))
         chosen = [
             max((self._penalize(next(all_predictions), c) for c in candidates), key=lambda p: p.digit_score)
             for candidates in pictures
         ]
         for prediction in chosen:
-            self.observer.note(prediction)
+            self.observer.record(prediction)
         return chosen
 
     def _penalize(self, prediction: Prediction, candidate: Candidate) -> Prediction:
-        """The prediction of a candidate, its score reduced by the penalty so that guessing accepts no more inputs."""
+        """The prediction for a candidate, with the penalty subtracted from its digit score."""
         score = prediction.digit_score - candidate.penalty
         is_digit = score >= self._threshold
         return replace(prediction, region=candidate.region, digit_score=score, is_digit=is_digit)
 
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
-        """The evidence in a drawing for `digit`, or for the likeliest one. Raises `InvalidStrokes` or `BlankInput`."""
+        """The evidence in a drawing for `digit`, by default the likeliest. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
         return self._explain(self._predict_drawing(strokes), digit, started)
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
-        """The evidence in a picture for `digit`, or for the likeliest one. Raises `PictureError` or `BlankInput`."""
+        """The evidence in a picture for `digit`, by default the likeliest. Raises `PictureError` or `BlankInput`."""
         started = time.perf_counter()
         candidates = self._preprocess(data).candidates
         predictions = self.predict_frames([candidate.frame for candidate in candidates])
@@ -200,7 +197,7 @@ class Recognizer:
         )
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
-        """Predict frames `[28, 28]` as they are."""
+        """Predictions for frames `[28, 28]`, without preprocessing."""
         if not frames:
             return []
         logits = self._logits(np.stack(frames))
@@ -212,18 +209,18 @@ class Recognizer:
         ]
 
     def _predict_drawing(self, strokes: object) -> Prediction:
-        with self.observer.watch("normalise"):
+        with self.observer.time_phase("normalise"):
             frame, region = draw_with_region(validate_strokes(strokes, self.limits))
         return replace(self.predict_frames([frame])[0], region=region)
 
     def _logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        with self.observer.watch("network"):
+        with self.observer.time_phase("network"):
             return self._engine.logits(frames)
 
     def _preprocess(self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False) -> _Preprocessed:
-        with self._decoding, self.observer.watch("decode"):
+        with self._decoding, self.observer.time_phase("decode"):
             picture, scale = decode_with_scale(data, self.limits, seconds_left)
-        with self.observer.watch("normalise"):
+        with self.observer.time_phase("normalise"):
             candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
         height, width = picture.shape
         size = round(width * scale), round(height * scale)

@@ -179,10 +179,10 @@ def free_slot(slot: int) -> None:
 class _Recorder(Observer):
     """Records what a recognizer does."""
 
-    def watch(self, phase: Phase) -> AbstractContextManager[object]:
+    def time_phase(self, phase: Phase) -> AbstractContextManager[object]:
         return _decoding() if phase == "decode" else _phase_seconds.labels(phase).time()
 
-    def note(self, prediction: Prediction) -> None:
+    def record(self, prediction: Prediction) -> None:
         _predictions.labels(str(prediction.digit), str(prediction.is_digit).lower()).inc()
         _scores.observe(prediction.digit_score)
         if prediction.is_digit:

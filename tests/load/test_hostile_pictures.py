@@ -16,7 +16,7 @@ from benchmarks.load.hostile_pictures import damage, hostile_pictures, png_chunk
 from benchmarks.load.polyglots import POLYGLOTS
 from config import Limits
 from recognition.errors import InputError
-from recognition.picture import FORMATS, WORKING_SIDE, decode_picture
+from recognition.picture import FORMATS, MAX_DECODED_SIDE, decode_picture
 
 LIMITS = Limits(_env_file=None)
 QUICK_BOMBS = {
@@ -116,4 +116,4 @@ def test_bombs_are_small_and_do_no_harm(bomb: Callable[[], bytes]) -> None:
     data = bomb()
     assert len(data) < 3 * 2**20
     with suppress(InputError):
-        assert decode_picture(data, LIMITS).size <= WORKING_SIDE**2
+        assert decode_picture(data, LIMITS).size <= MAX_DECODED_SIDE**2

@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from recognition.errors import BlankInput
-from recognition.paper import LEAST_CONTRAST, Picture, find_ink
+from recognition.paper import MIN_CONTRAST, Picture, find_ink
 
 CROSS = np.zeros((60, 80), np.float32)
 CROSS[10:50, 36:44] = 1
@@ -50,9 +50,9 @@ def test_even_paper_is_blank(size: tuple[int, int], value: float) -> None:
 
 
 def test_least_contrast_is_what_it_says() -> None:
-    assert amount_of(0.5 + 1.2 * LEAST_CONTRAST * CROSS).any()
+    assert amount_of(0.5 + 1.2 * MIN_CONTRAST * CROSS).any()
     with pytest.raises(BlankInput):
-        find_ink(0.5 + np.float32(0.8 * LEAST_CONTRAST) * CROSS)
+        find_ink(0.5 + np.float32(0.8 * MIN_CONTRAST) * CROSS)
 
 
 @hypothesis_settings(max_examples=60)

@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from config import Limits
 from recognition.errors import PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
-from recognition.picture import WORKING_SIDE, decode_picture
+from recognition.picture import MAX_DECODED_SIDE, decode_picture
 from testing.pictures import encode
 
 LIMITS = Limits(_env_file=None)
@@ -152,7 +152,7 @@ def test_large_picture_is_averaged_down(mode: str) -> None:
     stripes[:, ::2] = 255
     values = stripes.astype(np.uint16) * 257 if mode == "I;16" else stripes
     picture = decode(encode(Image.fromarray(values).convert(mode) if mode != "I;16" else Image.fromarray(values)))
-    assert max(picture.shape) <= WORKING_SIDE
+    assert max(picture.shape) <= MAX_DECODED_SIDE
     # Every third pixel, in place of the mean of three, would show stripes still.
     assert np.abs(picture - 0.5).max() < 0.2
 
@@ -167,7 +167,7 @@ def test_each_pixel_is_the_mean_of_its_block_in_the_file(mode: str) -> None:
     np.testing.assert_allclose(picture, 1 - means / 255, atol=0.005)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (WORKING_SIDE + 1, 3)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (MAX_DECODED_SIDE + 1, 3)])
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
 def test_extreme_shapes_are_pictures(size: tuple[int, int], file_format: str) -> None:
     picture = decode(encode(Image.new("L", size, 255), file_format))
