@@ -1,4 +1,4 @@
-# `make` lists what there is. Every target sets up what it needs, in .venv, and does nothing twice.
+# `make` lists the targets. Each installs what it needs in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # PyTorch's CPU builds are a tenth the size of the CUDA ones that Linux gets from PyPI:
 #   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-# Handed on to the program behind a target: make test ARGS="-k api -x", make train ARGS=--help
+# Passed to the program that a target runs: make test ARGS="-k api -x", make train ARGS=--help
 ARGS ?=
 
 # npm starts the tools in node_modules with the Node.js that it finds on the PATH.
@@ -43,7 +43,7 @@ robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DI
 
 # ---- develop ----
 
-# A process for each core, and in each process one thread.
+# One process per core, with one thread each.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
 
 .PHONY: test
@@ -51,11 +51,11 @@ test: $(VENV)/dev.stamp ## run all tests, on all cores
 	$(PYTEST) $(ARGS)
 
 .PHONY: coverage
-coverage: $(VENV)/dev.stamp ## run all tests and show the branches that they miss; takes half as long again
+coverage: $(VENV)/dev.stamp ## run all tests and show branches that they miss; takes 1.5 times as long
 	$(PYTEST) --cov --cov-report term:skip-covered $(ARGS)
 
 .PHONY: fuzz-api
-fuzz-api: $(VENV)/dev.stamp ## try the API with a great many requests made from its own document
+fuzz-api: $(VENV)/dev.stamp ## test the API with many requests generated from its OpenAPI document
 	$(BIN)/python -m pytest tests/web/test_docs.py -k departs --fuzz $(ARGS)
 
 .PHONY: test-cluster
@@ -72,7 +72,7 @@ check: $(VENV)/dev.stamp node_modules/.package-lock.json ## lint, formatting, ty
 	$(NPM) run --silent check
 
 .PHONY: screenshots
-screenshots: $(VENV)/dev.stamp ## take the pictures of the page in docs/ anew; needs Chromium
+screenshots: $(VENV)/dev.stamp ## retake the screenshots in docs/; needs Chromium
 	$(BIN)/python docs/screenshots.py
 
 .PHONY: format
@@ -82,7 +82,7 @@ format: $(VENV)/dev.stamp node_modules/.package-lock.json ## fix formatting, and
 	$(NPM) run --silent format
 
 .PHONY: audit
-audit: $(VENV)/dev.stamp ## look for known holes: in the code, in the packages, in the Dockerfile
+audit: $(VENV)/dev.stamp ## look for known vulnerabilities in the code, the packages and the Dockerfile
 	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive .
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.txt
@@ -91,14 +91,14 @@ audit: $(VENV)/dev.stamp ## look for known holes: in the code, in the packages, 
 sbom: $(VENV)/dev.stamp ## list the packages that serving needs, as CycloneDX, in sbom.cdx.json
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json requirements-serve.txt
 
-# ---- prove; on Linux, and chaos, slow-clients and overload with nginx ----
+# ---- proofs: Linux only; chaos, slow-clients, overload and smuggling need nginx ----
 
-# Each prints a table, writes it to benchmarks/results/, and fails where a bound on correctness is broken.
+# Each prints a report, writes it to benchmarks/results/, and fails if a requirement is not met.
 .PHONY: proofs
-proofs: soak chaos fuzz fuzz-cost slow-clients overload refusals ## all of the proofs below, one after another: an hour or two
+proofs: soak chaos fuzz fuzz-cost slow-clients overload smuggling ## all of the proofs below; takes one to two hours
 
 .PHONY: soak
-soak: $(VENV)/dev.stamp ## 200,000 requests, 30 % hostile: no 5xx, no wrong answer, no growth
+soak: $(VENV)/dev.stamp ## 200,000 requests, 30 % hostile: no 5xx, no wrong answer, no memory growth
 	$(BIN)/python -m benchmarks.load.soak $(ARGS)
 
 .PHONY: chaos
@@ -110,27 +110,27 @@ fuzz: $(VENV)/dev.stamp ## 20,000 hostile pictures
 	$(BIN)/python -m benchmarks.load.fuzz $(ARGS)
 
 .PHONY: fuzz-cost
-fuzz-cost: $(VENV)/dev.stamp ## every part of a request at 10 to 1,000 KB: processor time by size
+fuzz-cost: $(VENV)/dev.stamp ## processor time for every part of a request at 10 to 1,000 KB
 	$(BIN)/python -m benchmarks.load.cost $(ARGS)
 
 .PHONY: slow-clients
-slow-clients: $(VENV)/dev.stamp ## 300 clients that never end their requests, for a minute
+slow-clients: $(VENV)/dev.stamp ## 300 clients that never finish their requests, for a minute
 	$(BIN)/python -m benchmarks.load.slow_clients $(ARGS)
 
 .PHONY: overload
-overload: $(VENV)/dev.stamp ## ten times the capacity for a minute
+overload: $(VENV)/dev.stamp ## ten times the load that the server can handle, for a minute
 	$(BIN)/python -m benchmarks.load.overload $(ARGS)
 
 .PHONY: smuggling
-smuggling: $(VENV)/dev.stamp ## odd HTTP/1 requests, through nginx and directly: do both agree where each ends?
+smuggling: $(VENV)/dev.stamp ## check that nginx and gunicorn agree where ambiguous HTTP/1 requests end
 	$(BIN)/python -m benchmarks.load.smuggling $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp ## speed, memory and start, beside the same network served otherwise
+bench: $(VENV)/dev.stamp ## speed, memory and start-up time, compared with other frameworks
 	$(BIN)/python -m benchmarks.load.serving $(ARGS)
 
 .PHONY: clean
-clean: ## remove what these targets made: the virtual environment and all caches
+clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,17 +1,15 @@
-"""A hand for the browser: draws handwriting with mouse or fingers, and looks at what the pad shows."""
-
-import time
+"""Draws handwriting on the page with mouse or touch, and reads back what the canvas shows."""
 
 from playwright.sync_api import CDPSession, Page
 
 from testing.handwriting import Drawing, Stroke
+from testing.waiting import eventually
 
 SIDE = 280  # of the sheet that handwriting is written on
-PATIENCE = 60.0  # seconds; how long something takes says more about the machine than about the page
 
 
 def place(page: Page, x: float, y: float) -> tuple[float, float]:
-    """Where the point of a sheet lies on the screen now."""
+    """Screen coordinates of a point of the sheet."""
     return _on_screen(page, [[x, y]])[0]
 
 
@@ -34,7 +32,7 @@ def draw(page: Page, drawing: Drawing, *, release: bool = True) -> None:
 
 
 class Fingers:
-    """Touches, as a touch screen reports them: several at once, each with its id."""
+    """Touch input with several fingers at once, each with its id."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -52,7 +50,7 @@ class Fingers:
         self._send("touchEnd")
 
     def cancel(self) -> None:
-        """The system takes all touches for something else."""
+        """End all touches with a touchcancel event, as when the system takes over a gesture."""
         self._down.clear()
         self._send("touchCancel")
 
@@ -67,18 +65,15 @@ class Fingers:
 
 
 def wait_until(page: Page, expression: str) -> None:
-    """Return once the expression is true; `AssertionError` where it does not come true.
+    """Return once a JavaScript expression is true; raises `AssertionError` if it does not become true.
 
-    Playwright's own `wait_for_function` evaluates it in the page if it is not true at once, which the page forbids.
+    Playwright's `wait_for_function` uses `eval` in the page, which the content security policy forbids.
     """
-    deadline = time.monotonic() + PATIENCE
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, f"not true after {PATIENCE:g} s: {expression}"
-        page.wait_for_timeout(20)
+    eventually(lambda: page.evaluate(expression))
 
 
 def colour(page: Page, x: float, y: float) -> tuple[int, int, int, int]:
-    """Red, green, blue and alpha, 0 to 255, of what the pad shows at a point of the sheet."""
+    """Red, green, blue and alpha of the canvas at a point of the sheet, 0 to 255."""
     pixel = page.evaluate(
         """async ([x, y]) => {
             // Redrawing waits for the next frame of the screen.
@@ -94,5 +89,5 @@ def colour(page: Page, x: float, y: float) -> tuple[int, int, int, int]:
 
 
 def has_ink(page: Page, x: float, y: float) -> bool:
-    """Whether the pad shows ink at a point of the sheet."""
+    """Whether the canvas shows ink at a point of the sheet."""
     return colour(page, x, y)[3] > 128

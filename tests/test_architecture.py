@@ -42,8 +42,6 @@ def test_top_level_module_imports_only_from_layers_below(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_top_level_module_imports_neither_benchmarks_nor_test_code(module: str) -> None:
-    if module == "evaluate_model":
-        pytest.xfail("takes its corruptions from the benchmarks")
     assert not imports_of(module) & {"benchmarks", "testing", "tests"}
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
-import storage
 import train_model
 from model import Checkpoint, load_checkpoint
 from recognition import Recognizer
 from testing.handwriting import DIGITS
 from training import loop
+from training.loss import training_loss
 from training.recipes import DISTORTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -237,13 +237,13 @@ class FullDisk:
     def __init__(self, fails_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls, self.fails_at = 0, fails_at
         for name in ("fsync", "replace"):
-            monkeypatch.setattr(storage.os, name, self.wrap(getattr(os, name)))
+            monkeypatch.setattr(f"storage.os.{name}", self.wrap(getattr(os, name)))
         open_file = os.fdopen
 
         def fdopen(*arguments: Any) -> Any:
             return FailingFile(open_file(*arguments), self)
 
-        monkeypatch.setattr(storage.os, "fdopen", fdopen)
+        monkeypatch.setattr("storage.os.fdopen", fdopen)
 
     def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def limited(*arguments: Any) -> Any:
@@ -316,12 +316,12 @@ def test_divergence_stops_the_training_and_keeps_the_best_weights(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = trained("--seed", "9").id
-    original, calls = loop.training_loss, iter(range(1, 1000))
+    calls = iter(range(1, 1000))
 
-    def training_loss(*arguments: Any) -> torch.Tensor:
-        return original(*arguments) * (float("nan") if next(calls) == 8 else 1.0)
+    def diverging_loss(*arguments: Any) -> torch.Tensor:
+        return training_loss(*arguments) * (float("nan") if next(calls) == 8 else 1.0)
 
-    monkeypatch.setattr(loop, "training_loss", training_loss)
+    monkeypatch.setattr(loop, "training_loss", diverging_loss)
     assert train() == 1
     assert "step 8, in epoch 2; m.last-good.pth holds the weights of epoch 1" in capsys.readouterr().err
     assert load_checkpoint(Path("m.pth")).id == before

@@ -1,4 +1,4 @@
-"""A real Chromium, and a real server for it to talk to."""
+"""Fixtures: Chromium, and pages of a running server."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,12 +7,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from testing.chromium import MISSING, find_chromium, launch
-from testing.pad import PATIENCE
 from testing.page import OpenPage
 from testing.programs import require
 from testing.servers import Server
 
-# How long something takes says more about the machine than about the page.
+# Generous, because test machines are slow.
 expect.set_options(timeout=30_000)
 
 
@@ -27,9 +26,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
-    """Opens the page in a window of its own; afterwards no error may stand in its console.
+    """Open the page in a new browser context. Errors in its console, and requests to other servers, fail the test.
 
-    `errors` names the words of those that the test provokes. Whatever happens, only our own server is asked.
+    `errors` is a text in the console errors that the test expects.
     """
     faults: list[str] = []
     contexts = []
@@ -38,9 +37,9 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(1000 * PATIENCE)
+        page.set_default_timeout(60_000)
         own = (f"http://{host}:{server.address[1]}/", "data:", "blob:")
-        page.on("request", lambda r: None if r.url.startswith(own) else faults.append(f"asked {r.url}"))
+        page.on("request", lambda r: None if r.url.startswith(own) else faults.append(f"request to {r.url}"))
         page.on("pageerror", lambda error: faults.append(f"uncaught {error}"))
         page.on(
             "console",

@@ -1,4 +1,4 @@
-"""When answers are late, wrong or missing: the ink stays, the page says what happened and mends itself."""
+"""Late, wrong or missing responses: the ink stays, and the page says what happened and recovers."""
 
 import json
 from collections.abc import Iterator
@@ -11,37 +11,44 @@ from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
 from testing.page import OpenPage, expect_answer, expect_nothing_drawn
 from testing.servers import Server, start_gunicorn
+from testing.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
 PREDICT = "**/api/v1/predict*"
 
 
-class Gate:
-    """Holds the page's questions until the test lets them pass."""
+class HeldRequests:
+    """Holds the page's requests for predictions until the test continues them."""
 
     def __init__(self, page: Page) -> None:
         self.held: list[Route] = []
         self._page = page
-        self._is_open = False
-        page.route(PREDICT, self._arrive)
+        self._is_released = False
+        page.route(PREDICT, self._handle)
 
-    def _arrive(self, route: Route) -> None:
-        if self._is_open:
+    def _handle(self, route: Route) -> None:
+        if self._is_released:
             route.continue_()
         else:
             self.held.append(route)
 
-    def wait(self) -> Route:
-        """The question that arrives next."""
-        while not self.held:
-            self._page.wait_for_timeout(10)
+    def next(self) -> Route:
+        """Wait for the next request."""
+
+        def has_arrived() -> bool:
+            self._page.wait_for_timeout(10)  # handlers run only while Playwright is waiting
+            return bool(self.held)
+
+        eventually(has_arrived)
         return self.held.pop()
 
-    def open(self) -> None:
-        self._is_open = True
-        while self.held:
-            self.held.pop().continue_()
+    def release(self) -> None:
+        """Continue all requests, those to come included."""
+        self._is_released = True
+        for route in self.held:
+            route.continue_()
+        self.held.clear()
 
 
 def expect_words(page: Page, words: str) -> None:
@@ -58,34 +65,34 @@ def n_points(route: Route) -> int:
     return sum(map(len, json.loads(route.request.post_data or "")["strokes"]))
 
 
-def test_one_question_is_out_and_the_newest_waits(open_page: OpenPage) -> None:
+def test_only_one_request_is_pending_and_the_newest_drawing_comes_next(open_page: OpenPage) -> None:
     page = open_page()
-    gate = Gate(page)
+    requests = HeldRequests(page)
     draw(page, DIGITS[5])
-    assert has_ink(page, *DIGITS[5][0][20])  # ink does not wait for answers
-    assert len(gate.held) == 1
-    first = gate.wait()
+    assert has_ink(page, *DIGITS[5][0][20])  # without a response
+    assert len(requests.held) == 1
+    first = requests.next()
     assert n_points(first) < 5
     first.continue_()
-    second = gate.wait()
+    second = requests.next()
     assert n_points(second) == len(DIGITS[5][0])
     second.continue_()
     expect_answer(page, 5)
 
 
-def test_answer_to_a_cleared_drawing_is_not_shown(open_page: OpenPage) -> None:
+def test_response_to_a_cleared_drawing_is_not_shown(open_page: OpenPage) -> None:
     page = open_page()
-    gate = Gate(page)
+    requests = HeldRequests(page)
     draw(page, DIGITS[5])
     page.get_by_role("button", name="Clear").click()
-    gate.open()
+    requests.release()
     draw(page, DIGITS[1])
     expect_answer(page, 1)
     page.get_by_role("button", name="Clear").click()
     expect_nothing_drawn(page)
 
 
-def test_answer_that_arrives_in_spite_of_its_cancellation_is_not_shown(open_page: OpenPage) -> None:
+def test_response_to_a_cancelled_request_is_not_shown(open_page: OpenPage) -> None:
     page = open_page()
     # A browser whose requests cannot be aborted: the sequence number must do.
     page.evaluate(
@@ -123,20 +130,20 @@ class TestRestart:
             expect_answer(page, 6)
 
 
-def test_slow_server_is_said_to_be_slow(open_page: OpenPage) -> None:
+def test_timeout_is_explained_and_retried(open_page: OpenPage) -> None:
     page = open_page()
     page.clock.install()
-    gate = Gate(page)
+    requests = HeldRequests(page)
     draw(page, DIGITS[6])
     page.clock.run_for(10_000)
     expect_words(page, "The server is slow to respond")
-    gate.held.clear()
-    gate.open()
+    requests.held.clear()
+    requests.release()
     page.clock.run_for(5_000)
     expect_answer(page, 6)
 
 
-def test_busy_server_is_asked_again(open_page: OpenPage) -> None:
+def test_request_to_a_busy_server_is_retried(open_page: OpenPage) -> None:
     page = open_page(errors="503")
     page.clock.install()
     page.route(PREDICT, lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}, body=""))
@@ -147,7 +154,7 @@ def test_busy_server_is_asked_again(open_page: OpenPage) -> None:
     expect_answer(page, 6)
 
 
-def test_server_that_asks_for_a_pause_gets_it(open_page: OpenPage) -> None:
+def test_retry_after_is_respected(open_page: OpenPage) -> None:
     page = open_page(errors="429")
     stop_the_clock(page)
     page.route(PREDICT, lambda route: route.fulfill(status=429, headers={"Retry-After": "7"}, body=""))
@@ -161,7 +168,7 @@ def test_server_that_asks_for_a_pause_gets_it(open_page: OpenPage) -> None:
     expect_answer(page, 6)
 
 
-def test_proxy_that_finds_it_too_large_is_put_into_words(open_page: OpenPage) -> None:
+def test_size_limit_of_a_proxy_is_explained(open_page: OpenPage) -> None:
     page = open_page(errors="413")
     page.route(PREDICT, lambda route: route.fulfill(status=413, body="<h1>413 Request Entity Too Large</h1>"))
     draw(page, DIGITS[6])
@@ -169,18 +176,18 @@ def test_proxy_that_finds_it_too_large_is_put_into_words(open_page: OpenPage) ->
     assert has_ink(page, *DIGITS[6][0][10])
 
 
-def test_slow_server_is_waited_for(open_page: OpenPage) -> None:
+def test_slow_response_is_shown_when_it_arrives(open_page: OpenPage) -> None:
     page = open_page()
     stop_the_clock(page)
-    gate = Gate(page)
+    requests = HeldRequests(page)
     draw(page, DIGITS[6])
     page.clock.run_for(3_000)
     expect_words(page, "The server is slow to respond")
-    gate.open()
+    requests.release()
     expect_answer(page, 6)
 
 
-def test_trouble_leaves_nothing_of_exceptions_on_the_page(open_page: OpenPage) -> None:
+def test_page_shows_no_exception_messages(open_page: OpenPage) -> None:
     page = open_page(errors="Failed to load resource")
     page.route(PREDICT, lambda route: route.fulfill(status=200, body="<html>Log in to this network</html>"))
     draw(page, DIGITS[6])
@@ -188,7 +195,7 @@ def test_trouble_leaves_nothing_of_exceptions_on_the_page(open_page: OpenPage) -
     expect(page.locator("body")).not_to_contain_text("SyntaxError")
 
 
-def test_broken_server_is_said_to_be_broken(open_page: OpenPage) -> None:
+def test_internal_server_error_is_explained(open_page: OpenPage) -> None:
     page = open_page(errors="500")
     page.route(PREDICT, lambda route: route.fulfill(status=500, body="<h1>Internal Server Error</h1>"))
     draw(page, DIGITS[6])
@@ -198,7 +205,7 @@ def test_broken_server_is_said_to_be_broken(open_page: OpenPage) -> None:
     expect_answer(page, 6)
 
 
-def test_refusal_is_shown_in_the_servers_words(open_page: OpenPage) -> None:
+def test_problem_details_of_the_server_are_shown(open_page: OpenPage) -> None:
     page = open_page(errors="422")
     problem = {"type": "invalid-strokes", "title": "Not a drawing", "detail": "Too many <b>points</b>."}
     page.route(
@@ -235,7 +242,7 @@ def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, ob
         (answer(7, 0.97, is_digit=False), "?", "This is not a digit"),
     ],
 )
-def test_answer_is_worded_by_its_certainty(
+def test_wording_depends_on_the_confidence(
     open_page: OpenPage, given: dict[str, object], numeral: str, words: str
 ) -> None:
     page = open_page()

@@ -1,14 +1,13 @@
 """The explanation of an answer, as a heat map over the ink."""
 
-import time
-
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from testing.handwriting import DIGITS
-from testing.pad import PATIENCE, SIDE, draw
+from testing.pad import SIDE, draw
 from testing.page import OpenPage, expect_answer, payload
 from testing.pictures import picture_of
+from testing.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -36,14 +35,7 @@ def heat(page: Page) -> list[list[int]]:
     )
 
 
-def expect_other_heat(page: Page, before: list[list[int]]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while heat(page) == before:
-        assert time.monotonic() < deadline, "the heat map has not changed"
-        page.wait_for_timeout(20)
-
-
-def test_heat_lies_on_the_ink(open_page: OpenPage) -> None:
+def test_heat_map_covers_only_the_ink(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, SEVEN)
     expect_answer(page, 7)
@@ -64,7 +56,7 @@ def test_another_digit_can_be_explained(open_page: OpenPage) -> None:
     before = heat(page)
     page.get_by_role("radio", name="7").press("ArrowLeft")
     expect(page.get_by_role("radio", name="6")).to_be_checked()
-    expect_other_heat(page, before)
+    eventually(lambda: heat(page) != before)
 
 
 def test_new_ink_hides_the_heat_map(open_page: OpenPage) -> None:
@@ -92,7 +84,7 @@ def test_late_explanation_is_not_shown_over_newer_ink(open_page: OpenPage) -> No
     expect(page.locator("#heatmap")).to_be_hidden()
 
 
-def test_answer_stays_if_there_is_no_explanation(open_page: OpenPage) -> None:
+def test_prediction_stays_if_the_explanation_fails(open_page: OpenPage) -> None:
     page = open_page(errors="500")
     page.route(EXPLAIN, lambda route: route.fulfill(status=500, body=""))
     draw(page, SEVEN)
@@ -103,7 +95,7 @@ def test_answer_stays_if_there_is_no_explanation(open_page: OpenPage) -> None:
     expect(page.locator("[data-slot=top] .digit").first).to_have_text("7")
 
 
-def test_failed_explanation_is_not_requested_again_unasked(open_page: OpenPage) -> None:
+def test_failed_explanation_is_not_retried(open_page: OpenPage) -> None:
     page = open_page(errors="503")
     page.clock.install()
     asked: list[Route] = []
