@@ -145,11 +145,13 @@ function predictNow() {
 }
 
 function undo() {
+  if (!sketch.canUndo) return;
   queue.cancel();
   sketch.undo();
 }
 
 function redo() {
+  if (!sketch.canRedo) return;
   queue.cancel();
   sketch.redo();
 }

@@ -133,7 +133,8 @@ def outcomes(*faults: tuple[int, str]) -> list[Outcome]:
     ("phase", "faults", "is_broken"),
     [
         ("a worker killed every second", [], False),
-        ("a worker killed every second", [(0, "no answer")] * 2, True),
+        ("a worker killed every second", [(0, "no answer")] * chaos.MAX_LOST_PER_KILL, False),
+        ("a worker killed every second", [(0, "no answer")] * (chaos.MAX_LOST_PER_KILL + 1), True),
         ("a worker killed every second", [(200, "3 was read as 5")], True),
         ("all workers replaced every 5 s", [(502, "a 502")], True),
     ],
