@@ -14,6 +14,7 @@ from http import HTTPStatus
 from flask import Flask, Response, current_app, g, render_template, request
 from flask_babel import gettext
 from werkzeug.exceptions import (
+    BadHost,
     BadRequest,
     Forbidden,
     HTTPException,
@@ -243,7 +244,9 @@ def _answer(error: Exception) -> Response:
     problem = describe(error)
     if not g.get("is_template"):
         metrics.count_problem(problem.type)
-    answer = _as_json(problem) if request.path.startswith("/api/") else _as_page(problem)
+    # For a Host that is no host name there are no URLs, which a page needs.
+    is_page = not request.path.startswith("/api/") and not isinstance(request.routing_exception, BadHost)
+    answer = _as_page(problem) if is_page else _as_json(problem)
     if isinstance(error, MissingKey):
         answer.headers["WWW-Authenticate"] = error.challenge
     if isinstance(error, HTTPException):  # Allow, Retry-After

@@ -181,6 +181,13 @@ def test_other_hosts_are_refused(named: FlaskClient, host: str) -> None:
     assert "evil" not in named.get("/api/v1", headers={"Host": host}).headers.get("Location", "")
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api/v1/model"])
+def test_host_that_is_no_name_is_a_bad_request(client: FlaskClient, named: FlaskClient, path: str, host: str) -> None:
+    assert_problem(client.get(path, headers={"Host": host}), 400, "bad-request")
+    assert_problem(named.get(path, headers={"Host": host}), 400, "unknown-host")
+
+
 @pytest.mark.parametrize("path", ["/api/v1/health/live", "/api/v1/health/ready", "/metrics"])
 def test_probes_may_use_an_address(named: FlaskClient, path: str) -> None:
     assert named.get(path, headers={"Host": "10.1.2.3:5000"}).status_code == 200
