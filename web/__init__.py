@@ -1,1 +1,1 @@
-"""The HTTP faces of recognition: pages for people, an API for programs."""
+"""The web app: HTML pages and a JSON API."""

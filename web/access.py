@@ -1,4 +1,4 @@
-"""Who may use the API, and from where: keys and allowed origins (CORS). Both are off unless set."""
+"""API keys and cross-origin requests (CORS). Both are off by default."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from web import metrics
 from web.operations import current_settings
 from web.problems import MissingKey
 
-# Assets, documentation, health and metrics need no key.
-_OPEN_ENDPOINTS = frozenset(
-    {"static", "api.index", "api.live", "api.ready", "docs.openapi", "docs.page", "docs.asset", "operations.metrics"}
+_PUBLIC_ENDPOINTS = frozenset(
+    {"static", "api.index", "api.live", "api.ready", "docs.openapi", "docs.page", "docs.asset", "metrics.export"}
 )
 _EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 _PREFLIGHT_AGE = "600"
 
 
 def init_app(app: Flask) -> None:
-    """Require API keys, and let pages of other origins read answers, as the settings say."""
+    """Require the API keys and allow the origins in the settings."""
     app.before_request(_require_key)
     app.after_request(_set_cors_headers)
 
@@ -29,14 +28,14 @@ def init_app(app: Flask) -> None:
 
 
 def _require_key() -> Response | None:
-    if request.endpoint is None or request.endpoint in _OPEN_ENDPOINTS or _is_preflight():
+    if request.endpoint is None or request.endpoint in _PUBLIC_ENDPOINTS or _is_preflight():
         return None
     known = current_settings().api_keys
     if not known or key_digest() is not None:
         return None
     metrics.count_unauthorized("missing" if _given_key() is None else "unknown")
     error = MissingKey()
-    # For pages Basic, so that a browser asks for the key and sends it with each request.
+    # Basic for pages, so that browsers ask for the key and send it with each request.
     scheme = (
         "Bearer"
         if request.path.startswith("/api/")
@@ -52,7 +51,7 @@ def key_digest() -> str | None:
     if given is None:
         return None
     digest = hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()
-    # All are compared, each in constant time, so that the time reveals nothing.
+    # All are compared, each in constant time, to prevent timing attacks.
     matches = [hmac.compare_digest(digest, known) for known in current_settings().api_keys]
     return digest if any(matches) else None
 

@@ -96,7 +96,7 @@ def model() -> Response:
         data=list(info.data),
         metrics=dict(info.metrics),
     )
-    return revalidated(_json(card))
+    return with_etag(_json(card))
 
 
 @api.post("/predict")
@@ -141,7 +141,7 @@ def predict_batch() -> Response:
     query = parse_query(PredictQuery)
     recognizer = current_recognizer()
     files = [data for _, data in uploaded_pictures()]
-    count_predictions(len(files) - 1)  # one was counted when the request came in
+    count_predictions(len(files) - 1)  # one was counted before the view
     started = time.perf_counter()
     outcomes = recognizer.predict_pictures(files, current_settings().limits.max_batch_seconds)
     elapsed_ms = 1000 * (time.perf_counter() - started)
@@ -199,7 +199,7 @@ def _to_explanation(explanation: Explanation, recognizer: Recognizer) -> Explana
     return ExplanationResponse(
         digit=explanation.digit,
         confidence=round(explanation.confidence, 6),
-        # Adding zero turns minus zero into zero.
+        # Adding 0.0 turns -0.0 into 0.0.
         heat=[[round(value, 3) + 0.0 for value in row] for row in explanation.heat.values.tolist()],
         strength=round(explanation.heat.strength, 4),
         box=_to_box(explanation.region),
@@ -213,8 +213,8 @@ def _to_box(region: Region) -> list[float]:
     return [round(value, 3) for value in (region.left, region.top, region.side, region.side)]
 
 
-def revalidated(response: Response) -> Response:
-    """`response` with an ETag, and 304 in its place where the client has it already."""
+def with_etag(response: Response) -> Response:
+    """Add an ETag to `response`; a 304 without a body if the client has the same version."""
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)
@@ -222,7 +222,7 @@ def revalidated(response: Response) -> Response:
 
 
 def _json(body: BaseModel) -> Response:
-    # Answers hold no null: what does not apply is left out.
+    # Fields that do not apply are omitted instead of null.
     response = Response(body.model_dump_json(exclude_none=True), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response

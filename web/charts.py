@@ -45,7 +45,7 @@ class Axis:
         return round(self.start + share * (self.end - self.start), 2)
 
     def ticks(self, values: Iterable[float]) -> list[Tick]:
-        """A tick at each of the values that lie on the axis."""
+        """A tick at each of the values within the axis."""
         return [Tick(self.position(value), value) for value in values if self.low <= value <= self.high]
 
 
@@ -67,7 +67,7 @@ _RELIABILITY_AREA = Area(320, 320, left=46, top=14, right=298, bottom=286)
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """A figure by epoch, in training and in validation."""
+    """A metric by epoch, in training and in validation."""
 
     area: Area
     x_ticks: Sequence[Tick]
@@ -92,7 +92,7 @@ def error_curves(training: Rows, validation: Rows) -> Curves:
 def _curves(train_rows: Rows, val_rows: Rows, figure: Callable[[Mapping[str, str]], float]) -> Curves:
     epochs = [int(row["epoch"]) for row in val_rows]
     if not epochs or [int(row["epoch"]) for row in train_rows] != epochs:
-        raise ValueError("the tables are of different epochs")
+        raise ValueError("the tables have different epochs")
     training, validation = [figure(row) for row in train_rows], [figure(row) for row in val_rows]
     area = _CURVES_AREA
     x = Axis(epochs[0], epochs[-1], area.left + 4, area.right - 4)
@@ -114,7 +114,7 @@ def _curves(train_rows: Rows, val_rows: Rows, figure: Callable[[Mapping[str, str
 
 
 def _log_axis(values: Sequence[float], start: float, end: float) -> Axis:
-    """A logarithmic axis on which all values fit; those that are not positive are drawn at its lower end."""
+    """A logarithmic axis for all values; those that are not positive are drawn at its lower end."""
     positive = [value for value in values if value > 0] or [0.1, 1.0]
     return Axis(min(positive) / 1.2, max(positive) * 1.2, start, end, is_log=True)
 

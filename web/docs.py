@@ -8,7 +8,7 @@ import flask_swagger_ui
 from flask import Blueprint, Response, current_app, json, render_template, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from web.api import revalidated
+from web.api import with_etag
 from web.openapi import build_document
 from web.operations import current_model_id
 
@@ -22,12 +22,12 @@ docs = Blueprint("docs", __name__)
 @docs.get("/openapi.json")
 def openapi() -> Response:
     """The OpenAPI 3.1 document."""
-    return revalidated(Response(_document(current_model_id()), content_type="application/json"))
+    return with_etag(Response(_document(current_model_id()), content_type="application/json"))
 
 
 @docs.get("/docs")
 def page() -> str:
-    """The document for people."""
+    """Swagger UI."""
     return render_template("docs.html")
 
 
@@ -40,7 +40,7 @@ def asset(name: str) -> Response:
 
 
 def _document(model_id: str | None) -> str:
-    """The document, whose examples are answers of this model."""
+    """The document as JSON, cached by model, because its examples are answers of the model."""
     documents: dict[str | None, str] = current_app.extensions.setdefault("openapi", {})
     if model_id not in documents:
         documents[model_id] = json.dumps(build_document(current_app))

@@ -1,4 +1,4 @@
-"""Requests to strokes, bytes of pictures and query parameters. Pictures are not decoded here."""
+"""Parsing of requests: query parameters, strokes, and the bytes of pictures, which are not decoded here."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from web.schemas import MAX_BATCH_PICTURES, RecognitionRequest
 Result = TypeVar("Result")
 Query = TypeVar("Query", bound=BaseModel)
 MAX_JSON_DEPTH = 8
-# A large body consists of a picture and little else. Parsing a million of other values would take a gigabyte.
+# In a large body, almost everything is the picture. Parsing a million other values would take a gigabyte of memory.
 _MAX_COMMAS = 100
-# Answers stay small, however large the request.
+# Limits the size of the response to a large request.
 _MAX_REPORTED_ERRORS = 20
 _MAX_REPORTED_NAME = 64  # characters of a field's or file's name
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1); Werkzeug compiles it into regular expressions
@@ -32,14 +32,14 @@ _WHITESPACE = dict.fromkeys(map(ord, " \t\r\n"))
 
 
 class Request(flask.Request):
-    """Keeps uploaded files in memory, within `max_content_length`: a full disk must not fail an upload."""
+    """Keeps uploaded files in memory, so that uploads do not depend on disk space."""
 
     def _get_file_stream(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
         return io.BytesIO()
 
 
 def check_headers() -> None:
-    """Refuse a request whose Accept excludes JSON, or that does not give a valid length of its body."""
+    """Refuse a request that does not accept JSON, or has a body without a valid Content-Length."""
     if request.accept_mimetypes and not request.accept_mimetypes.accept_json and request.method != "OPTIONS":
         raise NotAcceptable
     length = request.environ.get("CONTENT_LENGTH") or ""
@@ -52,7 +52,7 @@ def check_headers() -> None:
 
 
 def parse_query(model: type[Query]) -> Query:
-    """The query parameters as `model` has them. Raises `InvalidRequest`."""
+    """The query parameters, validated by `model`. Raises `InvalidRequest`."""
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
@@ -61,7 +61,7 @@ def parse_query(model: type[Query]) -> Query:
 
 
 def recognize_body(from_strokes: Callable[[object], Result], from_picture: Callable[[bytes], Result]) -> Result:
-    """The result of one of the functions for the strokes, base64 text or picture file in the body."""
+    """Call one of the functions with the strokes or picture in the body, and return its result."""
     request.max_content_length = current_settings().limits.max_body_bytes
     if request.mimetype == "multipart/form-data":
         return from_picture(_uploaded_picture())

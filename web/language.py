@@ -1,4 +1,4 @@
-"""The language of a response: the one chosen by link and stored in a cookie, or else the browser's.
+"""The language of a response: chosen by link and stored in a cookie, by default the browser's.
 
 The English sentences are the keys of the catalogue in `translations/`; `make translations` updates it.
 """
@@ -12,11 +12,12 @@ from babel.numbers import format_decimal, format_percent
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
-# Name of each language in that language. The first is the default.
+# Native name of each language. The first is the default.
 LANGUAGES: Mapping[str, str] = {"en": "English", "de": "Deutsch"}
 _DEFAULT = next(iter(LANGUAGES))
 _PARAMETER = _COOKIE = "lang"
-# Browsers accept the prefix only from this host, over TLS: no other subdomain can set it. RFC 6265bis, 4.1.3.2.
+# Browsers accept a cookie with this prefix from the same host only, over TLS: subdomains cannot set it.
+# RFC 6265bis, 4.1.3.2.
 _SECURE_COOKIE = f"__Host-{_COOKIE}"
 _YEAR = 365 * 24 * 3600  # seconds
 # Other content types contain no sentences.
@@ -68,7 +69,7 @@ def _template_variables() -> dict[str, object]:
 
 
 def _set_headers(response: Response) -> Response:
-    """Name the language and the headers it depends on; store a choice made by link."""
+    """Set Content-Language and Vary; store a language chosen by link in a cookie."""
     if response.mimetype in _TRANSLATED_TYPES:
         response.headers["Content-Language"] = current_language()
         response.vary.update(["Accept-Language", "Cookie"])

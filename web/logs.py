@@ -1,8 +1,8 @@
 """Logging of requests and errors: JSON lines in production, plain lines in development.
 
-A line never holds a picture, a drawing, a file name or a query; the client's address only if the settings ask for it.
-Text from a client is escaped and cut, so that it can neither forge a line nor fill the disk. Lines go through a queue,
-so that a reader of standard error that stalls does not stop the service.
+Lines never contain pictures, drawings, file names or queries, and client addresses only if enabled in the settings.
+Text from clients is escaped and truncated, so that it cannot forge lines or fill the disk. Lines go through a queue, so
+that a stalled reader of standard error does not block the service.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from escaping import escape_unprintable
 _log = logging.getLogger("digits.logs")
 _STANDARD_ERROR = 2
 _MESSAGE_LENGTH = 2000  # characters
-FIELDS = "fields"  # attribute of a log record that holds more than its message
+FIELDS = "fields"  # attribute of a log record with additional fields
 
 
 def shorten(text: str, length: int) -> str:
@@ -53,17 +53,17 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 
 def start_queue() -> None:
-    """Log through a queue from now on. Each worker calls this after the fork, which threads do not survive."""
+    """Start the thread that writes log lines. Called in each worker, because threads do not survive a fork."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, NonBlockingHandler):
             handler.start()
 
 
 class NonBlockingHandler(logging.Handler):
-    """Writes lines to a file descriptor, and drops them rather than wait for a reader that stalls.
+    """Writes lines to a file descriptor, and drops them instead of blocking when the reader stalls.
 
-    Once started, a thread writes and up to `capacity` lines wait for it. Before that, as in gunicorn's master, which
-    must not have threads when it forks, a line is written if there is room for it and dropped if not.
+    Once started, a thread writes, with up to `capacity` lines in its queue. Before that, as in gunicorn's master, which
+    must not have threads when it forks, a line is written only if that does not block.
     """
 
     def __init__(self, descriptor: int = _STANDARD_ERROR, capacity: int = 4096) -> None:
@@ -77,7 +77,7 @@ class NonBlockingHandler(logging.Handler):
         self._writer = _Writer(self._descriptor)
 
     def emit(self, record: LogRecord) -> None:
-        """Format the record here, where the request that it belongs to is known."""
+        """Format the record in this thread, which has the request context."""
         try:
             line = self.format(record) + "\n"
         except Exception:
@@ -89,7 +89,7 @@ class NonBlockingHandler(logging.Handler):
             self._writer.put(line, self._capacity)
 
     def close(self) -> None:
-        """Wait for the lines that are still queued, but no longer than half a second for a reader that stalls."""
+        """Wait up to half a second for the queued lines to be written."""
         if self._writer is not None:
             self._writer.stop(timeout=0.5)
             self._writer = None
@@ -100,7 +100,7 @@ class _Writer:
     """A queue of lines and the thread that writes them."""
 
     def __init__(self, descriptor: int) -> None:
-        # Unlike Queue's, its put() may be interrupted by a signal handler that logs, too.
+        # Unlike Queue's, its put() is reentrant: a signal handler may also log.
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._dropped = 0
         self._descriptor = descriptor
@@ -134,22 +134,24 @@ def _write(descriptor: int, line: str, *, may_wait: bool) -> None:
     data = memoryview(line.encode("utf-8", "backslashreplace"))
     try:
         while data:
-            # A pipe that is ready takes this much at once.
+            # A writable pipe takes this much without blocking.
             if not may_wait and not select.select([], [descriptor], [], 0)[1]:
                 raise BlockingIOError
             data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
-    except OSError:  # the reader stalls or has gone
+    except OSError:  # the reader has stalled or exited
         _count_dropped()
 
 
 def _count_dropped() -> None:
-    from web import metrics  # Prometheus's client must not be imported before gunicorn has set its variables
+    from web import (
+        metrics,
+    )  # prometheus_client reads environment variables that gunicorn sets after importing this module
 
     metrics.count_dropped_log_line()
 
 
 class ClientTimeoutFilter(logging.Filter):
-    """Drops gunicorn's traces of clients that stop sending, with which anybody could fill the log."""
+    """Drops gunicorn's tracebacks for clients that stop sending, which could fill the log."""
 
     def filter(self, record: LogRecord) -> bool:
         """False for a record to be dropped."""
@@ -175,14 +177,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """A line for people, followed by the traceback of an exception."""
+    """One readable line, followed by the traceback of an exception."""
 
     def format(self, record: LogRecord) -> str:
-        moment = self.formatTime(record, "%H:%M:%S")
-        more = " ".join(str(value) for value in _request_id().values())
-        took = f" {fields['ms']} ms" if (fields := getattr(record, FIELDS, {})) else ""
+        time = self.formatTime(record, "%H:%M:%S")
+        request_id = _request_id().get("request_id", "")
+        elapsed = f" {fields['ms']} ms" if (fields := getattr(record, FIELDS, {})) else ""
         message = shorten(record.getMessage(), _MESSAGE_LENGTH)
-        line = f"{moment} {record.levelname:<7} {message}{took} {more}".rstrip()
+        line = f"{time} {record.levelname:<7} {message}{elapsed} {request_id}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

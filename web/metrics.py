@@ -1,6 +1,6 @@
 """Metrics for Prometheus at /metrics: requests, phases of recognition, predictions, refusals, the model.
 
-Under gunicorn each worker counts in its own files, in PROMETHEUS_MULTIPROC_DIR, which must be set before this module is
+Under gunicorn each worker writes its own files in PROMETHEUS_MULTIPROC_DIR, which must be set before this module is
 imported; the worker that serves /metrics adds them up.
 """
 
@@ -32,13 +32,13 @@ from prometheus_client.mmap_dict import MmapedDict
 from recognition import Observer, Phase, Prediction, Recognizer
 
 _log = logging.getLogger(__name__)
-FILE_BYTES = 2**20  # of each of the three files of a slot; all routes and statuses take about a tenth
+FILE_BYTES = 2**20  # per file, of which a slot has three; all routes and statuses take about a tenth of it
 
 
 class _AllocatedFile(MmapedDict):
-    """A file of values whose pages all exist: writing to a missing page of a full file system is a SIGBUS.
+    """A preallocated file of values: writing to a sparse page on a full file system would raise SIGBUS.
 
-    Where there is no room for them, values are kept in memory of this process, and missing from what is exported.
+    If the file system is full, the values are kept in this process's memory and not exported.
     """
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
@@ -54,14 +54,14 @@ class _AllocatedFile(MmapedDict):
         super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
 
 
-# These series do not exist in multiprocess mode; neither mode has them.
+# These series do not exist in multiprocess mode, so they are disabled in both modes.
 disable_created_metrics()
 _slot = 0
 _shared = values.ValueClass is not values.MutexValue
 if _shared:
     values.MmapedDict = _AllocatedFile  # type: ignore[attr-defined]
-    # Files are named after a worker's slot, not its process id: a new worker continues the counts of the one that it
-    # replaces, and the number of files does not grow.
+    # Files are named after a worker's slot instead of its process id: a new worker continues the counts of its
+    # predecessor, and the number of files does not grow.
     values.ValueClass = values.MultiProcessValue(lambda: _slot)
 
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -101,11 +101,11 @@ _dropped_log_lines = Counter("digits_log_lines_dropped", "Log lines that were no
 
 _NO_ROUTE = "none"
 
-operations = Blueprint("operations", __name__)
+metrics = Blueprint("metrics", __name__)
 
 
-@operations.get("/metrics")
-def metrics() -> Response:
+@metrics.get("/metrics")
+def export() -> Response:
     """All metrics in Prometheus's text format."""
     registry = REGISTRY
     if _shared:
@@ -117,8 +117,8 @@ def metrics() -> Response:
 
 
 def init_app(app: Flask) -> None:
-    """Serve /metrics from `app`, and count its requests; `g.started` is when a request began."""
-    app.register_blueprint(operations)
+    """Serve /metrics from `app`, and count its requests; `g.started` is the start time of a request."""
+    app.register_blueprint(metrics)
     app.after_request(_count_request)
 
 
@@ -129,12 +129,12 @@ def observe(recognizer: Recognizer) -> None:
 
 
 def count_problem(problem_type: str) -> None:
-    """Count a refusal by its type in the table of problems."""
+    """Count a refused request by its problem type."""
     _problems.labels(problem_type).inc()
 
 
-def count_unseen(problem_type: str, status: int) -> None:
-    """Count a request that was refused before it reached the app."""
+def count_early_refusal(problem_type: str, status: int) -> None:
+    """Count a request that was refused without calling the app."""
     count_problem(problem_type)
     _requests.labels(_NO_ROUTE, str(status)).inc()
 
@@ -142,16 +142,16 @@ def count_unseen(problem_type: str, status: int) -> None:
 def count_overload() -> None:
     """Count a request that was refused because too many were waiting."""
     _overloaded.inc()
-    count_unseen("overloaded", 503)
+    count_early_refusal("overloaded", 503)
 
 
-def show_admitted(number: int) -> None:
-    """Set the number of requests that this process has admitted and not answered yet."""
+def set_admitted(number: int) -> None:
+    """Set the number of requests that this process is answering or has queued."""
     _admitted.set(number)
 
 
 def set_rate_limit_fallback(is_active: bool) -> None:
-    """Record whether this process counts rates by itself, because the shared storage does not answer."""
+    """Set whether this process counts rates by itself, because the shared storage does not answer."""
     _rate_limit_fallback.set(is_active)
 
 
@@ -166,18 +166,18 @@ def count_dropped_log_line() -> None:
 
 
 def use_slot(slot: int) -> None:
-    """Count in the files of this slot from now on; 0 is the master's, and each live worker has its own."""
+    """Use the files of this slot from now on; 0 is the master's, and each live worker has its own."""
     global _slot
     _slot = slot
 
 
 def free_slot(slot: int) -> None:
-    """Remove the gauges of the worker that had this slot."""
+    """Remove the gauges of the exited worker that had this slot."""
     multiprocess.mark_process_dead(slot)
 
 
 class _Recorder(Observer):
-    """Records what a recognizer does."""
+    """Records predictions and phase times."""
 
     def time_phase(self, phase: Phase) -> AbstractContextManager[object]:
         return _decoding() if phase == "decode" else _phase_seconds.labels(phase).time()
@@ -196,7 +196,7 @@ def _decoding() -> Iterator[None]:
 
 
 def _count_request(response: Response) -> Response:
-    if g.get("is_template"):
+    if g.get("is_prebuilt"):
         return response
     # By rule, not path: clients must not be able to create label values.
     route = request.url_rule.rule if request.url_rule else _NO_ROUTE

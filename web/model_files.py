@@ -1,7 +1,7 @@
-"""Files about the running model that the trainer wrote beside its checkpoint.
+"""Metrics and plots of the running model, written by the trainer beside its checkpoint.
 
-`NAME.json` beside `NAME.pth` is their manifest: the id of the model that they are about, and the SHA-256 of each. Files
-that it does not list, or that have changed since, are ignored: they may be about another model.
+Their manifest is `NAME.json` beside `NAME.pth`: the model's id, and the SHA-256 of each file. Files that it does not
+list, or that have changed since, are ignored: they may belong to another model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from web.charts import Rows
 
 _MISTAKES = "mistakes/"
-_MAX_BYTES = 16 * 2**20  # far above what the trainer writes
+_MAX_BYTES = 16 * 2**20  # far above any file that the trainer writes
 
 
 class _File(BaseModel):
@@ -63,7 +63,7 @@ class ModelFiles:
 
     @property
     def data_sets_with_mistakes(self) -> list[str]:
-        """The data sets of which there is a PNG of the worst mistakes."""
+        """The data sets that have a PNG of the worst mistakes."""
         names = [name.removeprefix(_MISTAKES) for name in self.files if name.startswith(_MISTAKES)]
         return [name for name in names if self.mistakes(name) is not None]
 

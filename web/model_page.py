@@ -10,7 +10,7 @@ from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
 from recognition.errors import N_
-from web.api import revalidated
+from web.api import with_etag
 from web.charts import Rows, confusion, error_curves, loss_curves, reliability
 from web.model_files import ModelFiles, load_model_files
 from web.operations import current_recognizer, current_settings
@@ -57,7 +57,7 @@ model_page = Blueprint("model_page", __name__)
 
 @model_page.get("/model")
 def page() -> str:
-    """The page."""
+    """The page about the model."""
     files = _model_files()
     train, validation = files.table("train_metrics"), files.table("val_metrics")
     return render_template(
@@ -79,12 +79,12 @@ def mistakes(name: str) -> Response:
     sheet = _model_files().mistakes(name)
     if sheet is None:
         raise NotFound
-    return revalidated(Response(sheet, content_type="image/png"))
+    return with_etag(Response(sheet, content_type="image/png"))
 
 
 @model_page.app_template_filter()
 def data_set(name: str) -> str:
-    """A data set or a corruption in words; its own name if it has none."""
+    """Description of a data set or corruption; its name if there is none."""
     own_name = name.rpartition(":")[2]
     words = _DATA_SETS.get(name) or _CORRUPTIONS.get(own_name)
     return str(gettext(words)) if words else own_name
@@ -92,7 +92,7 @@ def data_set(name: str) -> str:
 
 @model_page.app_template_filter()
 def non_digits(name: str) -> str:
-    """The non-digits of a data set in words."""
+    """Description of the non-digits of a data set."""
     return str(gettext(_NON_DIGITS[name])) if name in _NON_DIGITS else data_set(name)
 
 

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, built from the routes, docstrings, schemas, limits and answers of the running app.
 
-A view is in the document once `operation` declares what it takes and returns; its docstring is the description, in
-which the names of `_limit_texts` are replaced:
+A view is documented if it is decorated with `operation`. Its docstring is the description, with the placeholders of
+`_limit_texts` filled in:
 
     @api.post("/predict")
     @operation(PredictionResponse, tag="recognition", json=RecognitionRequest, problems=[BlankInput])
@@ -23,7 +23,7 @@ from werkzeug.routing import Rule
 
 from config import VERSION, Limits
 from recognition.picture import FORMATS
-from web.problems import ANY_BODY, ANY_REQUEST, KINDS, Kind
+from web.problems import ANY_BODY, ANY_REQUEST, PROBLEM_TYPES, ProblemType
 from web.schemas import MAX_BATCH_PICTURES, Problem, RecognitionRequest
 
 JsonObject = dict[str, Any]
@@ -82,14 +82,14 @@ class Operation:
         problems = [*ANY_REQUEST, *self.problems]
         if self.json or self.files:
             problems += ANY_BODY
-        return {KINDS[problem].status for problem in problems}
+        return {PROBLEM_TYPES[problem].status for problem in problems}
 
 
 _operations: dict[Callable[..., Any], Operation] = {}
 
 
 def operation(response: type[BaseModel], **declared: Any) -> Callable[[View], View]:
-    """Declare what a view takes and returns, by the fields of `Operation`, and put it into the document."""
+    """Document a view; `declared` are fields of `Operation`."""
 
     def declare(view: View) -> View:
         _operations[view] = Operation(view, response, **declared)
@@ -106,7 +106,7 @@ def documented_rules(app: Flask) -> Iterator[tuple[Rule, Operation]]:
 
 
 def build_document(app: Flask) -> JsonObject:
-    """The document. Its examples are answers of the model, where that is loaded."""
+    """The document. Its examples are answers of the model, if it is loaded."""
     limits: Limits = app.extensions["settings"].limits
     return {
         "openapi": "3.1.0",
@@ -123,7 +123,7 @@ def build_document(app: Flask) -> JsonObject:
             "schemas": _schemas(app, limits),
             "responses": {
                 f"Problem{status}": _problem_response(status)
-                for status in sorted({kind.status for kind in KINDS.values()})
+                for status in sorted({kind.status for kind in PROBLEM_TYPES.values()})
             },
             "headers": {
                 name: {"description": description, "schema": {"type": kind}}
@@ -213,7 +213,7 @@ def _responses(declared: Operation, example: object) -> JsonObject:
 
 
 def _example(app: Flask, rule: Rule, method: str, declared: Operation) -> JsonObject:
-    """A request of a route, and the answer of its view to it."""
+    """An example request of a route, and the response of its view."""
     try:
         with app.app_context():
             arguments = declared.example()
@@ -221,7 +221,7 @@ def _example(app: Flask, rule: Rule, method: str, declared: Operation) -> JsonOb
             answer = declared.view().get_json()
     except HTTPException:  # without a model, or over a rate limit, there is no answer
         return {}
-    # The document is to be the same in all processes, so that its ETag is.
+    # The document and its ETag must be the same in all processes.
     for part in (answer, *answer.get("results", ())):
         if "elapsed_ms" in part:
             part["elapsed_ms"] = 2.0
@@ -239,7 +239,7 @@ def _schemas(app: Flask, limits: Limits) -> JsonObject:
     )
     definitions: JsonObject = schemas["$defs"]
     _omit_nulls(definitions)
-    definitions["Problem"]["properties"]["type"]["enum"] = sorted(kind.type for kind in KINDS.values())
+    definitions["Problem"]["properties"]["type"]["enum"] = sorted(kind.type for kind in PROBLEM_TYPES.values())
     strokes = definitions["RecognitionRequest"]["properties"]["strokes"]
     strokes["maxItems"] = limits.max_strokes
     coordinate = strokes["items"]["items"]["items"]
@@ -248,7 +248,7 @@ def _schemas(app: Flask, limits: Limits) -> JsonObject:
 
 
 def _omit_nulls(node: Any) -> None:
-    """Remove null from optional fields, in place: answers leave these out."""
+    """Remove null from optional fields, in place: responses omit them."""
     if isinstance(node, list):
         for item in node:
             _omit_nulls(item)
@@ -266,7 +266,7 @@ def _omit_nulls(node: Any) -> None:
 
 def _problem_response(status: int) -> JsonObject:
     """The response for all problems with one status."""
-    kinds = [kind for kind in KINDS.values() if kind.status == status]
+    kinds = [kind for kind in PROBLEM_TYPES.values() if kind.status == status]
     return {
         "description": ", ".join(f"`{kind.type}` ({kind.title.lower()})" for kind in kinds),
         "headers": _header_references(_HEADERS_OF_STATUS.get(status, ())),
@@ -279,7 +279,7 @@ def _problem_response(status: int) -> JsonObject:
     }
 
 
-def _problem_example(kind: Kind) -> JsonObject:
+def _problem_example(kind: ProblemType) -> JsonObject:
     problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=kind.detail or f"{kind.title}.")
     return problem.model_dump(exclude_none=True)
 

@@ -14,14 +14,14 @@ from recognition import Recognizer
 from recognition.memory import return_large_blocks
 from web import metrics
 from web.logs import FIELDS, shorten
-from web.problems import GIVEN_ERROR, NotReady
+from web.problems import FORCED_ERROR, NotReady
 
 _requests = logging.getLogger("digits.requests")
 # Probes, scrapes and static files are logged at debug level only.
-_ROUTINE = frozenset({"api.live", "api.ready", "docs.asset", "operations.metrics", "static"})
+_ROUTINE = frozenset({"api.live", "api.ready", "docs.asset", "metrics.export", "static"})
 _PATH_LENGTH = 200  # characters of a path in the log
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Any drawing will do; the first forward pass is many times slower than the next ones.
+# Any drawing: the first forward pass is many times slower than the following ones.
 _WARM_UP = [[[0, 0], [10, 0], [4, 20]]]
 
 
@@ -35,8 +35,8 @@ def init_app(app: Flask) -> None:
 def load_model(app: Flask) -> None:
     """Load, verify and warm up the model of `app`. Raises `model.CheckpointError`.
 
-    Under gunicorn this runs in each worker, because torch cannot be used after a fork once it has run. The master has
-    read the file, so that all workers have the same model even if the file changes.
+    Under gunicorn each worker calls this, because torch cannot be used after a fork once it has run. The master reads
+    the file, so that all workers have the same model even if the file changes.
     """
     settings: Settings = app.extensions["settings"]
     return_large_blocks()
@@ -78,7 +78,7 @@ def _send_request_id(response: Response) -> Response:
 
 
 def _log_request(response: Response) -> Response:
-    is_routine = request.endpoint in _ROUTINE or GIVEN_ERROR in request.environ
+    is_routine = request.endpoint in _ROUTINE or FORCED_ERROR in request.environ
     level = logging.DEBUG if is_routine else logging.INFO
     if _requests.isEnabledFor(level):
         fields = _describe(response)

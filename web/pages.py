@@ -14,8 +14,8 @@ from web.operations import current_model_id, current_recognizer, current_setting
 from web.problems import describe
 from web.rate_limits import count_predictions
 
-# From this confidence the page says "This is a 7", below it that it is not sure.
-SURE = 0.9
+# From this confidence on, the page says "This is a 7"; below, that it is not sure.
+SURE_FROM = 0.9
 
 pages = Blueprint("pages", __name__)
 
@@ -30,33 +30,35 @@ def page() -> str:
 def read_upload() -> str:
     """Recognise uploaded pictures without JavaScript: shows the first, and a list if there are several."""
     pictures = uploaded_pictures("image")
-    count_predictions(len(pictures) - 1)  # one was counted when the request came in
+    count_predictions(len(pictures) - 1)  # one was counted before the view
     recognizer = current_recognizer()
     if len(pictures) == 1:
-        return render_template("page.html", **_shown(recognizer.predict_picture(pictures[0][1], with_preview=True)))
+        return render_template(
+            "page.html", **_to_variables(recognizer.predict_picture(pictures[0][1], with_preview=True))
+        )
     max_seconds = current_settings().limits.max_batch_seconds
     outcomes = recognizer.predict_pictures([data for _, data in pictures], max_seconds, with_previews=True)
-    results = [{"name": name, **_shown(outcome)} for (name, _), outcome in zip(pictures, outcomes, strict=True)]
+    results = [{"name": name, **_to_variables(outcome)} for (name, _), outcome in zip(pictures, outcomes, strict=True)]
     first = next((result for result in results if "prediction" in result), results[0])
     return render_template("page.html", **first, results=results)
 
 
-def _shown(outcome: Prediction | InputError) -> dict[str, object]:
+def _to_variables(outcome: Prediction | InputError) -> dict[str, object]:
     """The template's variables for a prediction or problem."""
     if isinstance(outcome, InputError):
         return {"problem": describe(outcome)}
-    shown: dict[str, object] = {"prediction": outcome, "frame": png_data_url(frame_png(outcome.frame))}
+    variables: dict[str, object] = {"prediction": outcome, "frame": png_data_url(frame_png(outcome.frame))}
     if (preview := outcome.preview) is not None:
-        shown |= {"picture": png_data_url(preview.png), "size": preview.size}
-    return shown
+        variables |= {"picture": png_data_url(preview.png), "size": preview.size}
+    return variables
 
 
 @pages.app_context_processor
-def _page_facts() -> dict[str, object]:
+def _page_variables() -> dict[str, object]:
     return {
         "limits": current_settings().limits,
         "model_id": current_model_id(),
-        "sure": SURE,
+        "sure": SURE_FROM,
         "certainty": certainty,
         "picture_types": ",".join(MEDIA_TYPES),
         "version": VERSION,
@@ -67,7 +69,7 @@ def certainty(prediction: Prediction) -> str:
     """Name of the phrase for `prediction`; `static/answer.js` chooses by the same rule."""
     if not prediction.is_digit:
         return "not_digit"
-    return "sure" if prediction.confidence >= SURE else "unsure"
+    return "sure" if prediction.confidence >= SURE_FROM else "unsure"
 
 
 @pages.app_template_filter()

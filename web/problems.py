@@ -1,4 +1,4 @@
-"""Errors to answers: one table from exceptions to status and problem type, and one error handler.
+"""Error handling: one table from exceptions to HTTP status and problem type, and one error handler.
 
 Paths under /api/ get `application/problem+json` (RFC 9457) with a stable `type`, all others an HTML page.
 """
@@ -53,7 +53,7 @@ class InvalidRequest(UnprocessableEntity):
 
     def __init__(self, description: str, errors: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(description)
-        self.errors = errors  # JSON pointers into the body, and what is wrong there
+        self.errors = errors  # pairs of a JSON pointer into the body and a message
 
 
 class MissingPicture(InvalidRequest):
@@ -105,15 +105,15 @@ class NotReady(ServiceUnavailable):
         super().__init__(N_("The model is still being loaded. Try again in a moment."), retry_after=1)
 
 
-# Key of the WSGI environment for an error to answer in place of the request's own outcome.
-GIVEN_ERROR = "digits.error"
-# The connection is closed on a client that sends more than this after its request was refused.
+# Key of the WSGI environment for an exception that is raised instead of calling the view; see web/refusals.py.
+FORCED_ERROR = "digits.error"
+# The rest of a refused body is read up to this size; then the connection is closed.
 _DRAINED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How one kind of problem is answered. Without `detail`, the exception's own message is used."""
+class ProblemType:
+    """The response to one type of problem. Without `detail`, it has the exception's own message."""
 
     status: int
     type: str
@@ -121,49 +121,49 @@ class Kind:
     detail: str | None = None
 
 
-KINDS: Mapping[type[Exception], Kind] = {
-    BlankInput: Kind(422, "blank", N_("Nothing to read")),
-    InvalidStrokes: Kind(422, "invalid-strokes", N_("Not a drawing")),
-    UnsupportedPicture: Kind(415, "unsupported-picture", N_("Unsupported picture")),
-    UndecodablePicture: Kind(422, "undecodable-picture", N_("Damaged picture")),
-    PictureTooLarge: Kind(413, "picture-too-large", N_("Too many pixels")),
-    MalformedJson: Kind(400, "malformed-json", N_("Malformed JSON")),
-    InvalidRequest: Kind(422, "invalid-request", N_("Invalid request")),
-    MissingPicture: Kind(422, "missing-picture", N_("No picture")),
-    CrossSiteRequest: Kind(403, "cross-site", N_("Cross-site request")),
-    MissingKey: Kind(401, "missing-key", N_("API key needed")),
-    UnknownHost: Kind(400, "unknown-host", N_("Unknown host")),
-    Overloaded: Kind(503, "overloaded", N_("Too busy")),
-    OutOfResources: Kind(503, "out-of-resources", N_("Out of resources")),
-    NotReady: Kind(503, "not-ready", N_("Not ready")),
-    NotFound: Kind(404, "not-found", N_("Not found"), N_("There is nothing at this address.")),
-    MethodNotAllowed: Kind(
+PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
+    BlankInput: ProblemType(422, "blank", N_("Nothing to read")),
+    InvalidStrokes: ProblemType(422, "invalid-strokes", N_("Not a drawing")),
+    UnsupportedPicture: ProblemType(415, "unsupported-picture", N_("Unsupported picture")),
+    UndecodablePicture: ProblemType(422, "undecodable-picture", N_("Damaged picture")),
+    PictureTooLarge: ProblemType(413, "picture-too-large", N_("Too many pixels")),
+    MalformedJson: ProblemType(400, "malformed-json", N_("Malformed JSON")),
+    InvalidRequest: ProblemType(422, "invalid-request", N_("Invalid request")),
+    MissingPicture: ProblemType(422, "missing-picture", N_("No picture")),
+    CrossSiteRequest: ProblemType(403, "cross-site", N_("Cross-site request")),
+    MissingKey: ProblemType(401, "missing-key", N_("API key needed")),
+    UnknownHost: ProblemType(400, "unknown-host", N_("Unknown host")),
+    Overloaded: ProblemType(503, "overloaded", N_("Too busy")),
+    OutOfResources: ProblemType(503, "out-of-resources", N_("Out of resources")),
+    NotReady: ProblemType(503, "not-ready", N_("Not ready")),
+    NotFound: ProblemType(404, "not-found", N_("Not found"), N_("There is nothing at this address.")),
+    MethodNotAllowed: ProblemType(
         405,
         "method-not-allowed",
         N_("Method not allowed"),
         N_("This address does not take that method; Allow names those it does."),
     ),
-    NotAcceptable: Kind(
+    NotAcceptable: ProblemType(
         406, "not-acceptable", N_("Not acceptable"), N_("The answer is application/json, which Accept leaves out.")
     ),
-    LengthRequired: Kind(
+    LengthRequired: ProblemType(
         411, "length-required", N_("Length required"), N_("Say in Content-Length how many bytes the body has.")
     ),
-    RequestEntityTooLarge: Kind(
+    RequestEntityTooLarge: ProblemType(
         413,
         "body-too-large",
         N_("Too large"),
         N_("The request is larger than this server takes. Send a smaller picture or drawing."),
     ),
-    UnsupportedMediaType: Kind(415, "unsupported-media-type", N_("Unsupported media type")),
-    TooManyRequests: Kind(
+    UnsupportedMediaType: ProblemType(415, "unsupported-media-type", N_("Unsupported media type")),
+    TooManyRequests: ProblemType(
         429,
         "too-many-requests",
         N_("Too many requests"),
         N_("Too many requests came in. Wait as long as Retry-After says."),
     ),
-    BadRequest: Kind(400, "bad-request", N_("Bad request")),
-    InternalServerError: Kind(
+    BadRequest: ProblemType(400, "bad-request", N_("Bad request")),
+    InternalServerError: ProblemType(
         500,
         "internal",
         N_("Internal error"),
@@ -172,7 +172,7 @@ KINDS: Mapping[type[Exception], Kind] = {
 }
 
 
-# Problems of every request, and of every request with a body.
+# Problems of any request, and of any request with a body.
 ANY_REQUEST = (NotAcceptable, UnknownHost, MissingKey, TooManyRequests, Overloaded, InternalServerError)
 ANY_BODY = (
     *(BadRequest, MalformedJson, CrossSiteRequest, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType),
@@ -181,52 +181,52 @@ ANY_BODY = (
 
 
 def init_app(app: Flask) -> None:
-    """Answer every exception in `app` from the table."""
-    app.before_request(_raise_given)
+    """Handle every exception in `app`."""
+    app.before_request(_raise_forced_error)
     app.register_error_handler(Exception, _answer)
 
 
-def _raise_given() -> None:
-    if (error := request.environ.get(GIVEN_ERROR)) is not None:
-        g.is_template = True  # counted when it is sent
+def _raise_forced_error() -> None:
+    if (error := request.environ.get(FORCED_ERROR)) is not None:
+        g.is_prebuilt = True  # web/refusals.py counts it each time it is sent
         raise error
 
 
 def describe(error: Exception) -> Problem:
     """The problem to report for `error`, in the client's language where there is a translation."""
-    kind = kind_of(error)
+    kind = problem_type_of(error)
     return Problem(
         type=kind.type,
         title=gettext(kind.title),
         status=kind.status,
-        detail=gettext(kind.detail) if kind.detail else _own_words(error),
+        detail=gettext(kind.detail) if kind.detail else _translated_message(error),
         request_id=g.get("request_id"),
         errors=_field_errors(error) or None,
     )
 
 
-def kind_of(error: Exception) -> Kind:
-    """The row of the table for `error`."""
-    kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
+def problem_type_of(error: Exception) -> ProblemType:
+    """The problem type of `error`."""
+    kind = next((PROBLEM_TYPES[base] for base in type(error).__mro__ if base in PROBLEM_TYPES), None)
     if kind is None:
-        kind = _kind_of_http_error(error) if isinstance(error, HTTPException) else KINDS[InternalServerError]
+        kind = _type_of_http_error(error) if isinstance(error, HTTPException) else PROBLEM_TYPES[InternalServerError]
     return kind
 
 
-def _own_words(error: Exception) -> str:
+def _translated_message(error: Exception) -> str:
     if isinstance(error, InputError):
         return str(gettext(error.sentence, **error.values))
     return str(gettext(getattr(error, "description", None) or str(error)))
 
 
-def _kind_of_http_error(error: HTTPException) -> Kind:
+def _type_of_http_error(error: HTTPException) -> ProblemType:
     status = HTTPStatus(error.code or 500)
-    return Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    return ProblemType(status, status.phrase.lower().replace(" ", "-"), status.phrase)
 
 
 def _field_errors(error: Exception) -> list[FieldError]:
     if isinstance(error, InvalidStrokes):
-        return [FieldError(pointer="/strokes" + error.pointer, detail=_own_words(error))]
+        return [FieldError(pointer="/strokes" + error.pointer, detail=_translated_message(error))]
     errors = error.errors if isinstance(error, InvalidRequest) else ()
     return [FieldError(pointer=pointer, detail=gettext(sentence)) for pointer, sentence in errors]
 
@@ -242,7 +242,7 @@ def _answer(error: Exception) -> Response:
         current_app.logger.error("request %s failed", g.get("request_id"), exc_info=error)
     _drain()
     problem = describe(error)
-    if not g.get("is_template"):
+    if not g.get("is_prebuilt"):
         metrics.count_problem(problem.type)
     # For a Host that is no host name there are no URLs, which a page needs.
     is_page = not request.path.startswith("/api/") and not isinstance(request.routing_exception, BadHost)
@@ -255,12 +255,12 @@ def _answer(error: Exception) -> Response:
 
 
 def _drain() -> None:
-    """Read the rest of a refused body: a client that is still sending when the connection closes loses the answer."""
+    """Read the rest of a refused body: a client that is still sending when it is closed would lose the response."""
     request.max_content_length = _DRAINED_BYTES
     with suppress(HTTPException, OSError):
-        # For a chunked body the limited stream is exhausted already; the one behind it ends by itself.
-        ends = request.environ.get("wsgi.input_terminated")
-        body = request.environ["wsgi.input"] if ends else request.stream
+        # Flask's stream for a chunked body is exhausted already; the underlying one ends by itself.
+        is_terminated = request.environ.get("wsgi.input_terminated")
+        body = request.environ["wsgi.input"] if is_terminated else request.stream
         for _ in range(_DRAINED_BYTES // 2**16):
             if not body.read(2**16):
                 break

@@ -1,4 +1,4 @@
-"""What the processes of one server share."""
+"""State shared by the processes of one server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from config import Settings
 
-# The settings that the server was started with; none before its start.
+# The settings that the server was started with; None before that.
 settings: Settings | None = None
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp creates the folder safely
@@ -21,15 +21,15 @@ _PREFIX = "digits-"
 
 @cache
 def shared_folder() -> Path:
-    """A folder for this process and its forks, in shared memory where there is any; removed when it exits.
+    """A folder for this process and its forks, in shared memory if available; removed at exit.
 
-    It is locked while any of them lives. Folders of servers that were killed are unlocked, and removed here.
+    It is locked while any of them is running. Unlocked folders, left by servers that were killed, are removed.
     """
     parent = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
     _remove_stale_folders(parent)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        # A server that starts at this moment may have locked the new folder to remove it.
+        # Another server that is starting may have locked the new folder to remove it.
         if _lock(folder) is not None and folder.exists():
             break
     atexit.register(_remove, folder, os.getpid())
@@ -45,7 +45,7 @@ def _remove_stale_folders(parent: Path) -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the lock until this process and its forks have closed it; None where others hold it."""
+    """A descriptor that holds the lock until this process and its forks close it; None if another process holds it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:  # gone, or another user's

@@ -1,6 +1,6 @@
-"""Rate limits: how many predictions each API key or address may ask for in a window of time. Off unless set.
+"""Rate limits: predictions per API key or address in a fixed window. Off by default.
 
-All processes count together in Redis. While Redis does not answer, each process counts for itself.
+All processes share their counts in Redis. While Redis does not answer, each process counts separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger("digits.rate_limits")
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a client has left of its limit."""
+    """What remains of a client's limit."""
 
     remaining: int  # predictions in this window; negative when the last request was refused
     reset: int  # seconds until the next window, at least 1
@@ -52,8 +52,8 @@ class RateLimiter:
     def hit(self, client: str, cost: int = 1) -> Quota:
         """Count `cost` predictions of `client`. A batch that does not fit is refused and not counted."""
         period = self.limit.get_expiry()
-        # Windows end at different times for different clients, so that they do not all return at once. Computed
-        # from the clock alone, no window is longer than `period`, even when the clock is set back.
+        # Windows end at different times for different clients, so that they do not all return at once. The window is
+        # computed from the current time only, so that setting the clock back does not extend it.
         window, elapsed = divmod(time() + crc32(client.encode()) % period, period)
         key = self.limit.key_for(client, str(int(window)))
         count = self._count(lambda storage: storage.incr(key, period, cost))
@@ -75,7 +75,7 @@ class RateLimiter:
         return count
 
     def _may_use_storage(self) -> bool:
-        """Whether to try the storage; after a failure only one request in each interval does, and may have to wait."""
+        """Whether to try the storage; after a failure only one request in each interval does, and may be slow."""
         with self._lock:
             if self._failed and monotonic() < self._retry_at:
                 return False
@@ -95,7 +95,7 @@ class RateLimiter:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Limit the rate of predictions as the settings say. Raises `SettingsError`."""
+    """Apply the rate limit in the settings. Raises `SettingsError`."""
     if settings.rate_limit == OFF:
         return
     try:
@@ -107,7 +107,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     if not isinstance(storage, Storage):
         raise SettingsError("setting DIGITS_RATE_LIMIT_STORAGE does not fit: an asynchronous storage cannot be used")
     app.extensions["rate_limiter"] = RateLimiter(settings.rate_limit, storage)
-    app.before_request(_count_request)
+    app.before_request(_count_prediction)
     app.after_request(_set_headers)
 
 
@@ -121,13 +121,13 @@ def count_predictions(number: int) -> None:
         raise TooManyRequests
 
 
-def _count_request() -> None:
+def _count_prediction() -> None:
     if request.method == "POST" and request.endpoint is not None:  # every view for POST predicts
         count_predictions(1)
 
 
 def _client() -> str:
-    """Whom to count: a key, an IPv4 address, or the /64 network of an IPv6 address, which one client can fill."""
+    """The client's API key, IPv4 address, or IPv6 /64 network, within which one client can use any address."""
     digest = key_digest()
     if digest is not None:
         return digest
@@ -141,7 +141,7 @@ def _client() -> str:
 
 
 def _set_headers(response: Response) -> Response:
-    """RateLimit headers, as in draft-ietf-httpapi-ratelimit-headers-10."""
+    """Set the headers of draft-ietf-httpapi-ratelimit-headers-10."""
     quota: Quota | None = g.get("quota")
     if quota is not None:
         limit = current_app.extensions["rate_limiter"].limit

@@ -1,6 +1,6 @@
-"""Prebuilt responses for requests that the app never sees.
+"""Prebuilt responses for requests that are refused without calling the app.
 
-The app itself renders each once, so that they have its problem types, pages and headers; only the request id differs.
+The app renders each of them once, with its problem types, pages and headers; only the request id is replaced.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 
 from config import Settings
 from web import metrics
-from web.problems import GIVEN_ERROR, Overloaded, kind_of
+from web.problems import FORCED_ERROR, Overloaded, problem_type_of
 
 _PLACEHOLDER = "0" * 32
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -30,7 +30,7 @@ _IS_SECURE = re.compile(rb"\r\nx-forwarded-proto:[ \t]*https", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
-    """What to send, and the state of the connection after it."""
+    """A response, and the state of the connection after it."""
 
     data: bytes
     is_complete: bool  # the whole request has arrived
@@ -47,7 +47,7 @@ class _Template(NamedTuple):
 
 
 class Refusals:
-    """Responses that `app` would give."""
+    """The responses of `app` to requests that it does not receive."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -56,10 +56,10 @@ class Refusals:
         self._origins = settings.cors_origins
 
     def overloaded(self, request: bytes, *, keep_alive: bool = True) -> Refusal:
-        """The response to `request`, as far as it has arrived, when too many are waiting."""
+        """The response to `request`, which may be incomplete, when too many are waiting."""
         is_api = request.partition(b" ")[2].startswith(b"/api/")
         origin = _find_origin(request)
-        # Rendering costs as much as an answer, so clients must not be able to request new templates.
+        # Rendering costs as much as answering, so clients must not be able to cause new templates.
         known = origin if origin in self._origins else origin and _ANY_ORIGIN
         template = self._template(Overloaded, is_api, bool(_IS_SECURE.search(request)), known)
         head = template.head.replace(_ANY_ORIGIN.encode(), origin.encode())
@@ -71,33 +71,33 @@ class Refusals:
     def invalid_request(self, error: Callable[[], HTTPException]) -> bytes:
         """The response to a request that cannot be parsed, which closes the connection. Counts it."""
         template = self._template(error, True, False, "")
-        metrics.count_unseen(template.type, template.status)
+        metrics.count_early_refusal(template.type, template.status)
         return _join(template.head, template.body, keep_alive=False)
 
     def _render(self, error: Callable[[], HTTPException], is_api: bool, is_secure: bool, origin: str) -> _Template:
-        given = error()
+        exception = error()
         environ = create_environ(
             "/api/" if is_api else "/",
             "https://localhost" if is_secure else "http://localhost",
             headers={"X-Request-ID": _PLACEHOLDER, **({"Origin": origin} if origin else {})},
-            environ_overrides={GIVEN_ERROR: given},
+            environ_overrides={FORCED_ERROR: exception},
         )
         chunks, status, headers = run_wsgi_app(self._app.wsgi_app, environ, buffered=True)
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        return _Template(head, b"".join(chunks), given.code or 500, kind_of(given).type)
+        return _Template(head, b"".join(chunks), exception.code or 500, problem_type_of(exception).type)
 
 
 def _join(head: bytes, body: bytes, keep_alive: bool) -> bytes:
     connection = b"keep-alive" if keep_alive else b"close"
     answer = head.replace(b"\r\n\r\n", b"\r\nConnection: " + connection + b"\r\n\r\n", 1) + body
-    # Not uuid4: its system call releases the GIL, and getting it back takes as long as other threads compute.
+    # Not uuid4: its system call releases the GIL, and reacquiring it may have to wait for other threads.
     request_id = f"{random.getrandbits(128):032x}"
     return answer.replace(_PLACEHOLDER.encode(), request_id.encode())
 
 
 def _find_origin(request: bytes) -> str:
-    """The value of the Origin header, or an empty string; the app decides whether it is allowed."""
+    """The value of the Origin header, or an empty string."""
     found = _ORIGIN.search(request.partition(b"\r\n\r\n")[0] + b"\r\n")
     return found[1].decode() if found else ""
 

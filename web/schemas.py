@@ -1,4 +1,4 @@
-"""What the API takes and returns, as pydantic models."""
+"""Requests and responses of the API, as pydantic models."""
 
 from __future__ import annotations
 

@@ -35,16 +35,16 @@ HEADERS = {
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 # Pages depend on the language cookie, and may show an uploaded picture.
 _PAGE_CACHING = "private, no-cache"
-# gunicorn limits single header lines to 8 KB, and joins up to 100 of one name: parsing 800 KB takes a second.
+# gunicorn limits a header line to 8 KB, but joins up to 100 with the same name: parsing 800 KB takes a second.
 _MAX_HEADERS = 2**16  # characters
 # Probes and scrapers use the address of a server, not its name.
-_ANY_HOST_ENDPOINTS = frozenset({"api.live", "api.ready", "operations.metrics"})
+_ANY_HOST_ENDPOINTS = frozenset({"api.live", "api.ready", "metrics.export"})
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Protect every route of `app`; a view that takes pictures raises the body limit for its own request."""
+    """Protect every route of `app`. Views that accept pictures raise the body limit for their request."""
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_plain_body_bytes
-    # Werkzeug counts its 64 KiB read buffer, and the rest of the previous one, against this: less would refuse files.
+    # Werkzeug counts two of its 64 KiB read buffers against this limit: a smaller one would refuse files.
     app.config["MAX_FORM_MEMORY_SIZE"] = 2 * 2**16
     app.config["MAX_FORM_PARTS"] = 100
     if settings.trusted_proxies:
@@ -62,7 +62,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 class _TrustedProxies:
     """Takes the client's address and scheme from X-Forwarded-For and X-Forwarded-Proto of trusted proxies.
 
-    The last value of each counts, the one that the proxy itself added; a value that is no address or scheme is ignored.
+    Only the last value of each is used, which the proxy itself added; invalid values are ignored.
     """
 
     def __init__(self, app: WSGIApplication, proxies: Iterable[str]) -> None:
@@ -87,9 +87,9 @@ def _last_value(environ: WSGIEnvironment, header: str) -> str:
 
 
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The IP address; an IPv4 address also where an IPv6 socket shows it as ::ffff:1.2.3.4."""
+    """The IP address; ::ffff:1.2.3.4, as IPv6 sockets report it, becomes 1.2.3.4. None if `text` is not an address."""
     try:
-        address = ip_address(text.partition("%")[0])  # without the zone, which may be any text
+        address = ip_address(text.partition("%")[0])  # without the zone id
     except ValueError:  # a Unix socket's peer has no address
         return None
     return getattr(address, "ipv4_mapped", None) or address
@@ -97,7 +97,7 @@ def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 def _separate_metrics(port: str) -> None:
     """Serve /metrics on `port` only, and nothing else there."""
-    if (request.endpoint == "operations.metrics") != (request.environ["SERVER_PORT"] == port):
+    if (request.endpoint == "metrics.export") != (request.environ["SERVER_PORT"] == port):
         raise NotFound
 
 
@@ -106,20 +106,20 @@ def _refuse_large_headers() -> None:
     names = [name for name in environ if name.startswith("HTTP_") or name == "CONTENT_TYPE"]
     if sum(len(environ[name]) for name in names) > _MAX_HEADERS:
         for name in names:
-            environ[name] = ""  # also for what words and logs the refusal
+            environ[name] = ""  # rendering and logging the refusal reads them, too
         raise RequestHeaderFieldsTooLarge
 
 
 def _refuse_unknown_host(hosts: Sequence[str]) -> None:
-    """Refuse requests for other host names: DNS rebinding, links with a forged host."""
+    """Refuse requests for other host names, as protection against DNS rebinding and forged links."""
     if request.endpoint not in _ANY_HOST_ENDPOINTS and not host_is_trusted(request.host.lower(), hosts):
         raise UnknownHost
 
 
 def _refuse_cross_site() -> None:
-    """Refuse unsafe requests that a page of another site makes a visitor's browser send.
+    """Refuse cross-site requests with unsafe methods (CSRF).
 
-    Programs send neither header and are let through, as in Go's net/http.CrossOriginProtection.
+    As in Go's net/http.CrossOriginProtection, requests without either header are allowed: browsers send one.
     """
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return
@@ -127,7 +127,7 @@ def _refuse_cross_site() -> None:
     if site is not None:
         allowed = site in {"same-origin", "none"}
     else:
-        # Older browsers, and all browsers on plain HTTP except on localhost, send the origin only.
+        # Older browsers, and all browsers on plain HTTP except on localhost, send Origin only.
         origin = request.headers.get("Origin")
         allowed = origin is None or origin.partition("://")[2] == request.host
     if not allowed and not is_allowed_origin():
@@ -135,7 +135,7 @@ def _refuse_cross_site() -> None:
 
 
 def _redirect_to_path() -> BaseResponse | None:
-    """Redirect to the canonical path of a route, without the host that Werkzeug copies from the request."""
+    """Redirect to the canonical path of a route, without the host, which Werkzeug copies from the request."""
     error = request.routing_exception
     if not isinstance(error, RequestRedirect):
         return None

@@ -1,9 +1,9 @@
 """gunicorn's threaded worker, with load shedding.
 
-gunicorn's own gthread worker queues up to a thousand connections and answers all of them too late. This one admits as
-many requests as its threads and `DIGITS_QUEUE` hold and answers the others with 503 at once, on the thread that
-accepts: a refusal costs a fiftieth of an answer, so that at ten times the load there is time left for answers. Health
-and metrics have a thread of their own. A new connection is left to the worker that has the fewest.
+gunicorn's own gthread worker queues up to a thousand connections, and under overload answers all of them too late. This
+one admits as many requests as it has threads and places in its queue (`DIGITS_QUEUE`), and answers the others with 503
+at once, on the accepting thread. A refusal costs a fiftieth of an answer, so that most of the capacity is left at ten
+times the load. Health and metrics have a separate thread. New connections go to the worker with the fewest.
 
 It overrides methods that gunicorn does not document, hence the bounds on gunicorn's version in pyproject.toml;
 docs/architecture.md says what was measured with gunicorn's own.
@@ -44,12 +44,12 @@ _PEEK_BYTES, _RECEIVE_BYTES = 2**12, 2**16
 _IDLE_TIMEOUT = 5.0  # seconds
 # For each read of a request and each write of its answer: a C timeval.
 _SOCKET_TIMEOUT = struct.pack("ll", 10, 0)
-_WARNING_INTERVAL = 10.0  # seconds without a cause to warn before the next warning
+_WARNING_INTERVAL = 10.0  # seconds without a cause for a warning before the next is logged
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_IDLE_CLOSED = 10  # idle connections closed when the system has no room for a new one
+_IDLE_CLOSED = 10  # idle connections closed when the system is out of resources for a new one
 _CREATE_ATTEMPTS = 20  # one a second
-_ACCEPT_BACKOFF = 0.05  # seconds until the next attempt where none is idle
-# Delay before accepting, for each connection that this worker has more than another, which may then accept first.
+_ACCEPT_BACKOFF = 0.05  # seconds until the next attempt if none is idle
+# Delay before accepting per connection that this worker has more than another, so that the other can accept first.
 _ACCEPT_DELAY, _MAX_ACCEPT_DELAY = 0.0005, 0.002  # seconds
 _STATUS: dict[type[Exception], type[exceptions.HTTPException]] = {
     LimitRequestLine: exceptions.RequestURITooLarge,
@@ -67,12 +67,12 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
     connection_counts: ConnectionCounts
 
     def __init__(self, *args: Any) -> None:
-        # In the master, which an exception would end.
+        # This runs in the master, which an exception would stop.
         for attempts_left in reversed(range(_CREATE_ATTEMPTS)):
             try:
                 super().__init__(*args)
                 break
-            except OSError:  # no descriptor, or no room for the file that shows that the worker is alive
+            except OSError:  # no descriptor, or no space for the worker's heartbeat file
                 if not attempts_left:
                     raise
                 time.sleep(1)
@@ -88,10 +88,10 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
         """Load the app."""
         super().load_wsgi()
         # gunicorn imports this module before it applies raw_env, which torch and prometheus_client read.
-        from web.metrics import count_overload, show_admitted
+        from web.metrics import count_overload, set_admitted
         from web.refusals import Refusals
 
-        self._show_admitted = show_admitted
+        self._set_admitted = set_admitted
         self._count_overload = count_overload
         self._refusals = Refusals(self.wsgi)
         self._capacity = self.cfg.threads + self.wsgi.extensions["settings"].queue
@@ -99,7 +99,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
     # ---- on the main thread ----
 
     def accept(self, listener: socket.socket) -> None:
-        """Accept a connection and wait for its request on this thread: a silent client must not hold another."""
+        """Accept a connection; this thread waits for its request, so that a silent client does not occupy another."""
         if self._admitted < self._capacity and (surplus := self.nr_conns - self.connection_counts.minimum()) > 0:
             time.sleep(min(surplus * _ACCEPT_DELAY, _MAX_ACCEPT_DELAY))
         if self.nr_conns >= self.worker_connections - 1:
@@ -115,7 +115,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
             if not self._close_idle(_IDLE_CLOSED):
                 time.sleep(_ACCEPT_BACKOFF)
             return
-        # Unlike Python's timeouts, these hold when gunicorn makes the socket blocking.
+        # Unlike Python's timeouts, these remain when gunicorn makes the socket blocking.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SOCKET_TIMEOUT)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SOCKET_TIMEOUT)
         self.nr_conns += 1
@@ -167,7 +167,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
             self._close_gracefully(conn)
 
     def _close_gracefully(self, conn: TConn) -> None:
-        """Close once the client has. gunicorn would block this thread for up to 2 s."""
+        """Close after the client has closed. gunicorn would block this thread for up to 2 s."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -186,7 +186,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _count(self, change: int) -> None:
         self._admitted += change
-        self._show_admitted(self._admitted)
+        self._set_admitted(self._admitted)
 
     def _refuse_in_place(self, conn: TConn) -> bool:
         """Refuse a request without unregistering its connection, at half the cost of `_refuse`; False if it cannot."""
@@ -218,7 +218,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
             self._close(conn)
             return
         if not refusal.is_complete:
-            # Data that arrives after a close is answered with a reset, and the client might lose the answer.
+            # Data that arrives after a close causes a reset, and the client might lose the response.
             self._close_gracefully(conn)
         elif refusal.keep_alive:
             conn.set_timeout()
@@ -232,7 +232,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
         conn.close()
 
     def _close_idle(self, count: int) -> int:
-        """Close the connections that have been idle longest, silent ones first; how many were closed."""
+        """Close the connections that have been idle longest, silent ones first; returns how many were closed."""
         for closed in range(count):
             idle = self.pending_conns or self.keepalived_conns
             if not idle:
@@ -264,7 +264,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
         self._warn("too many requests are waiting: answering 503")
 
     def _warn(self, message: str) -> None:
-        """Log a warning, unless one was logged a moment ago."""
+        """Log a warning unless this was called in the last `_WARNING_INTERVAL` seconds."""
         if time.monotonic() >= self._next_warning:
             self.log.warning(message)
         self._next_warning = time.monotonic() + _WARNING_INTERVAL

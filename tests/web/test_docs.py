@@ -18,7 +18,7 @@ from testing.answers import assert_problem
 from testing.handwriting import DIGITS
 from testing.pictures import multipart, picture_of
 from web.openapi import build_document
-from web.problems import KINDS
+from web.problems import PROBLEM_TYPES
 
 APP = create_app()
 DOCUMENT = build_document(APP)
@@ -56,7 +56,7 @@ def test_document_names_every_route_of_the_api(app: Flask) -> None:
 
 
 def test_document_names_every_type_of_problem() -> None:
-    types = {kind.type for kind in KINDS.values()}
+    types = {kind.type for kind in PROBLEM_TYPES.values()}
     assert set(DOCUMENT["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]) == types
     listed = [
         example

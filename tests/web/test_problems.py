@@ -8,7 +8,7 @@ from config import Settings
 from flask_app import create_app
 from recognition import InputError
 from testing.answers import assert_problem
-from web.problems import KINDS
+from web.problems import PROBLEM_TYPES
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_every_input_error_has_its_own_problem() -> None:
         below = kind.__subclasses__()
         return [leaf for child in below for leaf in leaves(child)] if below else [kind]
 
-    assert set(leaves(InputError)) <= set(KINDS)
-    types = [kind.type for kind in KINDS.values()]
+    assert set(leaves(InputError)) <= set(PROBLEM_TYPES)
+    types = [kind.type for kind in PROBLEM_TYPES.values()]
     assert len(set(types)) == len(types)
 
 

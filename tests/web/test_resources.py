@@ -114,7 +114,7 @@ with open(FOLDER + "/ballast", "wb", buffering=0) as file:
 _COUNT = """
 for number in range(1000):
     metrics.count_problem(f"type-{number:0100}")
-metrics.show_admitted(3)
+metrics.set_admitted(3)
 """
 _START = "from web import metrics; metrics.use_slot(1); metrics.count_overload()\n"
 
