@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "DIGITS_"
 ENV_FILE = ".env"
-# An empty value is refused, so a word switches a setting off.
+# Empty values are refused, so a setting is disabled by this word.
 OFF = "off"
 ROOT = Path(__file__).resolve().parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -55,7 +55,7 @@ def _split(value: object) -> object:
     return () if value == OFF else tuple(item.strip() for item in value.split(","))
 
 
-# NoDecode: pydantic-settings would take the value for JSON.
+# NoDecode: pydantic-settings would parse the value as JSON.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -67,8 +67,8 @@ class _Group(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_empty(cls, value: object) -> object:
-        # A variable that a shell or compose file leaves unset arrives as "", which would mean every address of the
-        # machine as a host, and the working folder as a path.
+        # Shells and compose files pass an unset variable as "". As a host that would mean all addresses of the machine,
+        # and as a path the working folder.
         if value == "":
             raise ValueError("it is empty")
         return value
@@ -94,7 +94,7 @@ class Limits(_Group):
     )
 
 
-_NO_DEBUG = frozenset({"", "0", "false", "no"})  # what Flask takes for "off"
+_NO_DEBUG = frozenset({"", "0", "false", "no"})  # as Flask interprets FLASK_DEBUG
 
 
 class Settings(_Group):

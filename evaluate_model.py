@@ -33,7 +33,7 @@ from recognition import Recognizer
 from storage import write_atomically
 from training.datasets import DataError
 from training.ensemble import Ensemble
-from training.evaluation import Predictions, Row, collect, evaluate, worst_mistakes
+from training.evaluation import MetricsRow, Predictions, collect, evaluate, worst_mistakes
 from training.evaluation_sets import (
     CORRUPTED,
     NON_DIGIT,
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; exits with status 2 where it is wrong."""
+    """Parse the command line; exits with status 2 if it is invalid."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="several are averaged")
     parser.add_argument(
@@ -109,7 +109,7 @@ def _development_sets(data_dir: Path) -> list[Path]:
     return [p for p in found if p.suffix in {".npz", ".jsonl"} or (p / "labels.jsonl").is_file() or (p / "1").is_dir()]
 
 
-def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> list[Row]:
+def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> list[MetricsRow]:
     """One row of metrics per set, and the files asked for. Raises `CheckpointError`, `DataError` or `OSError`."""
     checkpoints = [load_checkpoint(path) for path in options.checkpoints]
     several, limits = len(checkpoints) > 1, settings.limits
@@ -118,10 +118,10 @@ def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> lis
     sets = [each for spec in options.data for each in open_evaluation_sets(spec, data_dir, through)]
     has_non_digits = any(item.label == NON_DIGIT for each in sets for item in each.items)
     reference = _reference_scores(recognizer, data_dir) if has_non_digits else None
-    rows: list[Row] = []
+    rows: list[MetricsRow] = []
     files: dict[str, Path] = {}  # for the manifest
     for evaluation_set in sets:
-        predictions = predict(recognizer, evaluation_set, options.limit)
+        predictions = predict_set(recognizer, evaluation_set, options.limit)
         rows.append(evaluate(evaluation_set.name, predictions, reference))
         print_details(evaluation_set.name, predictions, options)
         files |= write_details(recognizer, evaluation_set.name, predictions, options)
@@ -136,11 +136,11 @@ def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> lis
     return rows
 
 
-def predict(recognizer: Recognizer, evaluation_set: EvaluationSet, limit: int | None) -> Predictions:
+def predict_set(recognizer: Recognizer, evaluation_set: EvaluationSet, limit: int | None) -> Predictions:
     """Predictions for all items, or for `limit` of them; those that cannot be read are listed on standard error."""
     step = max(1, -(-len(evaluation_set.items) // limit)) if limit else 1
     items = evaluation_set.items[::step]
-    # disable=None: no progress bar where standard error is not a terminal.
+    # disable=None: no progress bar unless standard error is a terminal.
     results = tqdm(predict_items(recognizer, items), evaluation_set.name, len(items), leave=False, disable=None)
     predictions = collect(items, results)
     for item, error in predictions.unreadable:
@@ -158,13 +158,13 @@ def _reference_scores(recognizer: Recognizer, data_dir: Path) -> NDArray[np.floa
     return collect(validation.items, predict_items(recognizer, validation.items)).digit_scores
 
 
-def append_means(rows: Sequence[Row]) -> list[Row]:
-    """The rows, and the mean over the corruptions of each corrupted data set."""
+def append_means(rows: Sequence[MetricsRow]) -> list[MetricsRow]:
+    """Append the mean over the corruptions of each corrupted data set."""
     means = []
     for name in CORRUPTED:
         table = pd.DataFrame([row for row in rows if str(row["set"]).startswith(f"{name}:")])
         if len(table) > 1:
-            mean: Row = dict.fromkeys(table.columns)
+            mean: MetricsRow = dict.fromkeys(table.columns)
             mean |= {str(column): float(value) for column, value in table.mean(numeric_only=True).items()}
             mean |= {column: int(table[column].sum()) for column in ("n", "errors", "unreadable", "n_non_digits")}
             means.append(mean | {"set": f"{name} (mean)"})
@@ -201,23 +201,23 @@ def write_details(
     return files
 
 
-def _to_csv(rows: Sequence[Row]) -> bytes:
+def _to_csv(rows: Sequence[MetricsRow]) -> bytes:
     return str(pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")).encode()
 
 
-def format_table(rows: Sequence[Row]) -> str:
+def format_table(rows: Sequence[MetricsRow]) -> str:
     """The rows as text, shares in percent."""
     return _presentable(rows).to_string(index=False)
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
+def to_markdown(rows: Sequence[MetricsRow]) -> str:
     """The rows as a Markdown table, shares in percent."""
     table = _presentable(rows)
     lines = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _presentable(rows: Sequence[Row]) -> pd.DataFrame:
+def _presentable(rows: Sequence[MetricsRow]) -> pd.DataFrame:
     return pd.DataFrame(
         [{f"{k} %" if k in _PERCENT else k: _cell(v, percent=k in _PERCENT) for k, v in row.items()} for row in rows]
     )
@@ -231,7 +231,7 @@ def _cell(value: float | int | str | None, *, percent: bool) -> str:
     return str(value)
 
 
-def check_accuracy(rows: Sequence[Row], required: float | None) -> int:
+def check_accuracy(rows: Sequence[MetricsRow], required: float | None) -> int:
     """1, with a message, if the accuracy on any set is below `required`; else 0."""
     failed = [row for row in rows if isinstance(row["accuracy"], float) and row["accuracy"] < (required or 0)]
     for row in failed:

@@ -32,7 +32,7 @@ FORMAT_VERSION = 1
 # Incremented whenever recognition.normalize or recognition.ink change the frame of an input: weights trained on frames
 # of one version are not served with frames of another.
 PREPROCESSING_VERSION = 2
-# Far above any network here; keeps a wrong file (a video, a disk image) from being read into memory.
+# Far above any network here; prevents reading a wrong file (a video, a disk image) into memory.
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 
 
@@ -60,7 +60,7 @@ def n_outputs(background: bool) -> int:
 class DigitCNN(nn.Module):
     """Five convolutions with batch normalisation, three with pooling; 290,795 parameters at the default width.
 
-    Pooling comes before normalisation and activation, which then cost a quarter: maximum and ReLU commute.
+    Pooling comes before normalisation and ReLU, which then cost a quarter.
     """
 
     def __init__(self, width: int = 32, background: bool = True, dropout: float = 0.2) -> None:
@@ -110,7 +110,7 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 
 
 def digit_score(logits: Tensor) -> Tensor:
-    """How much each input looks like a digit, any digit: `[N]` from logits `[N, 10 or 11]`.
+    """How much each input looks like a digit: `[N]` from logits `[N, 10 or 11]`.
 
     With a background class, the log-odds of "digit" against "not a digit"; without one, the negative free energy
     (Liu et al. 2020, arXiv:2010.03759).
@@ -125,12 +125,12 @@ def digit_probabilities(logits: Tensor, temperature: float) -> Tensor:
 
 
 class CheckpointError(Exception):
-    """The checkpoint file is missing, damaged or of another program; the message is one sentence that says which."""
+    """The checkpoint file is missing, damaged or of another program; the message is one sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A trained network, with everything needed to serve it and to know where it came from."""
+    """A trained network with its calibration and its origin."""
 
     architecture: str
     arguments: dict[str, int | float | bool]
@@ -146,7 +146,7 @@ class Checkpoint:
 
     @property
     def digest(self) -> str:
-        """SHA-256, as hex digits, over everything that decides a prediction: tensors, arguments, calibration."""
+        """SHA-256, as hex digits, of everything that determines a prediction: tensors, arguments, calibration."""
         decisive = (self.architecture, self.arguments, self.temperature, self.rejection_threshold, self.preprocessing)
         sha = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict.items()):
@@ -224,12 +224,12 @@ def read_checkpoint(path: Path) -> bytes:
 
 def _unpickle(data: bytes, path: Path) -> Any:
     try:
-        # torch does not verify the checksums that it writes; they cover what the digest does not, such as metrics.
+        # torch.load does not verify the zip checksums, which also cover values without influence on the digest.
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(damaged)
         return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-    except Exception as error:  # a damaged pickle or zip raises whatever its bytes lead to
+    except Exception as error:  # damaged pickles and zip files raise any exception
         raise CheckpointError(f"{path} is damaged, or not a PyTorch file") from error
 
 

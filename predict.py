@@ -6,7 +6,7 @@ python predict.py scans/ --output results.parquet            # any number; the s
 python predict.py digit.png --url http://127.0.0.1:5000      # ask a running server, not the local model
 
 PATH is a file, a folder (searched recursively), a glob, - for standard input, or a URL that fsspec supports (s3://...).
-In CSV, a path that starts with = + - @ or ' gets a ' before it, so that no spreadsheet takes it for a formula.
+In CSV, a path that starts with = + - @ or ' is prefixed with ', so that spreadsheets do not treat it as a formula.
 Exit status: 0 all pictures were read, 1 some could not be (each is named on standard error), 2 wrong usage or setup.
 """
 
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from batch.rows import BatchError, Columns, Row, errors_of
 from escaping import escape_unprintable
 
-# Heavy imports are made where they are needed, so that --help and --url do not import torch.
+# Heavy modules are imported where they are needed, so that --help and --url do not import torch.
 if TYPE_CHECKING:
     from batch.results import Results
     from config import Settings
     from recognition import Recognizer
 
-Engine: TypeAlias = Callable[[Iterable[str]], Iterator[list[Row]]]
+Reader: TypeAlias = Callable[[Iterable[str]], Iterator[list[Row]]]
 
 PRINTED = ("table", "csv", "json", "jsonl")
 INTERRUPTED = 130  # as shells report a program that Ctrl+C ended
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; exits with status 2 if it is wrong."""
+    """Parse the command line; exits with status 2 if it is invalid."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--url", help="use the server at this address")
@@ -171,11 +171,11 @@ def write_batch(settings: Settings, options: argparse.Namespace) -> int:
     from batch.sources import find_pictures, is_remote
 
     try:
-        read, model = open_engine(settings, options)
+        read, model = open_reader(settings, options)
         results = Results(
             options.output, Columns(options.top, options.probabilities, model), options.part_rows or PART_ROWS
         )
-        # Listing a bucket takes long and costs money: once is enough, even though the progress bar then has no end.
+        # Listing a bucket is slow and costs money, so it is not done a second time to get a total for the progress bar.
         total = None if any(map(is_remote, options.paths)) else sum(1 for _ in find_pictures(options.paths))
         try:
             for rows in with_progress(read(results.done.missing(find_pictures(options.paths))), results, total):
@@ -194,7 +194,7 @@ def write_batch(settings: Settings, options: argparse.Namespace) -> int:
     return int(results.n_errors > 0)
 
 
-def open_engine(settings: Settings, options: argparse.Namespace) -> tuple[Engine, str]:
+def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader, str]:
     """The function that turns paths into rows, and the id of its model. Raises `BatchError`."""
     if options.url:
         from batch.remote import connect, model_id, read_remotely
@@ -232,7 +232,7 @@ def report_unreadable(row: Row) -> None:
 
 
 def _report(message: str) -> None:
-    # Names of files and words of a server must not control the terminal.
+    # File names and a server's messages may contain terminal escape sequences.
     print(f"predict.py: {escape_unprintable(message)}", file=sys.stderr)
 
 

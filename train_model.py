@@ -76,7 +76,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def train(options: argparse.Namespace, data_dir: Path, device: torch.device, world: World) -> None:
-    """Train the network, or each member of an ensemble. Raises what `main` turns into an exit status."""
+    """Train the network, or each member of an ensemble."""
     recipe = build_recipe(options)
     teachers = load_teachers(options.distill, recipe, device)
     split = load_data(options.data, data_dir, world)
@@ -165,7 +165,7 @@ def describe_run(
     device: torch.device,
     world: World,
 ) -> dict[str, Any]:
-    """What decides the weights, as plain values: a training is resumed only if all of it is the same."""
+    """Everything that determines the weights, as plain values: a training is resumed only if all of it is the same."""
     return {
         "recipe": dataclasses.asdict(recipe),
         "data": data,
@@ -202,7 +202,7 @@ def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.devic
 
 
 def parse_arguments(settings: Settings, arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line; exits with status 2 and the valid names where it is wrong."""
+    """Parse the command line; exits with status 2 if it is invalid."""
     is_tuning = arguments[:1] == ["tune"]
     parser = argparse.ArgumentParser(
         prog="train_model.py tune" if is_tuning else "train_model.py",

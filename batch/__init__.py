@@ -1,1 +1,1 @@
-"""Many pictures at once: found, read by an engine, and written as rows. What `predict.py` calls."""
+"""Batch prediction for `predict.py`: finding pictures, reading them, and writing rows."""

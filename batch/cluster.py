@@ -16,9 +16,9 @@ from batch.rows import BatchError, Row
 from batch.sources import CHUNK, chunked
 from config import ROOT, Limits, Settings
 
-# Paths in one execution: many, because each starts new actors, but few enough to be held in memory.
+# Paths per execution: many, because each execution starts new actors, but few enough for memory.
 _WINDOW = 200_000
-# The nodes need only code.
+# Not copied to the nodes.
 _EXCLUDES = (".git/", ".venv/", "data/", "runs/", "reports/", "tests/", "testing/", "docs/", "*.pth", "*.parts/")
 
 
@@ -60,9 +60,11 @@ class ClusterReader:
             self._recognizer = Recognizer.load(Path(file.name), Limits.model_validate(limits))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        from batch.local import predict, preprocess
+        from batch.local import predict_rows, preprocess
 
-        rows = predict(self._recognizer, preprocess([str(path) for path in batch["item"]], self._recognizer.limits))
+        rows = predict_rows(
+            self._recognizer, preprocess([str(path) for path in batch["item"]], self._recognizer.limits)
+        )
         return {
             "path": [row.path for row in rows],
             "probabilities": [list(row.probabilities) for row in rows],

@@ -25,7 +25,7 @@ from recognition.normalize import Candidate, find_candidates
 from recognition.picture import decode_picture
 from recognition.preview import frame_png
 
-# A path with the candidate frames of its picture, or with the sentence that says why it cannot be read.
+# A path, and the candidate frames of its picture or an error message.
 Preprocessed: TypeAlias = tuple[str, list[Candidate] | str]
 
 
@@ -43,8 +43,8 @@ def _preprocess_one(path: str, limits: Limits) -> list[Candidate] | str:
         return describe_error(error)
 
 
-def predict(recognizer: Recognizer, pictures: Sequence[Preprocessed], *, with_frames: bool = False) -> list[Row]:
-    """The rows of a chunk, in its order, by one forward pass."""
+def predict_rows(recognizer: Recognizer, pictures: Sequence[Preprocessed], *, with_frames: bool = False) -> list[Row]:
+    """The rows of a chunk, in order, from one forward pass."""
     predictions = iter(recognizer.predict_candidates([found for _, found in pictures if not isinstance(found, str)]))
     return [
         Row(path, error=found) if isinstance(found, str) else _row(path, next(predictions), with_frames)
@@ -65,7 +65,7 @@ def _row(path: str, prediction: Prediction, with_frame: bool) -> Row:
 def read_serially(paths: Iterable[str], recognizer: Recognizer, *, with_frames: bool = False) -> Iterator[list[Row]]:
     """Rows in the order of `paths`, a chunk at a time, in this process."""
     for chunk in chunked(paths):
-        yield predict(recognizer, preprocess(chunk, recognizer.limits), with_frames=with_frames)
+        yield predict_rows(recognizer, preprocess(chunk, recognizer.limits), with_frames=with_frames)
 
 
 def read_parallel(paths: Iterable[str], recognizer: Recognizer, workers: int) -> Iterator[list[Row]]:
@@ -76,9 +76,9 @@ def read_parallel(paths: Iterable[str], recognizer: Recognizer, workers: int) ->
             for chunk in chunked(paths):
                 pending.append(pool.submit(preprocess, chunk, recognizer.limits))
                 if len(pending) > 2 * workers:
-                    yield predict(recognizer, pending.popleft().result())
+                    yield predict_rows(recognizer, pending.popleft().result())
             while pending:
-                yield predict(recognizer, pending.popleft().result())
+                yield predict_rows(recognizer, pending.popleft().result())
         except BrokenProcessPool as error:
             raise BatchError("a worker process died, perhaps out of memory; the same command resumes") from error
         finally:
@@ -95,7 +95,7 @@ def _start_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def start_worker() -> None:
-    """Keep a worker process to one core, and end it when its parent process is killed."""
+    """Limit a worker process to one thread, and end it when its parent process dies."""
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:

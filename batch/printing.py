@@ -41,7 +41,7 @@ def _line(row: Row, columns: Columns, width: int) -> str:
 
 
 def _percent(share: float) -> str:
-    # No answer is certain, so none is shown as 100 % or as 0 %.
+    # Never 100 % or 0 %, because no prediction is certain.
     if share > 0.999:
         return ">99.9 %"
     return "<0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")

@@ -1,4 +1,4 @@
-"""One row per picture: its prediction, or the reason why there is none. Light to import: no torch."""
+"""One row per picture: its prediction or error. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Record: TypeAlias = dict[str, object]
 
 
 class BatchError(Exception):
-    """The batch cannot continue; the message is one sentence that says why and what to do."""
+    """The batch cannot continue; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)

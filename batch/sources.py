@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 SUPPORTED = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
-# Pictures, too: they are not skipped silently, but reported as unsupported when they are read.
+# These pictures are not skipped silently, but reported as unsupported when they are read.
 _UNSUPPORTED = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
 SUFFIXES = (*SUPPORTED, *_UNSUPPORTED)
 # predict.py writes these files next to the pictures; they are not input of the next run.
 FRAME_SUFFIX, PLOT_SUFFIX = ".frame.png", ".plot.png"
 STANDARD_INPUT = "-"
-# Twice what 50 megapixels take uncompressed; keeps a wrong path (a film, a disk image) out of memory.
+# Twice as much as 50 uncompressed megapixels; prevents reading a wrong file (a video, a disk image) into memory.
 MAX_FILE_BYTES = 400 * 2**20
 CHUNK = 64  # pictures in one forward pass: enough to fill a core, few enough to respond soon
 
@@ -125,7 +125,7 @@ def read_file(path: str) -> bytes:
 
 
 def describe_error(error: OSError) -> str:
-    """A sentence that says why a file cannot be read."""
+    """A sentence for the user."""
     if isinstance(error, FileNotFoundError):
         return "There is no such file."
     if isinstance(error, IsADirectoryError):

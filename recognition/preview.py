@@ -22,19 +22,19 @@ class Preview:
 
 
 def frame_png(frame: NDArray[np.float32]) -> bytes:
-    """A frame `[28, 28]` as it is: 0 (paper) is black, 1 (ink) is white."""
-    return _png(_grey(frame))
+    """A frame `[28, 28]` as a PNG file: 0 (paper) is black, 1 (ink) is white."""
+    return to_png(_grey(frame))
 
 
-def picture_png(picture: NDArray[np.float32]) -> bytes:
-    """A picture `[H, W]`, 0 = white, 1 = black, as it looks on paper, no larger than a page shows it."""
+def thumbnail(picture: NDArray[np.float32], side: int = _PREVIEW_SIDE) -> Image.Image:
+    """A picture `[H, W]`, 0 = white, 1 = black, averaged down to at most `side` pixels a side."""
     image = _grey(1 - picture)
-    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
-    return _png(image)
+    image.thumbnail((side, side))
+    return image
 
 
 def png_data_url(png: bytes) -> str:
-    """`png` as a URL that holds the whole file."""
+    """A PNG file as a data URL."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
@@ -42,7 +42,8 @@ def _grey(values: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8))
 
 
-def _png(image: Image.Image) -> bytes:
+def to_png(image: Image.Image) -> bytes:
+    """An image as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -27,7 +27,7 @@ from recognition.explain import Explanation, find_heat
 from recognition.ink import draw_with_region, validate_strokes
 from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
 from recognition.picture import decode_with_scale
-from recognition.preview import Preview, picture_png
+from recognition.preview import Preview, thumbnail, to_png
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class Recognizer:
             candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
         height, width = picture.shape
         size = round(width * scale), round(height * scale)
-        return _Preprocessed(candidates, Preview(picture_png(picture), size) if with_preview else None)
+        return _Preprocessed(candidates, Preview(to_png(thumbnail(picture)), size) if with_preview else None)
 
     def _preprocess_or_error(self, data: bytes, seconds_left: float, with_preview: bool) -> _Preprocessed | InputError:
         try:

@@ -3,10 +3,9 @@
     augment = Augmentation(Distortions())
     frames = augment(frames, labels)         # float32 [N, 28, 28], 0 = paper, 1 = ink, on any device
 
-A digit gets another writing style (`training.writing_styles`), an affine and an elastic deformation, after which it is
-scaled and centred as recognition.normalize would, then another pen, then the blur, contrast and noise of a camera. Some
-samples are only deformed, and slightly, so that undistorted MNIST is not rare in training. Each distortion can be
-disabled, for ablations.
+A digit gets another writing style (`training.writing_styles`) and an affine and an elastic deformation, and is scaled
+and centred as in recognition.normalize. Then its strokes change, and blur, contrast and noise of a camera are added.
+Some samples are only deformed slightly, so that digits like MNIST's remain common. Each distortion can be disabled.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from training.writing_styles import vary_writing_style
 
 _MIDDLE = (FRAME_SIZE - 1) / 2  # of the frame, in pixel indices
 _INK_CENTRE = INK_CENTRE - 0.5  # likewise
-_MILD_SHARE = 0.4  # of the samples: deformed about as much as MNIST's writers differ, and nothing else
+_MILD_SHARE = 0.4  # of the samples are only deformed, about as much as MNIST's writers differ
 _MILD_STRENGTH = 0.5
 
 
@@ -64,7 +63,7 @@ class Augmentation:
             frames = torch.where(is_mild[:, None, None], frames, vary_writing_style(frames, labels))
         strength = torch.where(is_mild, _MILD_STRENGTH, 1.0)
         deformed = deform(frames, strength, affine=self.enabled.affine, elastic=self.enabled.elastic)
-        # The other distortions are computed for the rows that get them only.
+        # The other distortions are computed only for the other rows.
         rows = (~is_mild).nonzero().squeeze(1)
         return deformed.index_copy(0, rows, self._render(deformed[rows])).clamp(0, 1)
 
@@ -111,7 +110,7 @@ def deform(frames: Tensor, strength: Tensor, *, affine: bool = True, elastic: bo
     jitter = torch.zeros(len(frames), 2, 1, device=frames.device)
     if affine:
         scale = scale * torch.exp(0.05 * strength * torch.randn_like(scale))
-        # Normalisation may be off by some pixels, when a speck or a neighbour shifts the centre of mass.
+        # A speck or a neighbour may shift the centre of mass by some pixels.
         spread = torch.where(bernoulli(frames, 0.15), 1.8, 0.5) * strength
         jitter = torch.randn_like(jitter) * spread[:, None, None]
     back = torch.linalg.inv(forward) / scale[:, None, None]
@@ -263,7 +262,7 @@ def _coarsen(frames: Tensor) -> Tensor:
     size = int(torch.randint(9, 19, ()))
     small = F.interpolate(frames.unsqueeze(1), size=(size, size), mode="area")
     large = F.interpolate(small, size=(FRAME_SIZE, FRAME_SIZE), mode="bilinear", align_corners=False).squeeze(1)
-    # Scanners and our own normalisation sharpen again, by thresholds.
+    # Scanners and recognition.normalize sharpen by thresholding.
     sharp = ((large / large.amax((1, 2), keepdim=True).clamp(min=1e-6) - 0.5) * 2 + 0.5).clamp(0, 1)
     return torch.where(bernoulli(frames, 0.5)[:, None, None], large, sharp)
 

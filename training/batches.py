@@ -22,9 +22,9 @@ _N_TURNED = 20_000
 
 
 class BatchLoader:
-    """Epochs of `(frames, labels)`: the digits in a new order each time, and non-digits with label 10.
+    """Epochs of `(frames, labels)`: the digits in random order, and non-digits with label 10.
 
-    Each process of a world gets its own shard of the digits, and batches smaller by the number of processes.
+    With several processes, each gets its own shard of the digits; the batch size is divided by their number.
     """
 
     def __init__(self, digits: Digits, recipe: Recipe, seed: int, world: World = World()) -> None:  # noqa: B008
@@ -45,13 +45,13 @@ class BatchLoader:
         return len(self) * (self.n_digits + self.n_nondigits) * self._world.size
 
     def __len__(self) -> int:
-        # The incomplete last batch is dropped: it would weigh more per sample, and upset batch normalisation.
+        # The incomplete last batch is dropped: its samples would have more weight, and disturb batch normalisation.
         return len(self.digits) // (self.n_digits * self._world.size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of one epoch from batch `start` on: frames `[B, 28, 28]` in 0..1, labels `[B]` in 0..10.
 
-        The order depends on the seed and the epoch's number alone.
+        The order depends only on the seed and the epoch's number.
         """
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + number)
         order = torch.randperm(len(self.digits), generator=generator)[self._world.rank :: self._world.size]
@@ -64,18 +64,18 @@ class BatchLoader:
             yield self._augment(frames, labels), labels
 
     def _make_nondigits(self, n_used: int, seed: int) -> None:
-        """Make what batches sample from, at most `n_used` in all: a drawing takes 0.7 ms."""
+        """Make the non-digits that batches sample from, at most `n_used`: a drawing takes 0.7 ms."""
         frames, labels = self.digits.frames, self.digits.labels
         n_drawings = min(_N_DRAWINGS, math.ceil(max(1, n_used) * _DRAWINGS))
         self._drawings = make_drawings(n_drawings, frames.cpu(), seed).to(self.device)
         self._turned = turned_digits(min(_N_TURNED, math.ceil(max(1, n_used) * _TURNED)), frames, labels)
-        # The middle of any other digit may be a 1.
+        # The middle of any other digit may look like a 1.
         self._croppable = torch.isin(labels, labels.new_tensor([0, 3, 8])).nonzero()[:, 0]
 
     def _sample_nondigits(self) -> Tensor:
         """Frames `[n_nondigits, 28, 28]` in 0..1."""
         n = self.n_nondigits
-        # Very small data may have nothing to sample from; textures take its place.
+        # A very small data set may have nothing to sample from; textures are used instead.
         n_drawings = round(n * _DRAWINGS) if len(self._drawings) else 0
         n_turned = round(n * _TURNED) if len(self._turned) else 0
         n_crops = round(n * _CROPS) if len(self._croppable) else 0
@@ -89,5 +89,5 @@ class BatchLoader:
 
 
 def _sample(items: Tensor, count: int) -> Tensor:
-    """`count` of the items, drawn with replacement."""
+    """A sample of `count` items with replacement."""
     return items[torch.randint(max(1, len(items)), (count,), device=items.device)]

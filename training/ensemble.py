@@ -1,4 +1,4 @@
-"""Ensembles: training several networks by one command, predicting with all of them, and distilling them into one."""
+"""Ensembles: training several networks with one command, averaging their predictions, and distillation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.training_state import state_path
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of the networks that a command trains, usually the only one."""
+    """One of the networks that a command trains; usually there is only one."""
 
     seed: int
     output: Path
@@ -33,12 +33,12 @@ class Member:
         return state_path(self.output)
 
     def folder(self, base: Path) -> Path:
-        """The folder of its reports: `base`, or one for each member in it."""
+        """The folder of its reports: `base`, or a sub-folder of it if there are several members."""
         return base / f"member{self.suffix}" if self.suffix else base
 
     @property
     def is_finished(self) -> bool:
-        """Whether its checkpoint is there and its training is not interrupted."""
+        """Whether its checkpoint exists and no interrupted training does."""
         return self.output.exists() and not self.state.exists()
 
 
@@ -58,7 +58,7 @@ class Ensemble(Recognizer):
         self._threshold = fmean(checkpoint.rejection_threshold for checkpoint in checkpoints)
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
-        """Read frames `[28, 28]` as they are."""
+        """Predictions for frames `[28, 28]`, without preprocessing."""
         each = [member.predict_frames(frames) for member in self._members]
         return [self._average(predictions) for predictions in zip(*each, strict=True)]
 
@@ -69,9 +69,9 @@ class Ensemble(Recognizer):
 
 
 class Teachers:
-    """Trained networks whose mean predictions another network learns (Hinton et al. 2015, arXiv:1503.02531).
+    """Networks to distill: a student learns their mean predictions (Hinton et al. 2015, arXiv:1503.02531).
 
-    They predict the same augmented batch that their student sees (Beyer et al. 2021, arXiv:2106.05237).
+    They predict the same augmented batch as the student (Beyer et al. 2021, arXiv:2106.05237).
     """
 
     def __init__(self, checkpoints: Sequence[Checkpoint], device: torch.device, *, background: bool) -> None:

@@ -16,7 +16,7 @@ from recognition.normalize import Frame
 from training.evaluation_sets import NON_DIGIT, Item
 from training.metrics import expected_calibration_error
 
-Row = dict[str, float | int | str | None]
+MetricsRow = dict[str, float | int | str | None]
 _BLANK = (np.full(N_DIGITS, 1 / N_DIGITS), -np.inf, False, None)
 
 
@@ -58,7 +58,7 @@ def collect(items: Sequence[Item], results: Iterable[Prediction | InputError]) -
     )
 
 
-def evaluate(name: str, predictions: Predictions, reference: NDArray[np.float64] | None) -> Row:
+def evaluate(name: str, predictions: Predictions, reference: NDArray[np.float64] | None) -> MetricsRow:
     """One row of the table, shares from 0 to 1; None for metrics that cannot be computed.
 
     `reference`: digit scores of real digits, with which the scores of non-digits are compared.
@@ -71,7 +71,7 @@ def evaluate(name: str, predictions: Predictions, reference: NDArray[np.float64]
     }
 
 
-def _evaluate_digits(predictions: Predictions) -> Row:
+def _evaluate_digits(predictions: Predictions) -> MetricsRow:
     rows = predictions.labels != NON_DIGIT
     labels, probabilities = predictions.labels[rows], predictions.probabilities[rows]
     n = len(labels)
@@ -91,11 +91,11 @@ def _evaluate_digits(predictions: Predictions) -> Row:
     }
 
 
-def _evaluate_non_digits(predictions: Predictions, reference: NDArray[np.float64] | None) -> Row:
+def _evaluate_non_digits(predictions: Predictions, reference: NDArray[np.float64] | None) -> MetricsRow:
     """AUROC, and the false positive rates at which 95 % and 99 % of the reference digits are accepted."""
     rows = predictions.labels == NON_DIGIT
     scores = predictions.digit_scores[rows]
-    row: Row = {"n_non_digits": len(scores)}
+    row: MetricsRow = {"n_non_digits": len(scores)}
     if len(scores) == 0:
         return row | dict.fromkeys(("auroc", "fpr_at_95", "fpr_at_99", "accepted"))
     row["accepted"] = float(predictions.is_digit[rows].mean())

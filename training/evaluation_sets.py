@@ -9,7 +9,6 @@ frames as they are.
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,11 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition import InputError, Prediction, Recognizer
+from recognition.picture import SUFFIXES
+from recognition.preview import to_png
 from training.corruptions import CORRUPTIONS
 from training.datasets import (
     DATASETS,
     FOLDER,
-    PICTURE_SUFFIXES,
     DataError,
     Digits,
     abbreviate,
@@ -38,7 +38,7 @@ from training.datasets import (
 
 NON_DIGIT = -1  # label of an item that is not a digit
 VALIDATION = "mnist-validation"
-# Data sets that are corrupted, by the names of the results.
+# The corrupted versions of data sets.
 CORRUPTED = {"corrupted-mnist": "mnist", "corrupted-mnist-validation": VALIDATION}
 
 
@@ -55,7 +55,7 @@ class PictureFile:
             return self.path.read_bytes()
         left, top, width, height = self.box
         with Image.open(self.path) as whole:
-            return _png(whole.crop((left, top, left + width, top + height)))
+            return to_png(whole.crop((left, top, left + width, top + height)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class PictureArray:
 
     def read(self) -> bytes:
         """The bytes of a file that holds this picture."""
-        return _png(Image.fromarray(self.pixels))
+        return to_png(Image.fromarray(self.pixels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,6 @@ class EvaluationSet:
 
     name: str
     items: Sequence[Item]
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 # ---- predicting ----
@@ -197,7 +191,7 @@ def _open_folder(folder: Path) -> list[Item]:
     items = [
         Item(f"{path.parent.name}/{path.name}", _parse_label(path.parent.name), PictureFile(path))
         for path in sorted(folder.glob("*/*"))
-        if path.suffix.lower() in PICTURE_SUFFIXES
+        if path.suffix.lower() in SUFFIXES
     ]
     if not items:
         found = abbreviate(sorted(path.name for path in folder.iterdir()))

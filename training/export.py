@@ -1,4 +1,4 @@
-"""The finished training as a checkpoint file: calibrated on validation, measured once on the test digits."""
+"""Export of a trained network: calibrated on the validation digits, evaluated once on the test digits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def export(
 ) -> Checkpoint:
     """Write the best weights, calibrated and measured, to the member's output. Raises `OSError`."""
     checkpoint = calibrate(best_network(average, progress), recipe, split.validation, data, member.seed)
-    # The test digits are read once, now that every choice is made.
+    # The test digits are used once, after all choices have been made.
     metrics = checkpoint.metrics | measure_test(checkpoint, split.test)
     checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
     save_checkpoint(checkpoint, member.output)
@@ -35,7 +35,7 @@ def export(
 def save_last_good(
     average: AveragedModel, progress: Progress, recipe: Recipe, split: Split, data: Sequence[str], member: Member
 ) -> str:
-    """Write the best weights of a training that diverged beside its output; returns a sentence that names the file."""
+    """Write the best weights of a diverged training beside its output; returns a sentence that names the file."""
     if progress.best_weights is None:
         return f"no epoch was finished, and {member.output} is unchanged"
     path = member.output.with_suffix(f".last-good{member.output.suffix}")

@@ -27,7 +27,7 @@ from training.random import seed_everything
 from training.recipes import Recipe, build_network
 from training.training_state import stop_on_signal
 
-# Reading the loss makes the CPU wait for a GPU, so that is done only now and then.
+# Reading the loss synchronises the CPU with a GPU, so it is checked only every few steps.
 _STEPS_BETWEEN_CHECKS = {"cpu": 1}
 _DEFAULT_STEPS_BETWEEN_CHECKS = 25
 
@@ -37,12 +37,12 @@ class DivergedError(Exception):
 
 
 class Interrupted(Exception):
-    """The training was asked to stop; its state is saved."""
+    """The training was interrupted by a signal; its state is saved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The figures of one epoch."""
+    """Metrics of one epoch."""
 
     number: int  # from 1
     loss: float
@@ -55,10 +55,10 @@ class Epoch:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a training has come: finished epochs, sums over the current epoch, and the best weights so far."""
+    """The progress of a training: finished epochs, sums over the current epoch, and the best weights so far."""
 
     epochs: int = 0
-    batches: int = 0  # of the current epoch, as the next four
+    batches: int = 0  # of the current epoch, like the next four
     loss: float = 0.0
     n_correct: float = 0.0
     n_samples: int = 0
@@ -68,7 +68,7 @@ class Progress:
     best_epoch: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, as plain values and tensors."""
+        """All fields as plain values and tensors."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return values | {"history": [asdict(epoch) for epoch in self.history]}
 
@@ -102,7 +102,7 @@ class Progress:
 def initialize(
     recipe: Recipe, digits: Digits, seed: int, device: torch.device, world: World
 ) -> tuple[nn.Module, AveragedModel, Optimizer, LRScheduler, BatchLoader]:
-    """Everything that `fit` trains with, before the first step. Raises `UsageError`."""
+    """Network, moving average, optimizer, scheduler and batches for `fit`. Raises `UsageError`."""
     seed_everything(seed)  # the same weights in all processes
     network = build_network(recipe)
     # Both CPUs and GPUs convolve fastest in channels last.
@@ -145,7 +145,7 @@ def fit(
             except Interrupted:
                 save()
                 raise
-            metrics = evaluate(average, validation, world)
+            metrics = validate(average, validation, world)
             if isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step(metrics.loss)
             if metrics.loss < progress.best_loss:
@@ -168,7 +168,7 @@ def train_one_epoch(
     world: World,
     should_stop: Callable[[], bool],
 ) -> None:
-    """Train on the batches of the current epoch that are left. Raises `Interrupted` or `DivergedError`."""
+    """Train on the remaining batches of the current epoch. Raises `Interrupted` or `DivergedError`."""
     network.train()
     totals = torch.zeros(2, device=batches.device)  # loss and correct predictions since the last check
     interval = _STEPS_BETWEEN_CHECKS.get(batches.device.type, _DEFAULT_STEPS_BETWEEN_CHECKS)
@@ -221,9 +221,9 @@ def train_one_batch(
 
 
 def _add_up(progress: Progress, totals: Tensor, world: World, n_batches: int, *, stop: bool) -> bool:
-    """Move `totals` into `progress`; whether any process is to `stop`. Raises `DivergedError`.
+    """Move `totals` into `progress`; returns whether any process should `stop`. Raises `DivergedError`.
 
-    One exchange of both, so that all processes stop at the same batch.
+    Both are exchanged together, so that all processes stop at the same batch.
     """
     loss, n_correct, n_stopping = world.all_reduce(torch.cat([totals, totals.new_tensor([float(stop)])])).tolist()
     if not math.isfinite(loss):
@@ -235,10 +235,10 @@ def _add_up(progress: Progress, totals: Tensor, world: World, n_batches: int, *,
     return bool(n_stopping)
 
 
-def evaluate(network: nn.Module, validation: Digits, world: World = World()) -> Metrics:  # noqa: B008
-    """Metrics on the validation digits, calibrated as the checkpoint will be.
+def validate(network: nn.Module, validation: Digits, world: World = World()) -> Metrics:  # noqa: B008
+    """Metrics on the validation digits, with a fitted temperature.
 
-    Label smoothing makes the logits of good networks too flat; uncalibrated, an early epoch would have the lowest loss.
+    Label smoothing makes networks underconfident; without calibration, an early epoch would have the lowest loss.
     """
     metrics = None
     if world.is_main_process:  # processes differ in their batch-norm statistics

@@ -1,8 +1,8 @@
 """Synthetic non-digits, on which the background class is trained.
 
 Scribbles, random glyphs, shapes, dots and dashes are rendered by recognition.ink, as drawings on the page are. Rows and
-crops of digits are made from the training digits, textures are computed. There are no real letters, signs or scripts
-among them: those are kept for evaluation.
+crops are made from the training digits, textures are computed. Real letters, signs and scripts are not used: they are
+kept for evaluation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def make_drawings(count: int, digits: Tensor, seed: int) -> Tensor:
 def look_like_digits(frames: Tensor, digits: Tensor, share: float = 0.95) -> Tensor:
     """Whether each frame is as similar to some digit as this share of the digits are to each other, bool `[N]`.
 
-    Random strokes sometimes form a digit; labelled as a non-digit, it would teach the network to reject real ones.
+    Random strokes sometimes form a digit, which must not be labelled as a non-digit.
     """
     known, held_out = _embed(digits[: len(digits) // 2]), _embed(digits[len(digits) // 2 :][:1000])
     threshold = torch.quantile(_nearest(held_out, known), 1 - share)
@@ -109,7 +109,7 @@ def _curve(start: NDArray[np.float64], end: NDArray[np.float64], random: Generat
 
 
 def shape(random: Generator) -> Strokes:
-    """What people doodle: polygons, stars, crosses, arrows, hearts, waves, houses."""
+    """Doodles: polygons, stars, crosses, arrows, hearts, waves, houses and others."""
     kinds = [_polygon, _star, _cross, _arrow, _heart, _wave, _spiral, _house, _face, _grid]
     strokes = kinds[random.integers(len(kinds))](random)
     jitter = random.uniform(0, 0.25)
@@ -182,8 +182,7 @@ def _face(random: Generator) -> Strokes:
 
 def _grid(random: Generator) -> Strokes:
     n = int(random.integers(2, 5))
-    places = np.linspace(0, 10, n)
-    rows = [np.array([[0, place], [10, place]]) for place in places]
+    rows = [np.array([[0, y], [10, y]]) for y in np.linspace(0, 10, n)]
     return [*rows, *(row[:, ::-1] for row in rows)]
 
 
@@ -212,8 +211,8 @@ def _rotation(angle: float) -> NDArray[np.float64]:
     return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
 
 
-# Rotations and reflections, with the digits that become non-digits by them. Others look like another digit (a 2 upside
-# down, a mirrored 5, a 7 on its side) or like themselves.
+# Rotations and reflections, each with the digits that it turns into non-digits. The other digits still look like a
+# digit.
 _TURNS: tuple[tuple[Callable[[Tensor], Tensor], tuple[int, ...]], ...] = (
     (lambda frames: frames.rot90(1, (1, 2)), (2, 3, 4, 5)),
     (lambda frames: frames.rot90(-1, (1, 2)), (2, 3, 4, 5)),
@@ -224,7 +223,7 @@ _TURNS: tuple[tuple[Callable[[Tensor], Tensor], tuple[int, ...]], ...] = (
 
 
 def turned_digits(count: int, frames: Tensor, labels: Tensor) -> Tensor:
-    """At most `count` digits rotated or mirrored, uint8 `[N, 28, 28]`, but none that still looks like a digit."""
+    """At most `count` rotated or mirrored digits that no longer look like digits, uint8 `[N, 28, 28]`."""
     turned = [turn(frames[torch.isin(labels, labels.new_tensor(digits))]) for turn, digits in _TURNS]
     candidates = torch.cat(turned)
     sample = candidates[torch.randperm(len(candidates))[:count]]
@@ -255,7 +254,7 @@ def cropped_digits(frames: Tensor) -> Tensor:
 
 
 def textures(count: int, device: torch.device) -> Tensor:
-    """Noise, blots and gradients in 0..1, as photographs without writing leave them, `[count, 28, 28]`."""
+    """Noise, blots and gradients in 0..1, as in photographs without writing, `[count, 28, 28]`."""
     fine = torch.rand(count, 1, FRAME_SIZE, FRAME_SIZE, device=device)
     size = int(torch.randint(3, 12, ()))
     coarse = F.interpolate(

@@ -19,7 +19,7 @@ from torch import Tensor
 from model import N_DIGITS, digit_probabilities
 from recognition import InputError, Recognizer
 from recognition.picture import decode_picture
-from recognition.preview import picture_png
+from recognition.preview import thumbnail, to_png
 from storage import write_atomically
 from training.augment import Augmentation
 from training.datasets import Digits
@@ -34,7 +34,7 @@ mpl.use("Agg")  # renders without a display
 _N_MISTAKES = 40
 _COLUMNS = 10
 
-# Of a contact sheet, in pixels.
+# Layout of a contact sheet, in pixels.
 _PICTURE_SIDE = 84
 _CAPTION_HEIGHT = 14
 _GAP = 6
@@ -50,7 +50,7 @@ def write_plots(
     augment: Augmentation,
     folder: Path,
 ) -> None:
-    """Write the plots; predictions are of the validation digits. Raises `OSError`."""
+    """Write the plots; `logits` are of the validation digits. Raises `OSError`."""
     probabilities = digit_probabilities(logits, temperature)
     labels = validation.labels.cpu()
     samples = training.select(torch.arange(min(len(training), 4 * _COLUMNS), device=training.labels.device))
@@ -121,11 +121,11 @@ def plot_digits(frames: NDArray[np.floating[Any]], names: Sequence[str], title: 
     n_rows = max(1, -(-len(frames) // _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * 1.25, 0.6 + n_rows * 1.5), layout="constrained")
     figure.suptitle(title if len(frames) else f"{title}: none")
-    for place, axes in enumerate(figure.subplots(n_rows, _COLUMNS, squeeze=False).flat):
+    for index, axes in enumerate(figure.subplots(n_rows, _COLUMNS, squeeze=False).flat):
         axes.set_axis_off()
-        if place < len(frames):
-            axes.imshow(frames[place], cmap="gray_r", vmin=0, vmax=1)
-            axes.set_title(names[place], fontsize=8)
+        if index < len(frames):
+            axes.imshow(frames[index], cmap="gray_r", vmin=0, vmax=1)
+            axes.set_title(names[index], fontsize=8)
     return figure
 
 
@@ -149,8 +149,8 @@ def plot_reliability(confidence: Tensor, correct: Tensor) -> Figure:
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--")
     axes.plot([item.confidence for item in bins], [item.accuracy for item in bins], marker="o")
     for item in bins:
-        place = (item.confidence, item.accuracy)
-        axes.annotate(str(item.n), place, textcoords="offset points", xytext=(5, -10), fontsize=7)
+        point = (item.confidence, item.accuracy)
+        axes.annotate(str(item.n), point, textcoords="offset points", xytext=(5, -10), fontsize=7)
     axes.set(title="Reliability, validation", xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
     return figure
 
@@ -165,32 +165,28 @@ def contact_sheet(recognizer: Recognizer, predictions: Predictions, indices: Seq
     width, height = 2 * _PICTURE_SIDE + _GAP, _PICTURE_SIDE + _CAPTION_HEIGHT + _GAP
     sheet = Image.new("L", (_SHEET_COLUMNS * width, n_rows * height), 235)
     draw = ImageDraw.Draw(sheet)
-    for place, index in enumerate(indices):
-        x, y = place % _SHEET_COLUMNS * width, place // _SHEET_COLUMNS * height
-        thumbnail = _thumbnail(recognizer, predictions.items[index].input)
-        if thumbnail is not None:
-            sheet.paste(thumbnail, (x, y))
+    for position, index in enumerate(indices):
+        x, y = position % _SHEET_COLUMNS * width, position // _SHEET_COLUMNS * height
+        picture = _picture(recognizer, predictions.items[index].input)
+        if picture is not None:
+            sheet.paste(picture, (x, y))
         frame = predictions.frames[index]
         if frame is not None:
             grey = Image.fromarray((255 * (1 - np.clip(frame, 0, 1))).astype(np.uint8))  # black ink on white
             resized = grey.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.NEAREST)
             sheet.paste(resized, (x + _PICTURE_SIDE, y))
         draw.text((x + 2, y + _PICTURE_SIDE), _caption(predictions, index), fill=0)
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    return buffer.getvalue()
+    return to_png(sheet)
 
 
-def _thumbnail(recognizer: Recognizer, source: Input) -> Image.Image | None:
-    """The input as a small picture; None if it is not a picture."""
+def _picture(recognizer: Recognizer, source: Input) -> Image.Image | None:
+    """A thumbnail of the input; None if it is not a picture."""
     if not isinstance(source, PictureFile | PictureArray):
         return None
     try:
-        picture = Image.open(io.BytesIO(picture_png(decode_picture(source.read(), recognizer.limits))))
+        return thumbnail(decode_picture(source.read(), recognizer.limits), _PICTURE_SIDE)
     except InputError:
         return None
-    picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
-    return picture
 
 
 def _caption(predictions: Predictions, index: int) -> str:

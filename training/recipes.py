@@ -1,4 +1,4 @@
-"""Recipes: all hyperparameters of a training run as one frozen value, and the named ones."""
+"""Recipes: all hyperparameters of a training run as one frozen value, and named presets."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Recipe:
     arguments: Mapping[str, int | float | bool] = field(default_factory=dict)
     epochs: int = 20
     batch_size: int = 256
-    lr: float = 4e-3  # the schedule's highest
+    lr: float = 4e-3  # maximum of the schedule
     schedule: str = "one-cycle"
     patience: int | None = None  # early stopping: epochs without a better validation loss; None for no early stopping
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     ema_decay: float = 0.999  # per step, over weights and batch-norm buffers
     max_gradient_norm: float = 5.0
-    nondigit_share: float = 0.2  # of each batch; without any, there is no background class
+    nondigit_share: float = 0.2  # of each batch; 0 means no background class
     distill_weight: float = 0.7  # of the teachers' predictions in the loss, if there are teachers
     distortions: Distortions = field(default_factory=Distortions)
 
@@ -56,20 +56,20 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("epochs", "batch_size"), int),
     "patience": int | None,
 }
-# What a parameter file may set; distortions are disabled by `disable_distortions`.
+# Fields that a parameter file may set; for distortions see `disable_distortions`.
 PARAMETERS = tuple(item.name for item in dataclasses.fields(Recipe) if item.name != "distortions")
 
 
 def override(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
-    """`recipe` with other values for the fields named. Raises `UsageError` for an invalid name or value."""
+    """`recipe` with these fields replaced. Raises `UsageError` for an invalid name or value."""
     for name, value in parameters.items():
         if name not in PARAMETERS:
             raise UsageError(f"{name!r} is not a parameter; choose from {', '.join(PARAMETERS)}.")
-        # bool is an int to Python, but not a number of epochs.
+        # bool is a subclass of int, but not a valid number.
         if not isinstance(value, _TYPES.get(name, int | float)) or isinstance(value, bool):
             raise UsageError(f"Parameter {name} cannot be {value!r}.")
     if parameters.get("architecture", recipe.architecture) != recipe.architecture:
-        recipe = dataclasses.replace(recipe, arguments={})  # they are the other network's
+        recipe = dataclasses.replace(recipe, arguments={})  # those were for the other architecture
     recipe = dataclasses.replace(recipe, **parameters)
     _check_ranges(recipe)
     return recipe

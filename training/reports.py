@@ -40,9 +40,9 @@ def write_reports(
     *,
     plots: bool,
 ) -> None:
-    """Write tables beside the checkpoint, reports and plots to `folder`; record in the manifest what the app shows.
+    """Write tables beside the checkpoint, and reports and plots to `folder`.
 
-    Raises `OSError`.
+    The manifest records the files that the app shows. Raises `OSError`.
     """
     history, validation, temperature = progress.history, split.validation, checkpoint.temperature
     logits = predict_logits(checkpoint.build(), validation)

@@ -38,9 +38,9 @@ class Stateful(Protocol):
 
 
 def save_training_state(path: Path, run: Mapping[str, Any], parts: Mapping[str, Stateful], world: World) -> None:
-    """Write the states of all parts and random number generators, and the description of the run that they belong to.
+    """Write the states of all parts and random number generators, and the description of the run.
 
-    All processes call it, and the main one writes. Raises `OSError`.
+    All processes must call this; the main process writes the file. Raises `OSError`.
     """
     random_states = world.all_gather(get_random_state())
     if world.is_main_process:
@@ -53,7 +53,7 @@ def save_training_state(path: Path, run: Mapping[str, Any], parts: Mapping[str, 
 
 
 def load_training_state(path: Path, run: Mapping[str, Any], parts: Mapping[str, Stateful], world: World) -> None:
-    """Restore what was saved. Raises `UsageError` if there is nothing, or if it is of another run."""
+    """Restore a saved state. Raises `UsageError` if there is none, or if it belongs to another run."""
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         version, saved, states, random_states = (content[key] for key in ("format", "run", "parts", "random"))
@@ -77,9 +77,9 @@ def load_training_state(path: Path, run: Mapping[str, Any], parts: Mapping[str, 
 
 @contextmanager
 def stop_on_signal(*, second_is_fatal: bool = True) -> Iterator[Callable[[], bool]]:
-    """Catch SIGINT and SIGTERM within the block; yields a function that tells whether one was received.
+    """Catch SIGINT and SIGTERM within the block; yields a function that returns whether one was received.
 
-    After the first, `second_is_fatal` restores the signal's default action.
+    With `second_is_fatal`, the first restores the signal's default action.
     """
     received: list[int] = []
 
@@ -88,7 +88,7 @@ def stop_on_signal(*, second_is_fatal: bool = True) -> Iterator[Callable[[], boo
         if second_is_fatal:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
-    # Python delivers signals to the main thread alone.
+    # Python delivers signals to the main thread only.
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     previous = {number: signal.signal(number, receive) for number in numbers}
     try:

@@ -49,7 +49,7 @@ def tune(
 
 
 def suggest_parameters(trial: Any) -> dict[str, Any]:
-    """The parameters of a trial: those that matter most whatever the network."""
+    """The parameters of a trial: those that matter most for any network."""
     return {
         "lr": trial.suggest_float("lr", 5e-4, 2e-2, log=True),
         "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.2, log=True),

@@ -123,11 +123,11 @@ def test_weights_of_the_best_epoch_are_kept_and_patience_stops_the_training(
 ) -> None:
     losses, weights = iter([1.0, 0.5, 0.6, 0.7, 0.4]), []
 
-    def evaluate(network: Any, *_: object) -> Metrics:
+    def validate(network: Any, *_: object) -> Metrics:
         weights.append({name: tensor.clone() for name, tensor in network.module.state_dict().items()})
         return Metrics(next(losses), 0.9, 1, 0.01)
 
-    monkeypatch.setattr(loop, "evaluate", evaluate)
+    monkeypatch.setattr(loop, "validate", validate)
     _, progress = train(digits, override(RECIPE, {"epochs": 9, "patience": 2}))
     assert (len(progress.history), progress.best_epoch, progress.best_loss) == (4, 2, 0.5)
     assert progress.best_weights is not None

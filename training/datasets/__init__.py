@@ -15,13 +15,12 @@ from typing import Protocol
 import torch
 
 from training.datasets.digits import DataError, Digits, split_digits
-from training.datasets.folder import PICTURE_SUFFIXES, abbreviate, load_folder
+from training.datasets.folder import abbreviate, load_folder
 from training.datasets.mnist import load_emnist_digits, load_mnist, load_qmnist, load_usps
 
 __all__ = [
     "DATASETS",
     "FOLDER",
-    "PICTURE_SUFFIXES",
     "DataError",
     "Digits",
     "Loader",
@@ -52,15 +51,15 @@ DATASETS: Mapping[str, Loader] = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Digits to train on, to choose by, and to measure once at the end."""
+    """Training digits, validation digits for every choice, and test digits, used once at the end."""
 
     training: Digits
     validation: Digits
-    test: dict[str, Digits]  # by data set; folders have none
+    test: dict[str, Digits]  # by data set; folders have no test digits
 
 
 def load_split(names: Sequence[str], root: Path) -> Split:
-    """The digits of all data sets named, each split by itself. Raises `DataError`."""
+    """The digits of the named data sets, each split separately. Raises `DataError`."""
     for name in names:
         if name not in DATASETS and not name.startswith(FOLDER):
             raise DataError(f"{name!r} is not a data set; choose from {', '.join(DATASETS)} and {FOLDER}PATH.")

@@ -23,11 +23,10 @@ from config import Limits
 from model import N_DIGITS, PREPROCESSING_VERSION
 from recognition.errors import InputError
 from recognition.normalize import normalize
-from recognition.picture import decode_picture
+from recognition.picture import SUFFIXES, decode_picture
 from storage import write_atomically
 from training.datasets.digits import DataError, Digits
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
 Frames = NDArray[np.uint8]  # [N, 28, 28]
 
 
@@ -68,7 +67,7 @@ def _find_pictures(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def abbreviate(names: Sequence[str]) -> str:
