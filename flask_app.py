@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
-    # Flask calls hooks on responses in reverse order: the first two see them complete.
+    # Flask calls after_request hooks in reverse order: those of the first two are last.
     operations.init_app(app)
     metrics.init_app(app)
     language.init_app(app)
@@ -92,7 +92,7 @@ def _listen(app: Flask, settings: Settings) -> BaseWSGIServer:
 
 
 class _Handler(WSGIRequestHandler):
-    """Does not log requests: `web/operations.py` does."""
+    """Does not log requests, because `web/operations.py` does."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass

@@ -66,10 +66,10 @@ forwarded_allow_ips = ""  # only web/security.py evaluates proxy headers
 worker_class = "web.worker.LoadSheddingWorker"  # gthread with load shedding
 workers = _settings.workers or _usable_cores()
 threads = _settings.threads
-# The master imports everything and workers only load the model, so that a killed worker is replaced quickly.
+# The master imports everything, so that workers start quickly.
 preload_app = True
-# There is one core per worker, and libraries that have started threads cannot be used after a fork. Libraries read
-# these variables when they are imported, which is after this file and before the fork.
+# Each worker has one core, and libraries that have started threads cannot be used after a fork. The variables are read
+# when the libraries are imported, which is after this file and before the fork.
 raw_env = [
     *("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "OPENCV_FOR_THREADS_NUM=1"),
     f"PROMETHEUS_MULTIPROC_DIR={processes.shared_folder()}",
@@ -89,7 +89,7 @@ control_socket_disable = True  # unused, and would be created in $HOME
 
 
 def on_starting(server: Arbiter) -> None:
-    """Verify the checkpoint in the master; if a worker failed, gunicorn would exit with a trace and status 3."""
+    """Verify the checkpoint in the master: after an error in a worker, gunicorn would exit with status 3."""
     from model import CheckpointError
 
     processes.settings = _settings
@@ -120,7 +120,7 @@ def _read_model(server: Arbiter) -> None:
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
     """Give the worker the first free slot, and keep the memory allocated so far shared."""
-    # Garbage collection writes to every object: the first full one would copy 25 MB in each worker.
+    # A full garbage collection writes to every object, which would copy 25 MB in each worker.
     gc.freeze()
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(slot for slot in count(1) if slot not in taken)
@@ -148,7 +148,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Remove the metrics that were valid only while the worker lived."""
+    """Remove the gauges of the worker and its connection count."""
     from web import metrics
 
     metrics.free_slot(worker.slot)

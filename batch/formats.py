@@ -1,6 +1,6 @@
-"""File formats of results: CSV, JSON Lines and Parquet, written and read a batch of records at a time.
+"""File formats of results: CSV, JSON Lines and Parquet, written and read in batches of records.
 
-Functions leave the files that they are given open.
+The functions do not close the files.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -40,13 +41,13 @@ def write_csv(file: IO[bytes], batches: Iterable[Sequence[Record]], columns: Col
             text.flush()
 
 
-# A spreadsheet takes a field that starts with one of these for a formula (OWASP, "CSV Injection"). A quote before it
-# prevents that; because a quote itself gets one, too, the first can always be removed.
+# Spreadsheets treat fields that start with one of these as formulas (OWASP, "CSV Injection"). A quote before them
+# prevents that; quotes get one, too, so that the first can always be removed.
 _FORMULA_STARTS = tuple("=+-@\t\r'")
 
 
 def csv_fields(record: Record) -> Record:
-    """`record` as CSV fields: true and false as in JSON, and no text that a spreadsheet takes for a formula."""
+    """`record` as CSV fields: true and false as in JSON, and no text that a spreadsheet treats as a formula."""
     return {name: _csv_field(value) for name, value in record.items()}
 
 
@@ -121,15 +122,14 @@ def _batches(records: Iterable[Any]) -> Iterator[list[Record]]:
         yield batch
 
 
-class _text(io.TextIOWrapper):  # noqa: N801 - reads as a function
-    """A text file over `file`, which stays open at the end."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file, encoding="utf-8", newline="")
-
-    def __exit__(self, *_: object) -> None:
-        self.flush() if self.writable() else None
-        self.detach()
+@contextmanager
+def _text(file: IO[bytes]) -> Iterator[io.TextIOWrapper]:
+    """A text file over `file`, which stays open."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
 FORMATS: Mapping[str, Format] = {

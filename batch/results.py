@@ -32,7 +32,7 @@ PART_ROWS = 5_000
 
 
 class DonePaths:
-    """The paths that are done, as 8-byte hashes: there may be millions."""
+    """The paths that are done, stored as 8-byte hashes, because there may be millions."""
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._hashes = np.sort(_hash_all(paths))
@@ -41,7 +41,7 @@ class DonePaths:
         return len(self._hashes)
 
     def missing(self, paths: Iterable[str]) -> Iterator[str]:
-        """Those of `paths` that are not done."""
+        """The `paths` that are not done."""
         return (path for path in paths if not self._has(_hash(path)))
 
     def _has(self, value: int) -> bool:
@@ -97,8 +97,8 @@ class Results:
         """Append the parts to the rows of earlier runs, one row per path, and remove them."""
         self.save()
         if self._parts or not self._files.exists(self._path):
-            # A picture that was tried again has two rows; so has one in a part that an earlier run did not remove,
-            # because it was killed after writing the file.
+            # A picture that was tried again has two rows. So has one in a part that was not removed because the run
+            # was killed after writing the file.
             is_last = _is_last(str(record["path"]) for records in self._all() for record in records)
             with self._replace(self._path) as file:
                 self._format.write(file, _choose(self._all(), is_last), self._columns)
@@ -146,7 +146,7 @@ class Results:
             yield from (str(record["path"]) for record in records if not record.get("error"))
 
     def _refuse_other_columns(self, records: Sequence[Record]) -> None:
-        """Refuse to mix rows of another model, or with other columns, with those of this run."""
+        """Refuse rows of another model or with other columns than this run's."""
         expected = [_shape(self._format.record(self._columns, row)) for row in _SAMPLES]
         for record in records:
             if _shape(record) not in expected or record["model"] != self._columns.model:
@@ -174,7 +174,7 @@ def _is_last(paths: Iterable[str]) -> NDArray[np.bool_]:
 
 
 def _choose(batches: Iterable[Sequence[Record]], is_chosen: Iterable[np.bool_]) -> Iterator[list[Record]]:
-    """The chosen records; `is_chosen` has one item per record."""
+    """The records for which `is_chosen` is true."""
     chosen = iter(is_chosen)
     return (list(compress(records, chosen)) for records in batches)
 

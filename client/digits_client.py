@@ -1,4 +1,4 @@
-"""Client of the digit reader's API: one file, for Python 3.11 or newer, that needs nothing but the standard library.
+"""Client of the digit reader's API: one file, for Python 3.11 or newer, that needs only the standard library.
 
     from digits_client import DigitsClient
 
@@ -27,7 +27,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 MAX_BATCH_PICTURES = 64
 # Under the server's limit for one request, with room for what surrounds the pictures.
 MAX_BATCH_BYTES = 11 * 2**20
-# With these the server has not processed the request, so that any may be sent again.
+# With these statuses the server has not processed the request, so it can be sent again.
 RETRIED = frozenset({429, 503})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -146,9 +146,9 @@ class DigitsClient:
     def predict_batch(
         self, pictures: Iterable[bytes], *, include_frame: bool = False
     ) -> Iterator[Answer | ProblemError]:
-        """Read any number of picture files, in order; a bad one yields its problem. Raises `DigitsError`.
+        """Read any number of picture files, in order; an unreadable one yields its problem. Raises `DigitsError`.
 
-        They are sent in batches as large as the server accepts.
+        They are sent in batches of the size that the server accepts.
         """
         for chunk in _chunks(pictures):
             content_type, body = _form("images", chunk)
@@ -209,7 +209,7 @@ class DigitsClient:
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Leaves a redirect as it is, so that it raises `HTTPError`."""
+    """Does not follow redirects, so that they raise `HTTPError`."""
 
     def redirect_request(self, *_: object) -> None:
         """Make no request."""

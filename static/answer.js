@@ -37,7 +37,7 @@ export class AnswerView {
   }
 
   /**
-   * A prediction or an error in words.
+   * The phrase for a prediction or an error.
    * @param {Prediction | ApiError} outcome
    * @returns {Answer}
    */
@@ -145,7 +145,7 @@ function setBar(row, direction, share) {
 }
 
 /**
- * No answer is certain, so none is shown as 100 %. The filter `percent` in web/pages.py does the same.
+ * Never 100 % or 0 %, because no prediction is certain; like the filter `percent` in web/pages.py.
  * @param {number} share
  */
 function percent(share) {

@@ -6,7 +6,7 @@ const TIMEOUT = 10_000; // ms
 const UPLOAD_TIMEOUT = 120_000; // ms: a photograph takes a while over a slow connection
 const TRANSIENT = ["offline", "slow", "busy", "rate_limited", "no_explanation"];
 
-/** Why there is no answer. `code` is a key of the phrases in _phrases.html, or "refused": then title and message say it. */
+/** A failed request. `code` is a key of the phrases in _phrases.html, or "refused", with the server's own message. */
 export class ApiError extends Error {
   /**
    * @param {string} code
@@ -61,7 +61,7 @@ async function toError(response) {
   if (status === 429) return new ApiError("rate_limited", { retryAfter });
   if ([502, 503, 504].includes(status)) return new ApiError("busy", { retryAfter });
   if (status >= 500) return new ApiError("server_error");
-  // A proxy in front of the server may refuse it with a page of its own.
+  // A proxy may have refused the request with an HTML page.
   const { title, detail } = await response.json().catch(() => ({}));
   if (title) return new ApiError("refused", { title, detail });
   return new ApiError(status === 413 ? "too_large" : "server_error");

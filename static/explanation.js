@@ -18,7 +18,7 @@ export class ExplanationView {
    * @param {{ button: HTMLElement, digits: HTMLElement, canvas: HTMLCanvasElement, sheet: HTMLElement }} elements
    * @param {string} url
    * @param {{ locate: (box: Box) => Promise<Box | null>, onError: (error: ApiError) => void }} options
-   *   `locate` tells where an area of what was asked about is on the sheet
+   *   `locate` maps an area of the input to the sheet; null if that is not possible
    */
   constructor({ button, digits, canvas, sheet }, url, { locate, onError }) {
     this.#button = button;
@@ -39,7 +39,7 @@ export class ExplanationView {
   }
 
   /**
-   * Set what can be explained: the input, and the digit that it was read as.
+   * Set the input that can be explained, and its predicted digit.
    * @param {Input} input
    * @param {number} digit
    */
@@ -100,7 +100,7 @@ export class ExplanationView {
 }
 
 /**
- * One pixel for each cell, the more opaque the more it matters.
+ * One pixel per cell, more opaque the larger its value.
  * @param {number[][]} heat
  * @param {string} positive color
  * @param {string} negative color

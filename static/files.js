@@ -2,7 +2,7 @@
 
 /**
  * @param {HTMLFormElement} form
- * @param {{ onFiles: (files: File[]) => void, onNoFile: () => void }} handlers `onNoFile`: the form was sent without any
+ * @param {{ onFiles: (files: File[]) => void, onNoFile: () => void }} handlers `onNoFile`: the form was submitted without files
  */
 export function listenForFiles(form, { onFiles, onNoFile }) {
   /** @type {HTMLInputElement[]} */
@@ -15,7 +15,7 @@ export function listenForFiles(form, { onFiles, onNoFile }) {
 
   for (const input of inputs) {
     input.addEventListener("change", () => {
-      // One input at a time holds files.
+      // Only one input holds files at a time.
       for (const other of inputs) if (other !== input) other.value = "";
       take(input.files);
     });

@@ -40,14 +40,14 @@ export class History {
     this.#render(loadEntries());
   }
 
-  /** Complete the current entry: the next prediction is about something new. */
+  /** Complete the current entry: the next prediction starts a new one. */
   closeEntry() {
     if (this.#unsaved) this.#render(this.#saveCurrent());
     this.#currentId = null;
   }
 
   /**
-   * Update the current entry, or begin one.
+   * Update the current entry, or start one.
    * @param {Subject} subject
    * @param {Prediction} prediction
    */
@@ -67,7 +67,7 @@ export class History {
     this.#render(saveEntry({ id: Date.now() + Math.random(), ...subject, prediction }));
   }
 
-  /** Returns all entries. They are not rendered here, since a page that is being left cannot load thumbnails. */
+  /** Returns all entries. They are not rendered here, because a page cannot load thumbnails during `pagehide`. */
   #saveCurrent() {
     clearTimeout(this.#timer);
     const entries = this.#unsaved ? saveEntry(this.#unsaved) : loadEntries();
@@ -97,14 +97,14 @@ export class History {
 }
 
 /**
- * Save an entry in front of the others. Returns all that are left.
+ * Save an entry as the first. Returns all entries.
  * @param {HistoryEntry} entry
  */
 function saveEntry(entry) {
   const isOther = (/** @type {HistoryEntry} */ other) =>
     other.id !== entry.id && subjectKey(other) !== subjectKey(entry);
   let entries = [entry, ...loadEntries().filter(isOther)].slice(0, MAX_ENTRIES);
-  // Browsers give a page a few megabytes: the oldest entries make room.
+  // Browsers limit storage to a few megabytes: the oldest entries are dropped.
   while (!save("localStorage", KEY, entries) && entries.length > 1) entries = entries.slice(0, -1);
   return entries;
 }

@@ -3,12 +3,12 @@
 export const SIDE = 280; // width and height of the sheet
 export const PEN_WIDTH = 15;
 
-const MIN_STEP = 1; // closer points add bytes, but nothing visible
+const MIN_STEP = 1; // closer points make no visible difference
 // A tapping hand trembles by a few units. A stroke no larger than half the pen looks like a dot, and is sent as one.
 const DOT_SIZE = PEN_WIDTH / 2;
 
 /**
- * Append a pen's position to a stroke unless it is the last one again. Returns whether it was appended.
+ * Append a pen's position to a stroke unless it is too close to the last. Returns whether it was appended.
  * @param {Stroke} stroke
  * @param {PenPosition} position
  */
@@ -32,7 +32,7 @@ export function toApiStrokes(strokes) {
 }
 
 /**
- * Whether a value from outside is a drawing that is not empty.
+ * Whether an untrusted value is a drawing that is not empty.
  * @param {unknown} value
  * @returns {value is Stroke[]}
  */
@@ -118,7 +118,7 @@ function* curves(stroke) {
     const [nextX, nextY] = stroke[i + 1];
     yield { control: stroke[i], end: [(x + nextX) / 2, (y + nextY) / 2] };
   }
-  // Canvas draws no line from a point to itself, so that of a tap gets an invisible length.
+  // Canvas does not draw a line of length 0, so the line of a tap gets a tiny length.
   const last = stroke[stroke.length - 1];
   yield { control: last, end: stroke.length === 1 ? [last[0] + 0.01, last[1]] : last };
 }

@@ -2,5 +2,5 @@
 try {
   document.documentElement.dataset.padSide = JSON.parse(localStorage.getItem("digits.side") ?? '"left"');
 } catch {
-  // The browser stores nothing: the pad stays on the left.
+  // Storage is not available: the pad stays on the left.
 }

@@ -53,7 +53,7 @@ export class Pad {
    * @returns {[x: number, y: number]}
    */
   locate({ clientX, clientY }) {
-    // Measured each time: the page may have been scrolled, zoomed or turned since the last one.
+    // Measured each time, because the page may have been scrolled, zoomed or rotated.
     const box = this.#canvas.getBoundingClientRect();
     return [((clientX - box.left) / box.width) * SIDE, ((clientY - box.top) / box.height) * SIDE];
   }
@@ -73,7 +73,7 @@ export class Pad {
     watchPixelRatio();
   }
 
-  /** Give the canvas as many pixels as the screen shows it with. */
+  /** Match the resolution of the canvas to the screen. */
   #fit() {
     const width = Math.round(this.#canvas.getBoundingClientRect().width * devicePixelRatio);
     if (width !== this.#canvas.width) this.#canvas.width = this.#canvas.height = width;

@@ -159,7 +159,7 @@ function redo() {
 function clear() {
   batch.clear();
   explanation.clearSubject();
-  upload.reset(); // or else choosing the same file again would change nothing
+  upload.reset(); // otherwise choosing the same file again fires no event
   picture.remove();
   sketch.clear();
   showEmpty();

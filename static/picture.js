@@ -38,7 +38,7 @@ export class Picture {
   }
 
   /**
-   * Show a file at once, and soon its copy in its place: a photograph takes a hundred times the memory.
+   * Show a file, then replace it with a small copy: a photograph takes a hundred times the memory.
    * @param {Blob} file
    * @param {Size} [originalSize] in pixels, if the file itself is a copy
    */
@@ -51,7 +51,7 @@ export class Picture {
     this.#loaded.then((loaded) => {
       if (this.#file !== file) return;
       if (loaded) this.#setSource(loaded.copy);
-      else this.#image.hidden = true; // the server may be able to open it, or says why it cannot
+      else this.#image.hidden = true; // the server may be able to open it, or returns an error
     });
   }
 
@@ -158,7 +158,7 @@ export function toDataUrl(file) {
 }
 
 /**
- * The content of a base64 data URL, which the page's content security policy does not let fetch() read.
+ * The content of a base64 data URL, which fetch() cannot read under the page's content security policy.
  * @param {string} url
  */
 export function fromDataUrl(url) {

@@ -19,7 +19,7 @@ export class Playback extends EventTarget {
   }
 
   /**
-   * Call `show` with more and more of the strokes.
+   * Call `show` with a growing part of the strokes.
    * @param {Stroke[]} strokes
    * @param {(strokes: Stroke[]) => void} show
    */

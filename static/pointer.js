@@ -1,6 +1,6 @@
 // Drawing with a mouse, fingers or a pen.
 
-// Fires before the frame in which pointermove would, so the answer can be there one frame earlier. Only on secure pages.
+// Fires before the frame in which pointermove would, so the answer can be shown one frame earlier. HTTPS only.
 const MOVE = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
 
 /**
@@ -9,16 +9,16 @@ const MOVE = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
  * @param {Sketch} sketch
  */
 export function drawWithPointers(canvas, pad, sketch) {
-  /** @type {PointerEvent | null} The pointer that draws; all others are palms and second fingers. */
+  /** @type {PointerEvent | null} The pointer that isActive; others, such as palms and second fingers, are ignored. */
   let pointer = null;
 
-  const draws = (/** @type {PointerEvent} */ event) => sketch.isDrawing && pointer?.pointerId === event.pointerId;
+  const isActive = (/** @type {PointerEvent} */ event) => sketch.isDrawing && pointer?.pointerId === event.pointerId;
   /** @type {(event: PointerEvent) => PenPosition} */
   const toPosition = (event) => [...pad.locate(event), pressure(event)];
 
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    // A palm often lands before the pencil does: the pencil takes over, and the palm's mark goes.
+    // A palm often touches the screen before the pencil: the pencil takes over, and the palm's stroke is dropped.
     if (sketch.isDrawing && pointer?.pointerType === "touch" && event.pointerType === "pen") sketch.dropStroke();
     if (sketch.isDrawing) return;
     event.preventDefault();
@@ -28,26 +28,26 @@ export function drawWithPointers(canvas, pad, sketch) {
     sketch.extend(toPosition(event));
   });
   canvas.addEventListener(MOVE, (event) => {
-    if (!(event instanceof PointerEvent) || !draws(event)) return;
-    // Between two frames a pen reports many positions. Some versions of Safari list none.
+    if (!(event instanceof PointerEvent) || !isActive(event)) return;
+    // A pen reports several positions per frame. Some versions of Safari return an empty list.
     const events = event.getCoalescedEvents?.() ?? [];
     sketch.extend(...(events.length ? events : [event]).map(toPosition));
   });
   canvas.addEventListener("pointerup", (event) => {
-    if (!draws(event)) return;
+    if (!isActive(event)) return;
     sketch.extend(toPosition(event));
     sketch.endStroke();
   });
-  // The system took the pointer away: it was a palm or a gesture, so its mark goes.
+  // The system cancels palms and gestures, so their stroke is dropped.
   canvas.addEventListener("pointercancel", (event) => {
-    if (draws(event)) sketch.dropStroke();
+    if (isActive(event)) sketch.dropStroke();
   });
-  // iPadOS takes quick pencil strokes for its own handwriting input unless touchmove is prevented.
-  const refuseTouch = (/** @type {TouchEvent} */ event) => {
+  // iPadOS treats quick pencil strokes as its own handwriting input unless touchmove is prevented.
+  const preventTouch = (/** @type {TouchEvent} */ event) => {
     if (event.touches.length === 1 || !isMagnified()) event.preventDefault();
   };
-  canvas.addEventListener("touchmove", refuseTouch, { passive: false });
-  // Two fingers are a palm and a pen, unless the page is magnified: then they may be the only way back.
+  canvas.addEventListener("touchmove", preventTouch, { passive: false });
+  // Two touches are a palm and a pen, unless the page is magnified: then they are needed to zoom out.
   visualViewport?.addEventListener("resize", () => canvas.parentElement?.classList.toggle("magnified", isMagnified()));
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 }

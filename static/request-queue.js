@@ -7,7 +7,7 @@ const RETRY = 500; // ms before the first retry, doubled for each further one
 const MAX_RETRY = 4_000;
 
 /**
- * Sends one request at a time; of those that come meanwhile, only the newest waits. Responses arrive in order, and none
+ * Sends one request at a time; meanwhile, only the newest one waits. Responses arrive in order, and none
  * after `cancel()`. After a transient error the request is sent again, unless a newer one is waiting.
  * @template Request, Response
  */

@@ -1,4 +1,4 @@
-// JSON in the browser's storage. A browser may refuse to store anything; then nothing is kept, and nothing else fails.
+// JSON values in the browser's storage. If storage is disabled or full, nothing is stored and no error is thrown.
 
 /**
  * @param {"localStorage" | "sessionStorage"} area

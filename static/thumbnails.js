@@ -5,7 +5,7 @@ import { bounds, PEN_WIDTH, trace } from "./ink.js";
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * A list item with a button on which are a thumbnail and its caption.
+ * A list item with a button that shows a thumbnail and a caption.
  * @param {Element} thumbnail
  * @param {string} caption
  * @param {() => void} open
@@ -43,7 +43,7 @@ export function pictureThumbnail(url) {
   const image = document.createElement("img");
   image.alt = "";
   image.src = url;
-  // A file that is not a picture leaves its place empty.
+  // Hides the browser's icon for a broken image.
   image.addEventListener("error", () => {
     image.style.visibility = "hidden";
   });

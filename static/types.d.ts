@@ -10,7 +10,7 @@ type PenPosition = [x: number, y: number, pressure?: number];
 type Size = [width: number, height: number];
 type Box = [left: number, top: number, width: number, height: number];
 
-/** What the server is asked about: a drawing, or a picture file. */
+/** The input of a prediction: a drawing, or a picture file. */
 type Input = Stroke[] | Blob;
 
 /** The response of POST /api/v1/predict. */
@@ -21,7 +21,7 @@ interface Prediction {
   top: { digit: number; confidence: number }[];
   probabilities: number[];
   elapsed_ms: number;
-  /** The 28x28 pixels that the network saw, as a data URL. */
+  /** The network's 28x28 input, as a data URL. */
   frame: string;
   /** Where the digit was found in an uploaded picture, in its pixels. */
   box?: Box;

@@ -10,8 +10,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 N_VALIDATION = 5_000
-# The split does not depend on a training's own seed: the validation digits by which an ensemble is chosen, or a
-# distilled network is calibrated, were not seen by any member.
+# Independent of the seed of a training, so that no member of an ensemble is trained on another's validation digits.
 _SPLIT_SEED = 0
 
 

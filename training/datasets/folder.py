@@ -71,7 +71,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def abbreviate(names: Sequence[str]) -> str:
-    """The first eight names, and how many more there are."""
+    """The first eight names, and the number of the others."""
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
@@ -95,7 +95,7 @@ def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[Frames, list[str]
 
 
 def _cache_key(folder: Path, paths: Sequence[Path]) -> str:
-    """A hash of what the frames depend on: the files, by size and time, and the preprocessing."""
+    """A hash of the files, by size and modification time, and the preprocessing version."""
     sha = hashlib.sha256(f"preprocessing {PREPROCESSING_VERSION}".encode())
     for path in paths:
         status = path.stat()
@@ -104,9 +104,9 @@ def _cache_key(folder: Path, paths: Sequence[Path]) -> str:
 
 
 def _read_cache(path: Path) -> tuple[Frames, list[str]] | None:
-    """None if there is no such file, or if it is damaged."""
+    """None if the file does not exist or is damaged."""
     try:
-        # np.load leaves a damaged file open that it has opened itself.
+        # If np.load opens a damaged file itself, it does not close it.
         with path.open("rb") as file, np.load(file) as arrays:
             return arrays["frames"], arrays["errors"].tolist()
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):

@@ -27,7 +27,7 @@ def load_mnist(root: Path, *, train: bool) -> Digits:
 def load_qmnist(root: Path, *, train: bool) -> Digits:
     """The 60,000 training or 60,000 test digits of QMNIST (arXiv:1905.10498). Raises `DataError`.
 
-    The training digits are MNIST's, reconstructed in the same order, so both keep the same ones for validation.
+    The training digits are MNIST's in the same order, so that both have the same validation digits.
     """
     dataset = _open_torchvision("QMNIST", root, train=train)
     return _validate("QMNIST", root, dataset.data, dataset.targets[:, 0])  # columns: digit, then where it is from
@@ -43,7 +43,7 @@ def load_emnist_digits(root: Path, *, train: bool) -> Digits:
 
 
 def load_usps(root: Path, *, train: bool) -> Digits:
-    """The 7,291 training or 2,007 test digits of USPS, 16x16 pixels, brought into the frame. Raises `DataError`."""
+    """The 7,291 training or 2,007 test digits of USPS, 16x16 pixels, normalized to frames. Raises `DataError`."""
     dataset = _open_torchvision("USPS", root, train=train)
     # The pictures are cropped to the ink; normalize needs a margin to tell paper from ink.
     padded = np.pad(dataset.data.astype(np.float32) / 255, ((0, 0), (4, 4), (4, 4)))
@@ -54,7 +54,7 @@ def load_usps(root: Path, *, train: bool) -> Digits:
     return _validate("USPS", root, torch.from_numpy((frames * 255).round().astype(np.uint8)), dataset.targets)
 
 
-# What a data set's folder must hold where it cannot be downloaded.
+# The files of a data set, for when it cannot be downloaded.
 _FILES = {
     "MNIST": "the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
     "t10k-labels-idx1-ubyte",
@@ -73,7 +73,7 @@ def _open_torchvision(name: str, root: Path, **arguments: Any) -> Any:
 
     try:
         return getattr(torchvision.datasets, name)(str(root), download=True, **arguments)
-    # torchvision does not validate what it reads; a damaged file raises whatever its bytes lead to.
+    # torchvision does not validate what it reads; damaged files raise any of these.
     except (RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AssertionError) as error:
         folder = _folder(name, root)
         damage = _find_damage(folder)
@@ -104,7 +104,7 @@ def _validate(name: str, root: Path, frames: Tensor, labels: Tensor | list[int])
 
 
 def _find_damage(folder: Path) -> str | None:
-    """A sentence about the first file whose length differs from what its header says; None if there is none."""
+    """A sentence about the first file whose length does not match its header; None if there is none."""
     for path in sorted(folder.glob("*-idx?-*")):
         if path.suffix:  # an archive, which torchvision verifies
             continue
