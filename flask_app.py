@@ -1,7 +1,7 @@
 """The web app: a page to draw or upload digits, and a JSON API.
 
     python flask_app.py                                      # for development, on http://127.0.0.1:5000
-    gunicorn                                                 # in production, as gunicorn.conf.py says
+    gunicorn                                                 # in production; see gunicorn.conf.py
 
 Exits with status 2 and one sentence on standard error if a setting, the checkpoint file or the port prevents the start.
 """

@@ -119,7 +119,7 @@ def _read_model(server: Arbiter) -> None:
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Give the worker the first free slot, and keep the memory allocated so far shared."""
+    """Assign the first free slot to the worker, and exclude existing objects from garbage collection."""
     # A full garbage collection writes to every object, which would copy 25 MB in each worker.
     gc.freeze()
     taken = {other.slot for other in server.WORKERS.values()}

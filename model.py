@@ -263,5 +263,5 @@ def _verify(checkpoint: Checkpoint, path: Path) -> None:
         raise CheckpointError(f"{path} is damaged: its temperature or rejection threshold is invalid")
     try:
         checkpoint.build()
-    except Exception as error:  # each architecture raises its own errors for invalid arguments
+    except Exception as error:  # architectures raise any exception for invalid arguments
         raise CheckpointError(f"{path} is damaged: its weights do not fit its architecture") from error

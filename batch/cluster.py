@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.rows import BatchError, Row
-from batch.sources import CHUNK, chunked
+from batch.sources import CHUNK_SIZE, chunked
 from config import ROOT, Limits, Settings
 
 # Paths per execution: many, because each execution starts new actors, but few enough for memory.
@@ -33,8 +33,8 @@ def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | Non
     try:
         for window in chunked(paths, _WINDOW):
             # One block for each chunk, so that they spread over the actors.
-            items = from_items(window, override_num_blocks=-(-len(window) // CHUNK))
-            rows = items.map_batches(ClusterReader, fn_constructor_args=arguments, batch_size=CHUNK, compute=pool)
+            items = from_items(window, override_num_blocks=-(-len(window) // CHUNK_SIZE))
+            rows = items.map_batches(ClusterReader, fn_constructor_args=arguments, batch_size=CHUNK_SIZE, compute=pool)
             for batch in rows.iter_batches(batch_size=None):
                 yield [_to_row(*values) for values in zip(*(batch[name] for name in _FIELDS), strict=True)]
     except ray.exceptions.RayError as error:

@@ -9,7 +9,7 @@ from batch.sources import chunked, describe_error, read_file
 from client.digits_client import Answer, ConnectionFailed, DigitsClient, DigitsError, ProblemError, frame_bytes
 from config import Settings
 
-_CHUNK = 16  # pictures in memory at a time: they may be photographs
+_CHUNK_SIZE = 16  # pictures in memory at a time: they may be photographs
 
 
 def connect(url: str, settings: Settings) -> DigitsClient:
@@ -31,7 +31,7 @@ def model_id(client: DigitsClient) -> str:
 
 def read_remotely(paths: Iterable[str], client: DigitsClient, *, with_frames: bool = False) -> Iterator[list[Row]]:
     """Rows in the order of `paths`, a chunk at a time. Raises `BatchError` if the server does not answer."""
-    for chunk in chunked(paths, _CHUNK):
+    for chunk in chunked(paths, _CHUNK_SIZE):
         yield _read(chunk, client, with_frames)
 
 

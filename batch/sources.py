@@ -24,10 +24,10 @@ FRAME_SUFFIX, PLOT_SUFFIX = ".frame.png", ".plot.png"
 STANDARD_INPUT = "-"
 # Twice as much as 50 uncompressed megapixels; prevents reading a wrong file (a video, a disk image) into memory.
 MAX_FILE_BYTES = 400 * 2**20
-CHUNK = 64  # pictures in one forward pass: enough to fill a core, few enough to respond soon
+CHUNK_SIZE = 64  # pictures in one forward pass: enough to fill a core, few enough to respond soon
 
 
-def chunked(paths: Iterable[str], size: int = CHUNK) -> Iterator[list[str]]:
+def chunked(paths: Iterable[str], size: int = CHUNK_SIZE) -> Iterator[list[str]]:
     """`paths` in lists of `size`, the last one shorter."""
     iterator = iter(paths)
     while chunk := list(islice(iterator, size)):

@@ -1,4 +1,4 @@
-"""What can be wrong with an input.
+"""Errors of an input.
 
     InputError
     ├── BlankInput              nothing is drawn or written
@@ -8,7 +8,7 @@
         ├── UndecodablePicture  an accepted format, but damaged
         └── PictureTooLarge     more pixels than the limit, or too expensive to decode
 
-Each message is a sentence for the person who sent the input: what is wrong, and what to do about it.
+Each message is a sentence for the user: what is wrong, and what to do about it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it, by which Ba
 
 
 class InputError(Exception):
-    """The input cannot be read as a digit. `str(error)` may be shown to the user.
+    """The input cannot be used. `str(error)` may be shown to the user.
 
     `sentence` is the message with `%(name)s` placeholders for `values`, as the translation catalogue has it.
     """
@@ -32,7 +32,7 @@ class InputError(Exception):
 
 
 class BlankInput(InputError):
-    """The input holds no ink."""
+    """The input contains no ink."""
 
     def __init__(self) -> None:
         super().__init__(N_("There is nothing to read: no ink was found."))
@@ -55,7 +55,7 @@ class UnsupportedPicture(PictureError):
 
 
 class UndecodablePicture(PictureError):
-    """The bytes claim an accepted format, but do not decode."""
+    """The bytes are in an accepted format, but cannot be decoded."""
 
 
 class PictureTooLarge(PictureError):

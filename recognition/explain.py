@@ -24,7 +24,7 @@ _MAX_PATCHES = 49
 _MIN_INK = 0.15  # in a cell, per pixel of its side
 _PATCH_SIGMA = 0.8  # standard deviation of a patch, in cells
 _HEAT_SIGMA = 1.0  # heat fades out within about two pixels of the ink
-_EPSILON = 1e-6  # log-odds change by less than this through rounding alone
+_EPSILON = 1e-6  # smaller changes of the log-odds are rounding errors
 
 _ROWS, _COLUMNS = np.mgrid[0:FRAME_SIZE, 0:FRAME_SIZE].astype(np.float32) + 0.5  # centres of the pixels
 

@@ -144,7 +144,7 @@ def _assumptions(ink: Ink, view: _View) -> Iterator[_Hypothesis]:
 
 
 def _without_ruling(ink: Picture, penalty: float, view: _View) -> Iterator[_Hypothesis]:
-    """Hypotheses without ruled lines, and also without lines along the border; none if there are no ruled lines."""
+    """Hypotheses without ruled lines, and without lines along the border as well; none if there are no ruled lines."""
     if (unruled := remove_ruling(ink)) is not ink:
         yield _Hypothesis(keep_digit(unruled), penalty, view)
         if (inner := remove_lines(unruled)) is not unruled:

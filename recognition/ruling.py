@@ -20,7 +20,7 @@ _MIN_SIDE = 12
 def remove_ruling(ink: Picture) -> Picture:
     """Ink `[H, W]` without ruled lines; the same array where there are none.
 
-    Where a stroke crosses or follows a line, the ink is broader than the line and stays.
+    Where a stroke crosses or follows a line, the ink is broader than the line and is kept.
     """
     mask = (ink > _LEVEL).astype(np.uint8)
     if min(mask.shape) < _MIN_SIDE:

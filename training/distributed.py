@@ -38,7 +38,7 @@ def choose_device(name: str) -> torch.device:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among the `size` processes that train together; a single process is a world of one."""
+    """The rank of this process among the `size` processes that train together."""
 
     rank: int = 0
     size: int = 1
@@ -71,14 +71,14 @@ class World:
         return values[0]
 
     def barrier(self) -> None:
-        """Wait until all processes get here."""
+        """Wait for all processes."""
         if self.size > 1:
             dist.barrier()
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[World]:
-    """The processes that torchrun started, or this one alone. torch reads torchrun's environment variables."""
+    """Join the processes that torchrun started, if any, whose environment variables torch reads."""
     if not dist.is_torchelastic_launched():
         yield World()
         return

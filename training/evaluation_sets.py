@@ -50,7 +50,7 @@ class PictureFile:
     box: tuple[int, int, int, int] | None = None
 
     def read(self) -> bytes:
-        """The bytes of a file that holds this picture."""
+        """The picture as the bytes of a file."""
         if self.box is None:
             return self.path.read_bytes()
         left, top, width, height = self.box
@@ -65,7 +65,7 @@ class PictureArray:
     pixels: NDArray[np.uint8]
 
     def read(self) -> bytes:
-        """The bytes of a file that holds this picture."""
+        """The picture as the bytes of a file."""
         return to_png(Image.fromarray(self.pixels))
 
 
@@ -141,9 +141,8 @@ def _predict_strokes(recognizer: Recognizer, item: StrokeInput) -> Prediction | 
 def open_evaluation_sets(spec: str, data_dir: Path, through: str | None = None) -> list[EvaluationSet]:
     """The sets named by `spec`: a data set, or the path of a folder, `.npz` or `.jsonl` file.
 
-    A corrupted data set is one set per corruption, or the one named: `corrupted-mnist:fog`. `through` says how frames
-    of data sets are predicted, as "frames" or as "pictures"; by default, only corrupted ones are pictures. Raises
-    `DataError`.
+    A corrupted data set has one set per corruption; `corrupted-mnist:fog` is a single one. `through` is "frames" or
+    "pictures", how items of data sets are predicted; by default, only corrupted ones are pictures. Raises `DataError`.
     """
     name, _, corruption = spec.partition(":")
     if name in CORRUPTED:

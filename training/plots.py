@@ -31,7 +31,7 @@ from training.reports import confusion_table
 
 mpl.use("Agg")  # renders without a display
 
-_N_MISTAKES = 40
+_MAX_PLOTTED = 40
 _COLUMNS = 10
 
 # Layout of a contact sheet, in pixels.
@@ -110,7 +110,7 @@ def plot_mistakes(probabilities: Tensor, validation: Digits) -> Figure:
     confidence, predicted = probabilities.max(1)
     labels = validation.labels.cpu()
     wrong = (predicted != labels).nonzero()[:, 0]
-    wrong = wrong[confidence[wrong].argsort(descending=True, stable=True)][:_N_MISTAKES]
+    wrong = wrong[confidence[wrong].argsort(descending=True, stable=True)][:_MAX_PLOTTED]
     names = [f"{int(labels[i])} as {int(predicted[i])}, {100 * float(confidence[i]):.0f} %" for i in wrong]
     frames = validation.frames[wrong.to(validation.frames.device)].cpu().numpy() / 255
     return plot_digits(frames, names, "Misclassified validation digits")

@@ -26,7 +26,7 @@ class ConnectionCounts:
             self._counts[slot] = connections
 
     def clear(self, slot: int) -> None:
-        """The worker of this slot does not accept connections: it is full, stopping or gone."""
+        """Mark the worker of this slot as not accepting: it is full, stopping or has exited."""
         self.set(slot, _NOT_ACCEPTING)
 
     def minimum(self) -> int:

@@ -1,4 +1,4 @@
-"""The page about the running model: what it is, how it was trained, and how accurate it is on which data."""
+"""The page about the running model: architecture, training, and accuracy by data set."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ from web import metrics
 from web.logs import FIELDS, shorten
 from web.problems import FORCED_ERROR, NotReady
 
-_requests = logging.getLogger("digits.requests")
+_log = logging.getLogger("digits.requests")
 # Probes, scrapes and static files are logged at debug level only.
 _ROUTINE = frozenset({"api.live", "api.ready", "docs.asset", "metrics.export", "static"})
 _PATH_LENGTH = 200  # characters of a path in the log
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Any drawing: the first forward pass is many times slower than the following ones.
-_WARM_UP = [[[0, 0], [10, 0], [4, 20]]]
+_WARM_UP_STROKES = [[[0, 0], [10, 0], [4, 20]]]
 
 
 def init_app(app: Flask) -> None:
@@ -41,7 +41,7 @@ def load_model(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     return_large_blocks()
     recognizer = Recognizer.load(settings.model_path, settings.limits, app.extensions.get("checkpoint"))
-    recognizer.predict_strokes(_WARM_UP)
+    recognizer.predict_strokes(_WARM_UP_STROKES)
     metrics.observe(recognizer)
     app.extensions["recognizer"] = recognizer
 
@@ -80,9 +80,9 @@ def _send_request_id(response: Response) -> Response:
 def _log_request(response: Response) -> Response:
     is_routine = request.endpoint in _ROUTINE or FORCED_ERROR in request.environ
     level = logging.DEBUG if is_routine else logging.INFO
-    if _requests.isEnabledFor(level):
+    if _log.isEnabledFor(level):
         fields = _describe(response)
-        _requests.log(level, "%(method)s %(path)s %(status)d", fields, extra={FIELDS: fields})
+        _log.log(level, "%(method)s %(path)s %(status)d", fields, extra={FIELDS: fields})
     return response
 
 

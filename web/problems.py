@@ -81,7 +81,7 @@ class MissingKey(Unauthorized):
 class UnknownHost(BadRequest):
     """The Host header is not one of the trusted hosts."""
 
-    description = N_("This server does not go by that name.")
+    description = N_("This server does not serve that host name.")
 
 
 class Overloaded(ServiceUnavailable):
@@ -141,13 +141,16 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
         405,
         "method-not-allowed",
         N_("Method not allowed"),
-        N_("This address does not take that method; Allow names those it does."),
+        N_("This address does not support that method; the Allow header lists those it does."),
     ),
     NotAcceptable: ProblemType(
-        406, "not-acceptable", N_("Not acceptable"), N_("The answer is application/json, which Accept leaves out.")
+        406,
+        "not-acceptable",
+        N_("Not acceptable"),
+        N_("The response is application/json, which the Accept header excludes."),
     ),
     LengthRequired: ProblemType(
-        411, "length-required", N_("Length required"), N_("Say in Content-Length how many bytes the body has.")
+        411, "length-required", N_("Length required"), N_("Send the length of the body in Content-Length.")
     ),
     RequestEntityTooLarge: ProblemType(
         413,

@@ -93,7 +93,7 @@ class PredictionResponse(Guess):
     """The recognised digit."""
 
     is_digit: bool = Field(description="whether the input looks like a digit; if not, `digit` is still the best guess")
-    digit_score: float = Field(description="log-odds that the input is a digit, whichever")
+    digit_score: float = Field(description="log-odds that the input is a digit")
     top: list[Guess] = Field(min_length=3, max_length=3, description="the three likeliest digits, likeliest first")
     probabilities: list[_Probability] = Field(
         min_length=10, max_length=10, description="probability of each of the digits 0 to 9"
@@ -138,7 +138,7 @@ class Problem(BaseModel):
     title: str = Field(description="the kind of problem in words")
     status: int = Field(ge=400, le=599, description="HTTP status")
     detail: str = Field(description="what is wrong with this request, and what to do about it")
-    request_id: str | None = Field(None, description="X-Request-ID of the answer, for support requests")
+    request_id: str | None = Field(None, description="X-Request-ID of the response, for support requests")
     errors: list[FieldError] | None = Field(None, description="which fields are wrong, if known")
 
 
@@ -160,7 +160,7 @@ class ModelCard(BaseModel):
     parameters: int = Field(ge=1, description="number of trainable parameters")
     preprocessing_version: int = Field(ge=1, description="version of the preprocessing that the model was trained with")
     data: list[str] = Field(description="data sets that it was trained on")
-    metrics: dict[str, float] = Field(description="what was measured after training; accuracies are between 0 and 1")
+    metrics: dict[str, float] = Field(description="metrics after training; accuracies are from 0 to 1")
 
 
 class IndexResponse(BaseModel):

@@ -20,7 +20,7 @@ from web.problems import CrossSiteRequest, UnknownHost
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
@@ -144,7 +144,7 @@ def _redirect_to_path() -> BaseResponse | None:
 
 
 def _set_headers(response: Response) -> Response:
-    response.headers.update(HEADERS)
+    response.headers.update(SECURITY_HEADERS)
     if response.mimetype == "text/html":
         response.headers.setdefault("Cache-Control", _PAGE_CACHING)
     if request.is_secure:

@@ -17,7 +17,7 @@ import pytest
 from testing.checkpoints import save_untrained
 from testing.servers import DRAWING, Server, start_gunicorn
 from testing.waiting import eventually
-from web.security import HEADERS
+from web.security import SECURITY_HEADERS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 
@@ -94,7 +94,7 @@ def ask_on(connection: HTTPConnection, method: str, path: str, body: bytes | Non
 
 
 def assert_security_headers(headers: Message) -> None:
-    assert {name: headers[name] for name in HEADERS} == HEADERS
+    assert {name: headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
     assert len(headers["X-Request-ID"]) == 32
 
 

@@ -15,7 +15,7 @@ _SPLIT_SEED = 0
 
 
 class DataError(Exception):
-    """A data set is missing or damaged; the message is a sentence that says where it was expected and what to do."""
+    """A data set is missing or damaged; the message says where it was expected and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from recognition.picture import SUFFIXES, decode_picture
 from storage import write_atomically
 from training.datasets.digits import DataError, Digits
 
-Frames = NDArray[np.uint8]  # [N, 28, 28]
+FrameArray = NDArray[np.uint8]  # [N, 28, 28]
 
 
 def load_folder(folder: Path, cache: Path) -> Digits:
@@ -52,7 +52,7 @@ def load_folder(folder: Path, cache: Path) -> Digits:
 
 
 def _find_pictures(folder: Path) -> list[Path]:
-    """The picture files of all sub-folders, at any depth. Raises `DataError` that says what was found instead."""
+    """The picture files of all sub-folders, at any depth. Raises `DataError`."""
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.")
     labels = [str(digit) for digit in range(N_DIGITS)]
@@ -84,7 +84,7 @@ def _load_frame(path: Path) -> NDArray[np.uint8] | Exception:
     return np.round(frame * 255).astype(np.uint8)
 
 
-def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[Frames, list[str]]:
+def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[FrameArray, list[str]]:
     """The frames of the readable pictures, and an error for each path, "" where there is none."""
     with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the GIL
         # disable=None: no progress bar where standard error is not a terminal.
@@ -103,7 +103,7 @@ def _cache_key(folder: Path, paths: Sequence[Path]) -> str:
     return sha.hexdigest()[:24]
 
 
-def _read_cache(path: Path) -> tuple[Frames, list[str]] | None:
+def _read_cache(path: Path) -> tuple[FrameArray, list[str]] | None:
     """None if the file does not exist or is damaged."""
     try:
         # If np.load opens a damaged file itself, it does not close it.
@@ -113,7 +113,7 @@ def _read_cache(path: Path) -> tuple[Frames, list[str]] | None:
         return None
 
 
-def _write_cache(path: Path, frames: Frames, errors: Sequence[str]) -> None:
+def _write_cache(path: Path, frames: FrameArray, errors: Sequence[str]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, frames=frames, errors=np.array(errors, dtype=np.str_))
     try:
