@@ -22,7 +22,7 @@ import pytest
 
 from testing.nginx import MISSING, Nginx, find_nginx, start_nginx
 from testing.programs import require
-from web.security import HEADERS, STRICT_TRANSPORT
+from web.security import SECURITY_HEADERS, STRICT_TRANSPORT
 
 LARGE = b"[" + b"0, " * 5000 + b"0]"
 
@@ -56,7 +56,7 @@ def upstream() -> Iterator[Upstream]:
             answer = LARGE if self.path == "/large" else b"ok"
             self.send_response(200)
             own = {"Content-Length": str(len(answer)), "Content-Type": "application/json", "ETag": '"1"'}
-            for name, value in {**HEADERS, **own, "X-Request-ID": self.headers["X-Request-ID"]}.items():
+            for name, value in {**SECURITY_HEADERS, **own, "X-Request-ID": self.headers["X-Request-ID"]}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer)
@@ -159,7 +159,7 @@ def assert_problem(answer: Answer, status: int, problem_type: str) -> None:
 
 
 def assert_secured(headers: Message) -> None:
-    for name in (*HEADERS, "Strict-Transport-Security", "X-Request-ID"):
+    for name in (*SECURITY_HEADERS, "Strict-Transport-Security", "X-Request-ID"):
         assert len(headers.get_all(name, [])) == 1, name
     assert headers["Strict-Transport-Security"] == STRICT_TRANSPORT
 
@@ -215,8 +215,8 @@ def test_invalid_request_id_is_replaced(proxy: Proxy, upstream: Upstream, name: 
 
 def test_headers_of_the_app_are_not_repeated(proxy: Proxy) -> None:
     answer = proxy.request("GET", "/")
-    for name in HEADERS:
-        assert answer.headers.get_all(name) == [HEADERS[name]]
+    for name in SECURITY_HEADERS:
+        assert answer.headers.get_all(name) == [SECURITY_HEADERS[name]]
     assert "Retry-After" not in answer.headers
 
 
