@@ -1,4 +1,4 @@
-"""How accurate a recipe is: several seeds, each evaluated once on the test digits, and their ensemble.
+"""Measure the accuracy of a recipe: several seeds, each evaluated once on the test digits, and their ensemble.
 
     DIGITS_DATA_DIR=data python -m benchmarks.accuracy                # 5 seeds of `best`; resumes if interrupted
     python -m benchmarks.accuracy --recipe default --seeds 5
@@ -10,30 +10,26 @@ on several machines: copy their checkpoints to the `--work` folder. Writes bench
 from __future__ import annotations
 
 import argparse
-import platform
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
 
 import torch
 
+from benchmarks.report import RESULTS, Report
 from config import ROOT, Settings
 from model import Checkpoint, digit_probabilities, load_checkpoint
-from storage import write_atomically
 from training.datasets import Digits
 from training.evaluation_sets import load_digits
 from training.metrics import Metrics, compute_probability_metrics, predict_logits
 from training.recipes import RECIPES
 from training.training_state import state_path
 
-RESULTS = ROOT / "benchmarks" / "results"
-
 
 def main() -> None:
-    """Train the seeds that are missing, and write the table."""
+    """Train the missing seeds, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="best")
     parser.add_argument("--seeds", type=int, default=5, help="train seeds 0 to SEEDS - 1 (default: 5)")
@@ -41,9 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     checkpoints = [load_checkpoint(train(options.recipe, seed, options.work)) for seed in range(options.seeds)]
     test = load_digits("mnist", Settings.load().data_dir)
-    text = to_markdown(options.recipe, checkpoints, test)
-    write_atomically(RESULTS / f"accuracy-{options.recipe}.md", text.encode())
-    print(text)
+    to_report(options.recipe, checkpoints, test).publish(RESULTS / f"accuracy-{options.recipe}.md")
 
 
 def train(recipe: str, seed: int, work: Path) -> Path:
@@ -63,37 +57,32 @@ def evaluate_ensemble(checkpoints: Sequence[Checkpoint], test: Digits) -> Metric
     return compute_probability_metrics(torch.stack(each).mean(0), test.labels)
 
 
-def to_markdown(recipe: str, checkpoints: Sequence[Checkpoint], test: Digits) -> str:
-    """A row for each network and the ensemble; mean and standard deviation."""
-    lines = [
-        f"# Accuracy of recipe `{recipe}`",
-        "",
-        f"`python -m benchmarks.accuracy --recipe {recipe}`, {date.today()}, {platform.machine()}.",
-        f"{checkpoints[0].n_parameters:,} parameters. Trained on 55,000 MNIST digits,",
-        "chosen on 5,000, evaluated once on the 10,000 test digits.",
-        "",
-        "| network | model | validation errors | test errors | test error % | NLL | ECE % | trained |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
-    ]
+def to_report(recipe: str, checkpoints: Sequence[Checkpoint], test: Digits) -> Report:
+    """A row for each network and for the ensemble; mean and standard deviation."""
+    report = Report(f"Accuracy of recipe `{recipe}`")
+    report.say(
+        f"`python -m benchmarks.accuracy --recipe {recipe}`: {checkpoints[0].n_parameters:,} parameters. Trained on "
+        "55,000 MNIST digits, chosen on 5,000, evaluated once on the 10,000 test digits."
+    )
+    rows = []
     for checkpoint in checkpoints:
         metrics = checkpoint.metrics
         loss, accuracy, errors, ece = (metrics[f"test_{name}"] for name in ("loss", "accuracy", "errors", "ece"))
         cells = _cells(Metrics(loss, accuracy, int(errors), ece))
         trained = f"torch {checkpoint.torch_version}, commit {checkpoint.commit[:7]}"
-        lines.append(
-            f"| seed {checkpoint.seed} | {checkpoint.id} | {metrics['val_errors']:.0f} | {cells} | {trained} |"
-        )
+        rows.append((f"seed {checkpoint.seed}, {checkpoint.id}", f"{metrics['val_errors']:.0f}", *cells, trained))
     if len(checkpoints) > 1:
-        ensemble = _cells(evaluate_ensemble(checkpoints, test))
-        lines.append(f"| ensemble of {len(checkpoints)} | | | {ensemble} | |")
+        rows.append((f"ensemble of {len(checkpoints)}", "", *_cells(evaluate_ensemble(checkpoints, test)), ""))
+    report.table(("network", "validation errors", "test errors", "test error %", "NLL", "ECE %", "trained with"), rows)
+    if len(checkpoints) > 1:
         rates = [100 * (1 - checkpoint.metrics["test_accuracy"]) for checkpoint in checkpoints]
-        lines += ["", f"Test error: mean {mean(rates):.3f} %, standard deviation {stdev(rates):.3f}."]
-    return "\n".join(lines) + "\n"
+        report.say(f"Test error: mean {mean(rates):.3f} %, standard deviation {stdev(rates):.3f}.")
+    return report
 
 
-def _cells(metrics: Metrics) -> str:
+def _cells(metrics: Metrics) -> tuple[str, ...]:
     error, ece = 100 * (1 - metrics.accuracy), 100 * metrics.ece
-    return f"{metrics.errors} | {error:.2f} | {metrics.loss:.4f} | {ece:.2f}"
+    return str(metrics.errors), f"{error:.2f}", f"{metrics.loss:.4f}", f"{ece:.2f}"
 
 
 if __name__ == "__main__":

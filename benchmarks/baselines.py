@@ -1,9 +1,9 @@
-"""What networks simpler than the shipped one reach, each trained by the same quick recipe.
+"""Measure the accuracy of simpler networks, each trained with the same quick recipe.
 
-    DIGITS_DATA_DIR=data python -m benchmarks.baselines               # skips networks that are trained already
+    DIGITS_DATA_DIR=data python -m benchmarks.baselines               # skips networks that have been trained
 
 Each is `train_model.py --recipe fast --model NAME --seed 0`, evaluated once on the test digits. Writes `baselines.csv`
-beside the model, for the app's page about it.
+beside the model; the app shows it at /model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RECIPE = "fast"
 
 
 def main() -> None:
-    """Train the networks that are missing, and write the table."""
+    """Train the missing networks, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("reports/baselines"), help="folder for checkpoints")
     work = parser.parse_args().work

@@ -1,29 +1,23 @@
-"""The time from a move of the pen to the painted answer that includes it, in Chromium, over loopback.
+"""Measure the time from a pointer event to the painted prediction that includes it, in Chromium, over loopback.
 
     python -m benchmarks.live_page                  # 200 drawings, writes benchmarks/results/live_page.md
 
-Each digit is drawn 20 times, in the handwritings of `testing`, at 125 points per second like a mouse, on the page of
-gunicorn. A move is timed from when the browser received it to the end of the first frame that shows an answer to a
-drawing with that move in it. Needs Chromium and Linux.
+Each digit is drawn 20 times at 125 points per second, the rate of a mouse. A move is timed from when the browser
+received it to the end of the first frame that shows a prediction for a drawing with that move in it. Linux only.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
-import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-import torch
+import numpy as np
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from config import ROOT
-from storage import write_atomically
+from benchmarks.report import Report, options
 from testing.chromium import MISSING, find_chromium, launch
 from testing.handwriting import HANDWRITINGS, Drawing
 from testing.pad import place, wait_until
@@ -31,13 +25,13 @@ from testing.servers import start_gunicorn
 
 DRAWINGS = 20  # of each digit
 POINT_SECONDS = 1 / 125
-MEDIAN_AIM, P95_AIM = 16.7, 50.0  # ms
+MEDIAN_AIM, P95_AIM = 16.7, 50.0  # ms; the first is one frame at 60 Hz
 
-# Marks each move when the browser receives it, and measures up to the frame that shows its answer.
+# Marks each move when the browser receives it, and measures up to the frame that shows its prediction.
 RECORDER = """
 (() => {
   const moves = [];
-  let arrived = 0; // moves that the newest answer knows of
+  let arrived = 0; // moves in the drawing of the newest prediction
   let painted = 0;
   const kind = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
   addEventListener(kind, (event) => {
@@ -45,10 +39,10 @@ RECORDER = """
     for (const move of event.getCoalescedEvents()) moves.push(performance.mark("move", { startTime: move.timeStamp }));
   }, { capture: true });
 
-  const ask = window.fetch;
-  window.fetch = async (...question) => {
+  const send = window.fetch;
+  window.fetch = async (...request) => {
     const known = moves.length;
-    const response = await ask(...question);
+    const response = await send(...request);
     const read = response.json.bind(response);
     response.json = async () => {
       const answer = await read();
@@ -82,12 +76,11 @@ RECORDER = """
 """
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> int:
+    """Run the benchmark and write its report; returns the exit status."""
+    parser = options(__doc__, "live_page")
     parser.add_argument("--drawings", type=int, default=DRAWINGS, help="of each digit")
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "live_page.md")
-    options = parser.parse_args()
+    chosen = parser.parse_args()
     path = find_chromium()
     if path is None:
         parser.error(MISSING)
@@ -97,11 +90,8 @@ def main() -> None:
         sync_playwright() as playwright,
         launch(playwright, path) as browser,
     ):
-        host, port = server.address
-        latencies = measure(browser, f"http://{host}:{port}/", options.drawings)
-        report = to_markdown(latencies, browser.version)
-    print(report)
-    write_atomically(options.output, report.encode())
+        report = to_report(measure(browser, f"{server.url}/", chosen.drawings), browser.version)
+    return report.publish(chosen.output)
 
 
 def measure(browser: Browser, url: str, drawings: int) -> dict[int, list[list[float]]]:
@@ -110,7 +100,7 @@ def measure(browser: Browser, url: str, drawings: int) -> dict[int, list[list[fl
         page = context.new_page()
         page.add_init_script(RECORDER)
         page.goto(url)
-        draw_and_take(page, HANDWRITINGS[8][0])  # the first questions warm the caches of both sides
+        draw_and_take(page, HANDWRITINGS[8][0])  # warm-up
         return {
             digit: [draw_and_take(page, handwritings[n % len(handwritings)]) for n in range(drawings)]
             for digit, handwritings in HANDWRITINGS.items()
@@ -118,7 +108,7 @@ def measure(browser: Browser, url: str, drawings: int) -> dict[int, list[list[fl
 
 
 def draw_and_take(page: Page, drawing: Drawing) -> list[float]:
-    """Draw on an empty pad at the speed of a hand; returns the latency of each move in ms."""
+    """Draw on the empty canvas in real time; returns the latency of each move in ms."""
     for stroke in drawing:
         places = [place(page, x, y) for x, y in stroke]
         page.mouse.move(*places[0])
@@ -136,41 +126,26 @@ def draw_and_take(page: Page, drawing: Drawing) -> list[float]:
     return latencies
 
 
-def to_markdown(latencies: dict[int, list[list[float]]], chromium: str) -> str:
-    """The report."""
+def to_report(latencies: dict[int, list[list[float]]], chromium: str) -> Report:
+    """Figures and aims."""
     moves = list(chain.from_iterable(chain.from_iterable(latencies.values())))
     last = [drawing[-1] for drawings in latencies.values() for drawing in drawings]
-    count = sum(map(len, latencies.values()))
     rows = [("all moves", moves), ("the last move of each drawing", last)]
     rows += [(f"moves of a {digit}", list(chain.from_iterable(drawings))) for digit, drawings in latencies.items()]
-    table = "".join(
-        f"| {name} | {len(values):,} | {statistics.median(values):.1f} | {percentile(values, 95):.1f} |\n"
-        for name, values in rows
+    report = Report("Live page")
+    report.say(
+        f"`python -m benchmarks.live_page`: {len(last)} drawings at 125 points per second, in Chromium {chromium} "
+        "without a window, with one gunicorn worker on the same machine."
     )
-    median, p95 = statistics.median(moves), percentile(moves, 95)
-    cores = len(os.sched_getaffinity(0))
-    load = os.getloadavg()[0]
-    return (
-        f"# The live page\n\n`python -m benchmarks.live_page`, {count} drawings, {len(latencies)} digits, 125 points a "
-        f"second, in milliseconds.\n\n"
-        f"| from the pen's move to the painted answer | n | median | p95 |\n| --- | ---: | ---: | ---: |\n{table}\n"
-        f"The aim is a median of {MEDIAN_AIM} ms, one frame of a screen of 60 Hz: {verdict(median, MEDIAN_AIM)}. "
-        f"The aim for the 95th percentile is {P95_AIM:.0f} ms: {verdict(p95, P95_AIM)}.\n\n"
-        f"Chromium {chromium} without a window and gunicorn with one worker on the same machine: {platform.machine()}, "
-        f"{cores} cores, Python {platform.python_version()}, torch {torch.__version__}, load average at the end "
-        f"{load:.1f}{': other work ran at the same time' if load > cores + 0.5 else ''}.\n"
+    head = ("from the pointer event to the painted prediction", "n", "median ms", "p95 ms")
+    report.table(
+        head, [(name, f"{len(some):,}", *(f"{np.percentile(some, p):.1f}" for p in (50, 95))) for name, some in rows]
     )
-
-
-def percentile(values: Sequence[float], share: int) -> float:
-    """The percentile, by the nearest-rank method."""
-    return sorted(values)[max(0, -(-len(values) * share // 100) - 1)]
-
-
-def verdict(found: float, aim: float) -> str:
-    """Whether an aim was reached."""
-    return "reached" if found <= aim else "missed"
+    for name, share, aim in (("median", 50, MEDIAN_AIM), ("95th percentile", 95, P95_AIM)):
+        found = float(np.percentile(moves, share))
+        report.aim(found <= aim, f"The {name} is at most {aim:g} ms", f"{found:.1f} ms")
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,6 @@
-"""The speed of this trainer and of common ways to train on MNIST; writes `benchmarks/results/training.md`.
+"""Compare the speed of this trainer with that of common ways to train on MNIST.
 
-    python -m benchmarks.training                 # some minutes on two cores
-    python -m benchmarks.training --quick         # a smoke test; the figures mean nothing
+    python -m benchmarks.training                 # several minutes on two cores
 
 Samples per second: the same network, optimizer and kind of distortions, fed by this trainer's batches and by a
 DataLoader with torchvision's transforms. Time to 99 % on validation: the recipe `fast`, and a reimplementation of the
@@ -10,15 +9,12 @@ set-up of pytorch/examples. Run it on an idle machine.
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,15 +22,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.report import Report, options
 from config import Settings
-from storage import write_atomically
 from training.datasets import Digits, Split, load_split
 from training.distributed import World, choose_device
 from training.loop import Progress, fit, initialize, train_one_batch
-from training.recipes import RECIPES, Recipe, override
+from training.recipes import RECIPES, Recipe
 
-RESULTS = Path(__file__).parent / "results" / "training.md"
-WANTED = 0.99
+WANTED = 0.99  # validation accuracy
+N_BATCHES = 60
+MAX_EPOCHS = 14  # of pytorch/examples, its default
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -71,24 +68,19 @@ def common_distortions() -> Callable[[Any], Tensor]:
 
 
 def samples_per_second(batches: Iterator[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], object]) -> float:
-    """Over all batches but the first five, a warm-up."""
+    """Throughput of `step`; the first five batches are a warm-up."""
     for frames, labels in islice(batches, 5):
         step(frames, labels)
     start, count = time.perf_counter(), 0
     for frames, labels in batches:
         step(frames, labels)
         count += len(labels)
-    synchronize()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return count / (time.perf_counter() - start)
 
 
-def synchronize() -> None:
-    """Wait for the GPU."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def measure_throughput(recipe: Recipe, split: Split, device: torch.device, n_batches: int) -> list[tuple[str, float]]:
+def measure_throughput(recipe: Recipe, split: Split, device: torch.device) -> list[tuple[str, float]]:
     """Samples per second of both pipelines, of this trainer's batches alone, and of its steps alone."""
     network, average, optimizer, scheduler, batches = initialize(recipe, split.training, 0, device, World())
     network.train()
@@ -96,10 +88,10 @@ def measure_throughput(recipe: Recipe, split: Split, device: torch.device, n_bat
     def step(frames: Tensor, labels: Tensor) -> object:
         return train_one_batch(network, average, optimizer, scheduler, frames.to(device), labels.to(device), recipe)
 
-    ours = samples_per_second(islice(batches.epoch(1), n_batches), step)
-    data = samples_per_second(islice(batches.epoch(2), n_batches), lambda _frames, _labels: None)
+    ours = samples_per_second(islice(batches.epoch(1), N_BATCHES), step)
+    data = samples_per_second(islice(batches.epoch(2), N_BATCHES), lambda _frames, _labels: None)
     frames, labels = next(batches.epoch(3))
-    steps = samples_per_second(iter([(frames, labels)] * n_batches), step)
+    steps = samples_per_second(iter([(frames, labels)] * N_BATCHES), step)
     loader = DataLoader(
         Pictures(split.training, common_distortions()),
         batch_size=recipe.batch_size,
@@ -108,7 +100,7 @@ def measure_throughput(recipe: Recipe, split: Split, device: torch.device, n_bat
         drop_last=True,
         persistent_workers=False,
     )
-    common = samples_per_second(islice(iter(loader), n_batches), step)
+    common = samples_per_second(islice(iter(loader), N_BATCHES), step)
     return [
         ("this trainer", ours),
         ("DataLoader + torchvision.transforms", common),
@@ -141,8 +133,8 @@ class StockNetwork(nn.Module):
         return logits
 
 
-def time_stock(split: Split, device: torch.device, most_epochs: int) -> tuple[float, float]:
-    """Seconds and accuracy of pytorch/examples once it reaches 99 % on validation, or after `most_epochs`."""
+def time_stock(split: Split, device: torch.device) -> tuple[float, float]:
+    """Seconds and accuracy of pytorch/examples once it reaches 99 % on validation, or after `MAX_EPOCHS`."""
     from torchvision import transforms
 
     start = time.perf_counter()
@@ -153,7 +145,7 @@ def time_stock(split: Split, device: torch.device, most_epochs: int) -> tuple[fl
     optimizer = torch.optim.Adadelta(network.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     accuracy = 0.0
-    for _ in range(most_epochs):
+    for _ in range(MAX_EPOCHS):
         network.train()
         for frames, labels in loader:
             optimizer.zero_grad()
@@ -169,66 +161,50 @@ def time_stock(split: Split, device: torch.device, most_epochs: int) -> tuple[fl
     return time.perf_counter() - start, accuracy
 
 
-def time_fast(split: Split, device: torch.device, epochs: int | None) -> tuple[float, float]:
+def time_fast(split: Split, device: torch.device) -> tuple[float, float]:
     """Seconds and validation accuracy of the recipe `fast`, all epochs."""
-    recipe = RECIPES["fast"] if epochs is None else override(RECIPES["fast"], {"epochs": epochs})
+    recipe = RECIPES["fast"]
     start, progress = time.perf_counter(), Progress()
     parts = initialize(recipe, split.training, 0, device, World())
     fit(*parts, split.validation.to(device), recipe, progress)
     return time.perf_counter() - start, progress.history[-1].validation.accuracy
 
 
-def main() -> None:
-    """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few batches of a few digits; no results are written")
+def main() -> int:
+    """Run the benchmark and write its report; returns the exit status."""
+    parser = options(__doc__, "training")
     parser.add_argument("--device", default="auto")
-    options = parser.parse_args()
-    device = choose_device(options.device)
+    chosen = parser.parse_args()
+    device = choose_device(chosen.device)
     split = load_split(["mnist"], Settings.load().data_dir)
-    if options.quick:
-        few = torch.arange(2000)
-        split = Split(split.training.select(few), split.validation.select(few[:500]), {})
-    n_batches = 8 if options.quick else 60
-    text = report(split, device, n_batches, quick=options.quick)
-    print(text)
-    if not options.quick:
-        RESULTS.parent.mkdir(exist_ok=True)
-        write_atomically(RESULTS, text.encode())
+    return to_report(split, device).publish(chosen.output)
 
 
-def report(split: Split, device: torch.device, n_batches: int, *, quick: bool) -> str:
-    """The results as Markdown, with versions and hardware."""
-    lines = [
-        "# Speed of training",
-        "",
-        f"`python -m benchmarks.training`, {date.today()}: torch {torch.__version__}, ",
-        f"torchvision {version('torchvision')}, Python {platform.python_version()}, {platform.machine()}, ",
-        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {device}. One run each.",
-        "",
-        "| network | pipeline | samples/s |",
-        "| --- | --- | ---: |",
-    ]
+def to_report(split: Split, device: torch.device) -> Report:
+    """All measurements."""
+    report = Report("Speed of training")
+    report.say(
+        f"`python -m benchmarks.training`: torchvision {version('torchvision')}, {torch.get_num_threads()} threads, "
+        f"{device}. One run each."
+    )
+    rows: list[tuple[str, str, str]] = []
     for name in ("fast", "default"):
-        # Without non-digits, which the common pipeline does not make.
+        # Without non-digits, which the common pipeline does not make; a plateau schedule needs no number of steps.
         distortions = RECIPES["default"].distortions
         arguments = RECIPES[name].arguments
-        # A plateau schedule has no last step.
         recipe = Recipe(arguments=arguments, nondigit_share=0, schedule="plateau", distortions=distortions)
-        figures = measure_throughput(recipe, split, device, n_batches)
-        lines += [f"| {name} | {pipeline} | {figure:,.0f} |" for pipeline, figure in figures]
-        by_name = dict(figures)
-        share = 1 - by_name["this trainer"] / by_name["this trainer's steps alone"]
-        faster = by_name["this trainer"] / by_name["DataLoader + torchvision.transforms"]
-        lines += [f"| {name} | batches take {100 * share:.0f} % of a step; {faster:.1f}x the common pipeline | |"]
-    lines += ["", "| set-up | seconds | validation accuracy |", "| --- | ---: | ---: |"]
-    for setup, (seconds, accuracy) in {
-        "recipe `fast`, all epochs": time_fast(split, device, 1 if quick else None),
-        "pytorch/examples, until 99 %": time_stock(split, device, 1 if quick else 14),
-    }.items():
-        lines += [f"| {setup} | {seconds:.0f} | {100 * accuracy:.2f} % |"]
-    return "\n".join(lines) + "\n"
+        rows += [(name, pipeline, f"{rate:,.0f}") for pipeline, rate in measure_throughput(recipe, split, device)]
+    report.table(("network", "pipeline", "samples/s"), rows)
+    times = {
+        "recipe `fast`, all epochs": time_fast(split, device),
+        "pytorch/examples, until 99 %": time_stock(split, device),
+    }
+    report.table(
+        ("training", "seconds", "validation accuracy"),
+        [(name, f"{seconds:.0f}", f"{accuracy:.2%}") for name, (seconds, accuracy) in times.items()],
+    )
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

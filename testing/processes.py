@@ -1,4 +1,4 @@
-"""What processes hold, from Linux's /proc: memory, descriptors, threads, children."""
+"""Resource usage and children of processes, read from /proc. Linux only."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """What one process holds at one moment."""
+class ResourceUsage:
+    """Resource usage of one process."""
 
-    pss: float  # MB; what is shared with other processes counts as its share
-    # MB in memory that no file backs: what it has allocated, and nothing that depends on who else maps a library.
-    anonymous: float
+    pss: float  # MB; proportional set size
+    anonymous: float  # MB of anonymous memory, which does not depend on other processes that map the same libraries
     descriptors: int
     threads: int
 
 
-def look_at(pid: int) -> Holding:
-    """What the process holds now. Raises `OSError` where it has ended."""
+def resource_usage(pid: int) -> ResourceUsage:
+    """Current resource usage of a process. Raises `OSError` if it has ended."""
     folder = PROC / str(pid)
     sizes = _kilobytes((folder / "smaps_rollup").read_text())
-    return Holding(
+    return ResourceUsage(
         pss=sizes["Pss"] / 1024,
         anonymous=sizes["Anonymous"] / 1024,
         descriptors=len(list((folder / "fd").iterdir())),
@@ -32,20 +31,20 @@ def look_at(pid: int) -> Holding:
 
 
 def is_idle(pid: int) -> bool:
-    """Whether every thread of the process sleeps."""
+    """Whether all threads of the process are sleeping."""
     stats = [(folder / "stat").read_text() for folder in (PROC / str(pid) / "task").iterdir()]
     return all(stat.rpartition(") ")[2].startswith("S") for stat in stats)
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this one has started and that still run, oldest first."""
+    """Running children of a process, oldest first."""
     text = (PROC / str(pid) / "task" / str(pid) / "children").read_text()
     return sorted(int(child) for child in text.split())
 
 
-def family(pid: int) -> list[int]:
-    """The process, its children, and theirs."""
-    return [pid, *(member for child in children(pid) for member in family(child))]
+def process_tree(pid: int) -> list[int]:
+    """The process and all its descendants."""
+    return [pid, *(member for child in children(pid) for member in process_tree(child))]
 
 
 def _kilobytes(rollup: str) -> dict[str, int]:

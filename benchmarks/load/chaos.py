@@ -20,8 +20,8 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks.load.generator import Address, Load, Outcome, Request
-from benchmarks.load.report import Report, faults, options, percentile
 from benchmarks.load.traffic import photographs, small_png, strokes
+from benchmarks.report import Report, faults, options, percentile
 from testing.nginx import SOURCES, TRUST, start_nginx
 from testing.servers import start_gunicorn
 
@@ -91,24 +91,10 @@ def stop_while_busy(folder: Path) -> tuple[list[Outcome], int]:
     with start_gunicorn(folder / "end.log") as server:
         some = list(islice(cycle(photographs()), CLIENTS))
         load = Load(server.address, iter(some), clients=CLIENTS, timeout=TIMEOUT)
-        told = _Once(lambda: server.process.send_signal(signal.SIGTERM))
-        load.every(0.3, told)
+        load.every(0.3, server.process.terminate)  # more than one TERM changes nothing
         outcomes = load.run()
-        status = server.process.wait(TIMEOUT) if told.done else server.stop()
+        status = server.stop()
     return outcomes, status
-
-
-class _Once:
-    """Calls `act` once, however often it is called."""
-
-    def __init__(self, act: Callable[[], None]) -> None:
-        self.done = False
-        self._act = act
-
-    def __call__(self) -> None:
-        if not self.done:
-            self.done = True
-            self._act()
 
 
 def to_report(phases: dict[str, list[Outcome]], ending: Sequence[Outcome], status: int) -> Report:

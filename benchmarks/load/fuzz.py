@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.load.hostile_requests import picture_requests
-from benchmarks.load.report import TIMES_HEAD, Report, options, percentile, times_by_name
-from benchmarks.load.rounds import Course, drive_in_rounds, require_right_answers
+from benchmarks.load.soak import Rounds, require_right_answers, run_in_rounds
+from benchmarks.report import TIMES_HEAD, Report, options, percentile, times_by_name
 from testing.servers import NO_RECYCLING, start_gunicorn
 
 MAX_GROWTH = 64.0  # MB of a worker
@@ -36,29 +36,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tempfile.TemporaryDirectory() as folder,
         start_gunicorn(Path(folder) / "log", arguments=NO_RECYCLING) as server,
     ):
-        course = drive_in_rounds(server, requests, chosen.pictures, chosen.round, chosen.clients)
-    return to_report(course, chosen.seed, chosen.clients).publish(chosen.output)
+        rounds = run_in_rounds(server, requests, chosen.pictures, chosen.round, chosen.clients)
+    return to_report(rounds, chosen.seed, chosen.clients).publish(chosen.output)
 
 
-def to_report(course: Course, seed: int, clients: int) -> Report:
+def to_report(rounds: Rounds, seed: int, clients: int) -> Report:
     """Figures and bounds."""
     report = Report("Hostile pictures")
     report.say(
-        f"`python -m benchmarks.load.fuzz`: {len(course.outcomes):,} pictures with seed {seed} from {clients} clients. "
+        f"`python -m benchmarks.load.fuzz`: {len(rounds.outcomes):,} pictures with seed {seed} from {clients} clients. "
         "`benchmarks/load/hostile_pictures.py` describes the kinds."
     )
-    require_right_answers(report, course)
-    held = [course.series(pid, "anonymous") for pid in course.workers]
+    require_right_answers(report, rounds)
+    held = [rounds.series(pid, "anonymous") for pid in rounds.workers]
     grown = max((some[-1] - some[0] for some in held), default=0.0)
     report.require(grown < MAX_GROWTH, f"No worker grows by {MAX_GROWTH:g} MB", f"{grown:+.1f} MB")
-    slow = [outcome for outcome in course.outcomes if outcome.seconds > MAX_SECONDS]
-    slowest = percentile([outcome.seconds for outcome in course.outcomes], 100) / 1000
+    slow = [outcome for outcome in rounds.outcomes if outcome.seconds > MAX_SECONDS]
+    slowest = percentile([outcome.seconds for outcome in rounds.outcomes], 100) / 1000
     report.aim(
         not slow,
         f"Each response takes at most {MAX_SECONDS:g} s",
         f"{len(slow)} are not, the slowest took {slowest:.2f} s",
     )
-    report.table(TIMES_HEAD, times_by_name(course.outcomes))
+    report.table(TIMES_HEAD, times_by_name(rounds.outcomes))
     return report
 
 

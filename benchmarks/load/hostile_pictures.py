@@ -1,18 +1,19 @@
-"""Malicious picture files, reproducible from the seed.
+"""Hostile picture files, reproducible from a seed.
 
     pictures = hostile_pictures(seed=0)
     next(pictures).kind, next(pictures).data
 
 Small valid files of every format and mode are damaged at random, or damaged with checksums and lengths corrected so
-that decoders continue, or given extreme headers, or cut at every byte. Others are decompression bombs or
-polyglots.
+that decoders continue, or given extreme headers, or cut at every byte. Others are decompression bombs or polyglots.
 """
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,31 +22,13 @@ from itertools import chain
 
 from PIL import Image
 
-from benchmarks.load.bombs import BOMBS
-from benchmarks.load.polyglots import POLYGLOTS
+from benchmarks.load.bombs import BOMBS, make_bomb, png_file
 from testing.handwriting import DIGITS
 from testing.pictures import draw_picture, encode
 
-SIDE = 24  # of the files that are damaged, in pixels: small, so that damage hits what matters
-EXTREMES = (
-    0,
-    1,
-    2,
-    7,
-    8,
-    9,
-    0x7F,
-    0x80,
-    0xFF,
-    0x100,
-    0x7FFF,
-    0x8000,
-    0xFFFF,
-    0x10000,
-    0x7FFFFFFF,
-    0x80000000,
-    0xFFFFFFFF,
-)
+SIDE = 24  # of the damaged files, in pixels: small, so that random damage often hits headers
+EXTREMES = (0, 1, 2, 7, 8, 9, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 1)
+PNG_CHUNK_TYPES = b"IHDR PLTE tRNS IDAT iCCP eXIf zTXt acTL fcTL fdAT gAMA cHRM".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +45,9 @@ def hostile_pictures(seed: int, *, bombs: bool = True) -> Iterator[HostilePictur
     makers: dict[str, Callable[[], bytes]] = {
         "damaged": lambda: damage(rng, rng.choice(list(victims().values()))),
         "repaired": lambda: rng.choice(REPAIRERS)(rng),
-        "extreme header": lambda: rng.choice(EXTREME_HEADERS)(rng),
-        "polyglot": lambda: rng.choice(POLYGLOTS)(rng, rng.choice(list(victims().values()))),
-        "bomb": lambda: rng.choice(BOMBS)(),
+        "extreme header": lambda: extreme_header(rng),
+        "polyglot": lambda: polyglot(rng),
+        "bomb": lambda: make_bomb(rng.choice(list(BOMBS))),
     }
     weights = {"damaged": 30, "repaired": 24, "extreme header": 20, "cut": 20, "polyglot": 5, "bomb": int(bombs)}
     cuts = _cuts(rng)
@@ -110,11 +93,11 @@ def victims() -> dict[str, bytes]:
     }
 
 
-# ---- at random ----
+# ---- random damage ----
 
 
 def damage(rng: random.Random, data: bytes) -> bytes:
-    """`data` with one to eight things wrong in it."""
+    """`data` with one to eight random changes."""
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
         data = rng.choice(_DAMAGES)(rng, data)
     return data
@@ -161,7 +144,7 @@ _DAMAGES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 )
 
 
-# ---- at random, but with checksums and lengths that fit ----
+# ---- random damage with valid checksums and lengths ----
 
 
 def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -172,15 +155,6 @@ def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
         chunks.append((data[place + 4 : place + 8], data[place + 8 : place + 8 + length]))
         place += 12 + length
     return chunks
-
-
-def png_file(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """A PNG file of these chunks, each with the right length and CRC."""
-    written = (
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
 def _repaired_png(rng: random.Random) -> bytes:
@@ -199,21 +173,7 @@ def _repaired_png(rng: random.Random) -> bytes:
     elif what == "gone":
         del chunks[number]
     else:
-        types = (
-            b"IHDR",
-            b"PLTE",
-            b"tRNS",
-            b"IDAT",
-            b"iCCP",
-            b"eXIf",
-            b"zTXt",
-            b"acTL",
-            b"fcTL",
-            b"fdAT",
-            b"gAMA",
-            b"cHRM",
-        )
-        chunks[number] = rng.choice(types), content
+        chunks[number] = rng.choice(PNG_CHUNK_TYPES), content
     return png_file(chunks)
 
 
@@ -252,7 +212,18 @@ def _victim(rng: random.Random, suffix: str) -> bytes:
     return rng.choice([data for name, data in victims().items() if name.endswith(suffix)])
 
 
-# ---- headers at the ends of what they can say ----
+# ---- headers with extreme values ----
+
+
+def extreme_header(rng: random.Random) -> bytes:
+    """A file with a few fields of its header set to extreme values."""
+    suffix, find_start, fields = rng.choice(_HEADERS)
+    data = _victim(rng, suffix)
+    start = find_start(data)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        place, form = rng.choice(fields)
+        data = _put(data, start + place, form, rng.choice(EXTREMES))
+    return png_file(png_chunks(data)) if suffix == ".png" else data
 
 
 def _put(data: bytes, place: int, form: str, value: int) -> bytes:
@@ -260,82 +231,77 @@ def _put(data: bytes, place: int, form: str, value: int) -> bytes:
     return data[:place] + struct.pack(form, value % (1 << 8 * size)) + data[place + size :]
 
 
-def _extreme_png(rng: random.Random) -> bytes:
-    chunks = png_chunks(_victim(rng, ".png"))
-    header = chunks[0][1]
-    for _ in range(rng.choice((1, 1, 2, 3))):
-        place, form = rng.choice(((0, ">I"), (4, ">I"), (8, "B"), (9, "B"), (10, "B"), (11, "B"), (12, "B")))
-        header = _put(header, place, form, rng.choice(EXTREMES))
-    return png_file([(b"IHDR", header), *chunks[1:]])
-
-
-def _extreme_jpeg(rng: random.Random) -> bytes:
-    """Precision, height, width, number of components, their sampling and tables."""
-    data = _victim(rng, ".jpg")
+def _start_of_jpeg_frame(data: bytes) -> int:
     frame = re.search(rb"\xff[\xc0-\xc2]", data)
     assert frame is not None
-    place, form = rng.choice(((4, "B"), (5, ">H"), (7, ">H"), (9, "B"), (10, "B"), (11, "B"), (12, "B")))
-    return _put(data, frame.start() + place, form, rng.choice(EXTREMES))
+    return frame.start()
 
 
-def _extreme_gif(rng: random.Random) -> bytes:
-    """Size of the screen and of the first frame, its place, flags, and the code size of its pixels."""
-    data = _victim(rng, ".gif")
+def _start_of_gif_frame(data: bytes) -> int:
     palette = 3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0
-    descriptor = data.index(b",", 13 + palette)
-    place, form = rng.choice(
+    return data.index(b",", 13 + palette)
+
+
+# File name suffix, where the header starts, and offsets and `struct` formats of its fields.
+_HEADERS: tuple[tuple[str, Callable[[bytes], int], tuple[tuple[int, str], ...]], ...] = (
+    (".png", lambda _: 16, ((0, ">I"), (4, ">I"), (8, "B"), (9, "B"), (10, "B"), (11, "B"), (12, "B"))),
+    (".jpg", _start_of_jpeg_frame, ((4, "B"), (5, ">H"), (7, ">H"), (9, "B"), (10, "B"), (11, "B"), (12, "B"))),
+    (".gif", lambda _: 6, ((0, "<H"), (2, "<H"), (4, "B"), (5, "B"))),
+    (".gif", _start_of_gif_frame, ((1, "<H"), (3, "<H"), (5, "<H"), (7, "<H"), (9, "B"), (10, "B"))),
+    (".bmp", lambda _: 10, ((0, "<I"), (4, "<I"), (8, "<I"), (12, "<I"), (16, "<H"), (18, "<H"), (20, "<I"))),
+    (".bmp", lambda _: 30, ((0, "<I"), (4, "<I"), (16, "<I"), (20, "<I"))),
+    (".webp", lambda _: 0, ((4, "<I"), (16, "<I"), (20, "B"), (21, "<I"), (24, "<I"), (26, "<H"), (28, "<H"))),
+)
+
+
+# ---- polyglots and other formats ----
+
+_SCRIPT = b"<script>alert(document.domain)</script>"
+_ENTITIES = (
+    b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    b'<!ENTITY x SYSTEM "file:///etc/passwd">]><svg xmlns="http://www.w3.org/2000/svg"><text>&b;&x;</text></svg>'
+)
+_POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 24 24\n(%pipe%id) (w) file\nshowpage\n"
+_FOREIGN_FORMATS = ("TIFF", "ICO", "PPM", "TGA", "PCX", "DDS", "SGI", "PDF", "JPEG2000", "AVIF", "MPO")
+
+
+@cache
+def _foreign_pictures() -> list[bytes]:
+    """Pictures in unsupported formats."""
+    picture = Image.new("RGB", (SIDE, SIDE))
+    return [*(encode(picture, name) for name in _FOREIGN_FORMATS), encode(picture.convert("1"), "XBM")]
+
+
+def polyglot(rng: random.Random) -> bytes:
+    """A picture that is valid in another format as well, or a file of an unsupported format."""
+    picture = rng.choice(list(victims().values()))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(zipfile.ZipInfo("../../etc/cron.d/digits"), b"* * * * * root id\n")
+    prefix = rng.choice((_SCRIPT, b"GIF89a=1;//", b"BM", b"%PDF-1.7\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"))
+    return rng.choice(
         (
-            (6, "<H"),
-            (8, "<H"),
-            (10, "B"),
-            (11, "B"),
-            *((descriptor + offset, "<H") for offset in (1, 3, 5, 7)),
-            (descriptor + 9, "B"),
-            (descriptor + 10, "B"),
+            picture + archive.getvalue(),
+            picture + b"<html><body>" + _SCRIPT,
+            prefix + picture,
+            b"GIF89a/*\0\0\0\0*/=1;alert(document.domain)",
+            picture * 2,
+            rng.choice(_foreign_pictures()),
+            _ENTITIES,
+            _POSTSCRIPT,
+            b"'; DROP TABLE digits; --",
+            b"",
+            b"\0" * 1000,
+            rng.randbytes(rng.randint(1, 4000)),
         )
     )
-    return _put(data, place, form, rng.choice(EXTREMES))
-
-
-def _extreme_bmp(rng: random.Random) -> bytes:
-    """Offset of the pixels, size of the header, width, height, planes, depth, compression, colours, masks."""
-    data = _victim(rng, ".bmp")
-    for _ in range(rng.choice((1, 1, 2))):
-        place, form = rng.choice(
-            (
-                (10, "<I"),
-                (14, "<I"),
-                (18, "<I"),
-                (22, "<I"),
-                (26, "<H"),
-                (28, "<H"),
-                (30, "<I"),
-                (34, "<I"),
-                (46, "<I"),
-                (50, "<I"),
-            )
-        )
-        data = _put(data, place, form, rng.choice(EXTREMES))
-    return data
-
-
-def _extreme_webp(rng: random.Random) -> bytes:
-    """Lengths of the file and its first chunk, flags, canvas or frame size."""
-    data = _victim(rng, ".webp")
-    place, form = rng.choice(
-        ((4, "<I"), (16, "<I"), (20, "B"), (21, "<I"), (24, "<I"), (26, "<H"), (27, "<H"), (28, "<H"))
-    )
-    return _put(data, place, form, rng.choice(EXTREMES))
-
-
-EXTREME_HEADERS = (_extreme_png, _extreme_jpeg, _extreme_gif, _extreme_bmp, _extreme_webp)
 
 
 # ---- cut off ----
 
 
 def _cuts(rng: random.Random) -> Iterator[bytes]:
-    """One small file of each format, cut at every byte, in no order."""
+    """One small file of each format, cut at every byte, in random order."""
     names = ("grey.png", "baseline.jpg", "still.gif", "1-bit.bmp", "lossy.webp", "lossless.webp", "progressive.jpg")
     files = [victims()[name] for name in names]
     cuts = list(chain.from_iterable((data[:end] for end in range(len(data))) for data in files))

@@ -19,8 +19,8 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.load.generator import Address, Load, Outcome, Request
-from benchmarks.load.report import Report, faults, options, percentile, statuses
 from benchmarks.load.traffic import holds, http_request, strokes
+from benchmarks.report import Report, faults, options, percentile, statuses
 from testing.nginx import SOURCES, TRUST, start_nginx
 from testing.servers import start_gunicorn
 

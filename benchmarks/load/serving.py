@@ -22,10 +22,10 @@ from importlib.metadata import version
 from itertools import cycle, product
 from pathlib import Path
 
-from benchmarks.load.generator import Load, Outcome, Request, measure_ceiling
-from benchmarks.load.report import Report, faults, options, percentile
+from benchmarks.load.generator import Load, Outcome, Request
 from benchmarks.load.traffic import PREDICT, photographs, small_png, strokes
-from testing.processes import family, look_at
+from benchmarks.report import Report, faults, options, percentile
+from testing.processes import process_tree, resource_usage
 from testing.servers import Server
 
 MAX_P50_MS, MIN_RATIO, MAX_PSS = 2.5, 1.3, 90.0
@@ -96,12 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="duration for each contender and kind of request, all rounds together",
     )
     chosen = parser.parse_args(arguments)
-    ceiling = measure_ceiling()
     everyone = contenders(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory() as folder:
         figures = [measure_alone(one, Path(folder) / "log") for one in everyone]
         measure_speed(everyone, figures, Path(folder), chosen.seconds)
-    return to_report(figures, ceiling, chosen.seconds).publish(chosen.output)
+    return to_report(figures, chosen.seconds).publish(chosen.output)
 
 
 def measure_alone(contender: Contender, log: Path) -> Figures:
@@ -111,8 +110,8 @@ def measure_alone(contender: Contender, log: Path) -> Figures:
         with start(contender, log) as server:
             starts.append(time.perf_counter() - server.started)
             warm_up(contender, server)
-            workers = [look_at(pid).pss for pid in answering(server)]
-            total = sum(look_at(pid).pss for pid in family(server.pid))
+            workers = [resource_usage(pid).pss for pid in answering(server)]
+            total = sum(resource_usage(pid).pss for pid in process_tree(server.pid))
     return Figures(contender.name, statistics.median(starts), workers, total)
 
 
@@ -154,10 +153,10 @@ def start(contender: Contender, log: Path) -> Server:
 
 def answering(server: Server) -> list[int]:
     """The workers: processes large enough to have loaded the network."""
-    pids = family(server.pid)
+    pids = process_tree(server.pid)
     if len(pids) == 1:
         return pids
-    return [pid for pid in pids[1:] if look_at(pid).anonymous > 50]
+    return [pid for pid in pids[1:] if resource_usage(pid).anonymous > 50]
 
 
 def requests(what: str, contender: Contender) -> list[Request]:
@@ -172,15 +171,13 @@ def requests(what: str, contender: Contender) -> list[Request]:
     ]
 
 
-def to_report(figures: Sequence[Figures], ceiling: tuple[float, float], seconds: float) -> Report:
+def to_report(figures: Sequence[Figures], seconds: float) -> Report:
     """Figures and bounds."""
     report = Report("Serving")
     versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "uvloop"))
     report.say(
         f"`python -m benchmarks.load.serving`: {seconds:g} s each in {ROUNDS} rounds, every answer checked. The others "
-        f"have the same recognizer and nothing else ({versions}). The load generator runs on the same cores, takes "
-        f"{1e6 * ceiling[1]:.0f} microseconds of processor time per request, and makes {ceiling[0]:,.0f} requests per "
-        f"second to a trivial server."
+        f"have the same recognizer and nothing else ({versions}). The load generator runs on the same cores."
     )
     wrong = [outcome for one in figures for run in one.outcomes.values() for outcome in run if outcome.fault]
     report.require(not wrong, "Every answer is right", faults(wrong) if wrong else "all are")

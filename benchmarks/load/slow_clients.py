@@ -14,8 +14,8 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.load.generator import Address, Load, Outcome
-from benchmarks.load.report import Report, faults, options, percentile
 from benchmarks.load.traffic import PREDICT, http_request, strokes
+from benchmarks.report import Report, faults, options, percentile
 from testing.nginx import TRUST, start_nginx
 from testing.servers import start_gunicorn
 

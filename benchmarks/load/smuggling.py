@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httptools
 
-from benchmarks.load.report import Report, options
+from benchmarks.report import Report, options
 from testing.nginx import TRUST, start_nginx
 from testing.servers import Address, start_gunicorn
 

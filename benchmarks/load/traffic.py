@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.load.generator import Check, Request
 from testing.handwriting import HANDWRITINGS, Drawing
-from testing.pictures import draw_picture, encode
+from testing.pictures import draw_picture, encode, multipart
 
 HOST = "localhost"
 PREDICT, BATCH = "/api/v1/predict", "/api/v1/predict/batch"
@@ -40,14 +40,8 @@ def json_request(body: object, target: str = PREDICT) -> bytes:
 
 def file_request(files: Sequence[bytes], target: str = PREDICT, field: str = "image", name: str = "digit.png") -> bytes:
     """A POST of a form with files; `name` is not escaped."""
-    parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
-        + data
-        + b"\r\n"
-        for data in files
-    ]
-    body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
-    return http_request("POST", target, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
+    form = multipart(*files, name=field, filename=name)
+    return http_request("POST", target, form["data"], {"Content-Type": form["content_type"]})
 
 
 # ---- checks ----

@@ -1,4 +1,4 @@
-"""The generator of load: it keeps what came of every request, and is not taken in by a server that misbehaves."""
+"""The load generator records the outcome of every request, also if the server misbehaves."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ def is_hello(status: int, body: bytes) -> str | None:
 
 @contextmanager
 def server(behave: Callable[[socket.socket], object]) -> Iterator[Address]:
-    """A server that does `behave` with each connection, on a thread of its own."""
+    """A server that calls `behave` with each connection, in its own thread."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -72,7 +72,7 @@ def answer(*pieces: bytes, each: int = len(ASK)) -> Callable[[socket.socket], No
         (b"HTTP/1.1 100 Continue\r\n\r\n", OK),
         (OK.replace(b"Content-Length", b"cONTENT-lENGTH"),),
     ],
-    ids=["whole", "byte by byte", "after an interim one", "in other letters"],
+    ids=["whole", "byte by byte", "after an interim response", "other letter case"],
 )
 def test_answers_are_read(pieces: tuple[bytes, ...]) -> None:
     outcomes = ask(answer(*pieces))
@@ -97,7 +97,7 @@ def test_answer_without_a_length_ends_with_the_connection() -> None:
     assert {outcome.fault for outcome in outcomes} == {None}
 
 
-def test_connection_that_the_server_says_it_closes_is_not_used_again() -> None:
+def test_connection_is_not_reused_after_connection_close() -> None:
     outcomes = ask(answer_once(CLOSING))
     assert {outcome.fault for outcome in outcomes} == {None}
 
@@ -109,7 +109,7 @@ def test_answer_cut_short_is_a_fault(data: bytes) -> None:
     assert all(outcome.status == 0 and outcome.fault for outcome in outcomes)
 
 
-def test_no_server_is_a_fault() -> None:
+def test_refused_connection_is_a_fault() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
     (outcome,) = Load(address, iter([Request("one", ASK, is_hello)])).run()
@@ -117,7 +117,7 @@ def test_no_server_is_a_fault() -> None:
     assert outcome.fault
 
 
-def test_silence_is_a_fault_in_the_end() -> None:
+def test_timeout_is_a_fault() -> None:
     outcomes = ask(lambda connection: connection.recv(10**6) and connection.recv(1), count=2, timeout=0.1)
     assert [outcome.status for outcome in outcomes] == [0, 0]
 
@@ -135,14 +135,14 @@ def test_answer_before_the_end_of_a_long_request_counts() -> None:
     assert {outcome.fault for outcome in outcomes} == {None}
 
 
-def test_what_leaves_waits_for_nothing() -> None:
+def test_request_that_leaves_waits_for_no_response() -> None:
     with server(lambda _: None) as address:
         gone = Request("gone", ASK[:10], lambda *_: None, leaves=True)
         outcomes = Load(address, iter([gone] * 3)).run()
     assert [(outcome.status, outcome.fault) for outcome in outcomes] == [(0, None)] * 3
 
 
-def test_requests_at_a_rate_all_come_and_waiting_counts() -> None:
+def test_latency_at_a_fixed_rate_includes_waiting_for_a_client() -> None:
     release = threading.Event()
 
     def hold(connection: socket.socket) -> None:
@@ -160,7 +160,7 @@ def test_requests_at_a_rate_all_come_and_waiting_counts() -> None:
     assert min(outcome.seconds for outcome in outcomes) > 0.1
 
 
-def test_every_calls_again_and_again() -> None:
+def test_every_calls_periodically() -> None:
     calls: list[int] = []
     with server(answer(OK)) as address:
         load = Load(address, takewhile(lambda _: len(calls) < 3, repeat(Request("one", ASK, is_hello))))

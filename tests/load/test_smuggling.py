@@ -1,4 +1,4 @@
-"""The proof notices requests whose ends are found in the wrong place."""
+"""Detection of requests whose end was found in the wrong place."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reports of the proofs: printed, and written to benchmarks/results/ with the machine and versions."""
+"""Benchmark reports in Markdown, printed and written to benchmarks/results/ with the machine and versions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from storage import write_atomically
 
 RESULTS = ROOT / "benchmarks" / "results"
 MAX_FAULTS_SHOWN = 10
+PACKAGES = ("torch", "flask", "gunicorn", "pillow", "opencv-python-headless")
 
 
 @dataclass
 class Report:
-    """The report of one proof in Markdown, and the bounds that it broke."""
+    """The report of one benchmark in Markdown, and the requirements that were not met."""
 
     title: str
     paragraphs: list[str] = field(default_factory=list)
@@ -35,48 +36,49 @@ class Report:
         self.paragraphs.append(text)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Add a table, its first column words and the others figures."""
+        """Add a table; all columns but the first are right-aligned."""
         rule = ["---"] + ["---:"] * (len(head) - 1)
         lines = [head, rule, *([str(cell) for cell in row] for row in rows)]
         self.say("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
     def require(self, holds: bool, bound: str, found: str) -> None:
-        """Add a bound on which nothing but a fault of the server has an effect: broken, the proof fails."""
+        """Add a bound that only a fault of the server can break; a broken bound makes the benchmark fail."""
         self.say(f"{bound}: {found}. {'Held' if holds else '**Broken**'}.")
         if not holds:
             self.broken.append(f"{bound}: {found}")
 
     def aim(self, holds: bool, bound: str, found: str) -> None:
-        """Add a bound on speed, which a busy machine may miss for no fault of the server."""
+        """Add a bound on speed, which a busy machine may miss without a fault of the server."""
         self.say(f"{bound}: {found}. {'Reached' if holds else 'Missed'}.")
 
-    def publish(self, path: Path | None) -> int:
-        """Print the report, write it to `path`, and return the exit status: 1 where a bound was broken."""
+    def publish(self, path: Path) -> int:
+        """Print the report, write it to `path`, and return the exit status: 1 if a bound was broken."""
         text = "\n\n".join([f"# {self.title}", *self.paragraphs, machine()]) + "\n"
         print(text)
-        if path is not None:
-            path.parent.mkdir(exist_ok=True)
-            write_atomically(path, text.encode())
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, text.encode())
         for bound in self.broken:
             print(f"broken: {bound}", file=sys.stderr)
         return 1 if self.broken else 0
 
 
 def options(description: str | None, name: str) -> argparse.ArgumentParser:
-    """Command-line options that every proof has."""
+    """Command-line options that all benchmarks have."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.md", help="where the report goes")
+    parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.md", help="file for the report")
     return parser
 
 
 def machine() -> str:
     """One line about the machine and versions."""
     cores = len(os.sched_getaffinity(0))
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "flask", "gunicorn", "pillow"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "flask", "gunicorn", "pillow", "opencv-python-headless")
+    )
     load = os.getloadavg()[0]
     return (
         f"{platform.machine()}, {cores} cores, Linux {platform.release().split('-')[0]}, "
-        f"Python {platform.python_version()}, {packages}; load average at the end {load:.1f}, the proof's own included."
+        f"Python {platform.python_version()}, {packages}; load average at the end {load:.1f}, including the benchmark."
     )
 
 
@@ -86,7 +88,7 @@ def percentile(seconds: Sequence[float], share: float) -> float:
 
 
 def times_by_name(outcomes: Iterable[Outcome]) -> list[tuple[object, ...]]:
-    """Rows for a table: name, how many, statuses, p50, p99 and the slowest in milliseconds."""
+    """Rows for a table: name, number, statuses, and latencies p50, p99 and maximum in milliseconds."""
     by_name: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_name.setdefault(outcome.name, []).append(outcome)
@@ -105,19 +107,19 @@ TIMES_HEAD = ("requests", "number", "by status", "p50 ms", "p99 ms", "slowest ms
 
 
 def statuses(outcomes: Iterable[Outcome]) -> dict[int, int]:
-    """How many answers had each status; 0 stands for no answer."""
+    """Number of responses by status; 0 means no response."""
     return dict(sorted(Counter(outcome.status for outcome in outcomes).items()))
 
 
 def faults(outcomes: Iterable[Outcome]) -> str:
-    """The most frequent faults, readable."""
+    """The most frequent faults, as text."""
     found = Counter(f"{o.name}: {o.status or 'no answer'}, {o.fault}" for o in outcomes if o.fault is not None)
     shown = [f"{count} x {fault}" for fault, count in found.most_common(MAX_FAULTS_SHOWN)]
     return "; ".join(shown) or "none"
 
 
 def growth(requests: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
-    """MB by which memory grows in 100,000 requests, by least squares, and the standard error of that."""
+    """Growth of memory in MB per 100,000 requests, fitted by least squares, and its standard error."""
     x, y = np.asarray(requests, dtype=float), np.asarray(megabytes, dtype=float)
     x = x - x.mean()
     slope = float(x @ y / (x @ x))
