@@ -43,6 +43,10 @@ class Trial:
     during: list[Outcome]
     after: list[Outcome]  # right after the overload, at half the capacity
 
+    def latencies(self, status: int) -> list[float]:
+        """Seconds that responses with this status took during the overload, without health checks."""
+        return [o.seconds for o in self.during if o.name != "health" and o.status == status]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the proof and write its report; the exit status."""
@@ -126,43 +130,8 @@ def to_report(trials: Sequence[Trial], times: float) -> Report:
         f"{trials[0].seconds:g} s, over {CONNECTIONS} connections; the server runs on all cores but one. "
         "Latency counts from when a request was due, not from when it was sent."
     )
-    rows = []
     for trial in trials:
-        accepted = [o.seconds for o in trial.during if o.name != "health" and o.status == 200]
-        refused = [o.seconds for o in trial.during if o.name != "health" and o.status == 503]
-        health = [o for o in trial.during if o.name == "health"]
-        goodput = len(accepted) / trial.seconds / trial.capacity
-        recovery = max(
-            (o.at for o in trial.after if o.status != 200 or 1000 * o.seconds > MAX_ACCEPTED_MS), default=0.0
-        )
-        wrong = [
-            o for o in [*trial.during, *trial.after] if o.fault is not None and (o.status == 200 or o.name == "health")
-        ]
-        report.require(not wrong, f"No answer is wrong and health is always answered ({trial.name})", faults(wrong))
-        report.aim(
-            goodput >= MIN_GOODPUT,
-            f"Goodput is at least {MIN_GOODPUT:.0%} of the capacity ({trial.name})",
-            f"{goodput:.0%}",
-        )
-        for what, some, most in (("Answers", accepted, MAX_ACCEPTED_MS), ("Refusals", refused, MAX_REFUSED_MS)):
-            p99 = percentile(some, 99)
-            report.aim(p99 <= most, f"{what} within {most:g} ms, 99 in 100 ({trial.name})", f"{p99:.0f} ms")
-        report.aim(
-            recovery <= MAX_RECOVERY_SECONDS,
-            f"Recovered within {MAX_RECOVERY_SECONDS:g} s ({trial.name})",
-            f"{recovery:.1f} s",
-        )
-        rows.append(
-            (
-                trial.name,
-                f"{trial.capacity:.0f}",
-                f"{trial.offered:,.0f}",
-                f"{len(accepted) / trial.seconds:.0f}",
-                *(f"{percentile(some, share):.1f}" for some in (accepted, refused) for share in (50, 99)),
-                ", ".join(f"{status or 'none'}: {count:,}" for status, count in statuses(trial.during).items()),
-                f"{percentile([o.seconds for o in health], 99):.1f}",
-            )
-        )
+        check_trial(report, trial)
     report.table(
         (
             "server",
@@ -176,9 +145,38 @@ def to_report(trials: Sequence[Trial], times: float) -> Report:
             "by status",
             "health p99 ms",
         ),
-        rows,
+        map(_row, trials),
     )
     return report
+
+
+def check_trial(report: Report, trial: Trial) -> None:
+    """Add the bounds for one server."""
+    both = [*trial.during, *trial.after]
+    wrong = [o for o in both if o.fault is not None and (o.status == 200 or o.name == "health")]
+    report.require(not wrong, f"No answer is wrong and health is always answered ({trial.name})", faults(wrong))
+    goodput = len(trial.latencies(200)) / trial.seconds / trial.capacity
+    bound = f"Goodput is at least {MIN_GOODPUT:.0%} of the capacity ({trial.name})"
+    report.aim(goodput >= MIN_GOODPUT, bound, f"{goodput:.0%}")
+    for what, status, most in (("Answers", 200, MAX_ACCEPTED_MS), ("Refusals", 503, MAX_REFUSED_MS)):
+        p99 = percentile(trial.latencies(status), 99)
+        report.aim(p99 <= most, f"{what} within {most:g} ms, 99 in 100 ({trial.name})", f"{p99:.0f} ms")
+    late = (o.at for o in trial.after if o.status != 200 or 1000 * o.seconds > MAX_ACCEPTED_MS)
+    recovery = max(late, default=0.0)
+    bound = f"Recovered within {MAX_RECOVERY_SECONDS:g} s ({trial.name})"
+    report.aim(recovery <= MAX_RECOVERY_SECONDS, bound, f"{recovery:.1f} s")
+
+
+def _row(trial: Trial) -> tuple[object, ...]:
+    return (
+        trial.name,
+        f"{trial.capacity:.0f}",
+        f"{trial.offered:,.0f}",
+        f"{len(trial.latencies(200)) / trial.seconds:.0f}",
+        *(f"{percentile(trial.latencies(status), share):.1f}" for status in (200, 503) for share in (50, 99)),
+        ", ".join(f"{status or 'none'}: {count:,}" for status, count in statuses(trial.during).items()),
+        f"{percentile([o.seconds for o in trial.during if o.name == 'health'], 99):.1f}",
+    )
 
 
 if __name__ == "__main__":
