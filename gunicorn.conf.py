@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from config import Settings, SettingsError
 from web import logs, processes
-from web.balance import connection_counts
+from web.connection_counts import connection_counts
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -63,7 +63,7 @@ loglevel = _settings.log_level.value
 logconfig_dict = logs.configuration(_settings)
 forwarded_allow_ips = ""  # only web/security.py evaluates proxy headers
 
-worker_class = "web.worker.LoadSheddingWorker"  # gthread with load shedding
+worker_class = "web.load_shedding.LoadSheddingWorker"  # gthread with load shedding
 workers = _settings.workers or _usable_cores()
 threads = _settings.threads
 # The master imports everything, so that workers start quickly.

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from model import N_DIGITS
 from recognition import BlankInput, InputError, Prediction
 from recognition.normalize import Frame
+from training.calibration import expected_calibration_error
 from training.evaluation_sets import NON_DIGIT, Item
-from training.metrics import expected_calibration_error
 
 MetricsRow = dict[str, float | int | str | None]
 _BLANK = (np.full(N_DIGITS, 1 / N_DIGITS), -np.inf, False, None)

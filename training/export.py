@@ -13,10 +13,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from config import ROOT
 from model import Checkpoint, save_checkpoint
+from training.calibration import fit_temperature, rejection_threshold
 from training.datasets import Digits, Split
 from training.ensemble import Member
 from training.loop import Progress
-from training.metrics import Metrics, compute_metrics, fit_temperature, predict_logits, rejection_threshold
+from training.metrics import Metrics, compute_metrics, predict_logits
 from training.recipes import Recipe, network_arguments
 
 

@@ -17,11 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training.batches import BatchLoader
+from training.calibration import fit_temperature
 from training.datasets import Digits
 from training.distributed import World
 from training.ensemble import Teachers
 from training.loss import training_loss
-from training.metrics import Metrics, compute_metrics, fit_temperature, predict_logits
+from training.metrics import Metrics, compute_metrics, predict_logits
 from training.optim import build_average, build_optimizer, build_scheduler
 from training.random import seed_everything
 from training.recipes import Recipe, build_network

@@ -22,11 +22,11 @@ from recognition.picture import decode_picture
 from recognition.preview import thumbnail, to_png
 from storage import write_atomically
 from training.augment import Augmentation
+from training.calibration import calibration_bins
 from training.datasets import Digits
 from training.evaluation import Predictions
 from training.evaluation_sets import NON_DIGIT, Input, PictureArray, PictureFile
 from training.loop import Epoch
-from training.metrics import calibration_bins
 from training.reports import confusion_table
 
 mpl.use("Agg")  # renders without a display

@@ -21,11 +21,12 @@ from tqdm import tqdm
 from model import N_DIGITS, Checkpoint, digit_probabilities
 from storage import write_atomically
 from training.augment import Augmentation
+from training.calibration import calibration_bins
 from training.datasets import Split
 from training.distributed import World
 from training.ensemble import Member
 from training.loop import Epoch, Progress
-from training.metrics import calibration_bins, predict_logits
+from training.metrics import predict_logits
 from training.recipes import Recipe, UsageError
 
 

@@ -6,7 +6,7 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from web.balance import ConnectionCounts
+from web.connection_counts import ConnectionCounts
 
 
 def test_minimum_is_of_accepting_workers() -> None:
@@ -46,12 +46,12 @@ def test_counts_are_shared_with_forked_processes() -> None:
 def test_worker_with_more_connections_accepts_later(
     connections: int, minimum: int, admitted: int, delay: float | None
 ) -> None:
-    from web.worker import LoadSheddingWorker
+    from web.load_shedding import LoadSheddingWorker
 
     worker = Mock(nr_conns=connections, worker_connections=500, _admitted=admitted, _capacity=20)
     worker.connection_counts.minimum.return_value = minimum
     listener = Mock(accept=Mock(side_effect=BlockingIOError))
-    with patch("web.worker.time.sleep") as sleep:
+    with patch("web.load_shedding.time.sleep") as sleep:
         LoadSheddingWorker.accept(worker, listener)
     assert [call.args[0] for call in sleep.call_args_list] == ([] if delay is None else [delay])
     listener.accept.assert_called_once()

@@ -34,8 +34,8 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug import exceptions
 
-from web.balance import ConnectionCounts
-from web.request_body import CheckedBody, MalformedBody
+from web.connection_counts import ConnectionCounts
+from web.malformed_body import CheckedBody, MalformedBody
 
 _EXEMPT = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in ("/api/v1/health/", "/metrics "))
 _HAS_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding)", re.IGNORECASE)
