@@ -70,7 +70,7 @@ TESTED_VERSIONS = {"27.0.1"}
 
 def test_worker_is_tested_with_this_version_of_gunicorn() -> None:
     assert gunicorn.__version__ in TESTED_VERSIONS, (
-        f"web/load_shedding.py overrides undocumented methods of gunicorn and was never tried with {gunicorn.__version__}"
+        f"web/load_shedding.py overrides internals of gunicorn and was never tried with {gunicorn.__version__}"
     )
 
 
