@@ -136,7 +136,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, conn: TConn) -> None:
         """Admit or refuse a request whose first bytes have arrived."""
-        if self._admitted < self.cfg.threads or _has_buffered_request(conn):
+        if _has_buffered_request(conn):
             self._admit(conn)
             return
         start = _peek(conn) or b""
