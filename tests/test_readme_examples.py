@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/api.md", "docs/command-line.md")
 TEXT = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 ADDRESS = "http://127.0.0.1:5000"
-CURL = re.findall(r"^    (curl (?:.*\\\n)*.*)$", TEXT, flags=re.MULTILINE)
-PREDICT = re.findall(r"^    python (predict\.py .*)$", TEXT, flags=re.MULTILINE)
+CURL = list(dict.fromkeys(re.findall(r"^    (curl (?:.*\\\n)*.*)$", TEXT, flags=re.MULTILINE)))
+PREDICT = list(dict.fromkeys(re.findall(r"^    python (predict\.py .*)$", TEXT, flags=re.MULTILINE)))
 
 
 @pytest.fixture(autouse=True)

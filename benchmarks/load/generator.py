@@ -13,6 +13,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import TypeAlias
@@ -83,9 +84,14 @@ class Load:
 
     def run(self) -> list[Outcome]:
         """Make all requests; returns their outcomes in the order in which they ended."""
+        # A thread of its own, because Playwright keeps an event loop running in the one that it was started in.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(self._run_event_loop).result()
+        return self._outcomes
+
+    def _run_event_loop(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run())
-        return self._outcomes
 
     async def _run(self) -> None:
         self._started = time.perf_counter()
