@@ -22,6 +22,7 @@ import pytest
 
 from testing.nginx import MISSING, Nginx, find_nginx, start_nginx
 from testing.programs import require
+from testing.waiting import eventually
 from web.security import SECURITY_HEADERS, STRICT_TRANSPORT
 
 LARGE = b"[" + b"0, " * 5000 + b"0]"
@@ -446,6 +447,8 @@ def test_log_has_request_ids_but_no_addresses_or_queries(proxy: Proxy) -> None:
     answer = proxy.request("GET", "/docs?secret=1")
     proxy.request("GET", "/", X_Request_ID='a"}forged')
     proxy.request("POST", "/api/v1/predict?secret=1", b"{}", X_Die="1")
+    # nginx logs a request after it has sent the response.
+    eventually(lambda: proxy.log.read_text().count("\n") == 3)
     lines = [json.loads(line) for line in proxy.log.read_text().splitlines()]
     assert lines[0]["request_id"] == answer.headers["X-Request-ID"]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [

@@ -28,12 +28,16 @@ MALFORMED = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Its log must not show an exception, whatever the tests send."""
     folder = tmp_path_factory.mktemp("server")
     save_untrained(folder / "model.pth")
     with start_gunicorn(
         folder / "log", workers=1, environment={"DIGITS_MODEL_PATH": str(folder / "model.pth")}
     ) as server:
         yield server
+    # Only now is the log complete.
+    assert "Traceback" not in server.log()
+    assert '"trace"' not in server.log()
 
 
 def send_chunked(connection: socket.socket, target: str, content_type: str, body: bytes) -> None:
@@ -76,14 +80,8 @@ def test_request_whose_malformed_body_nobody_reads_is_answered_once(server: Serv
     assert received.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
 
 
-def test_malformed_bodies_leave_no_trace_in_the_log(server: Server) -> None:
-    for body in MALFORMED.values():
-        with server.connect() as connection:
-            send_chunked(connection, "/api/v1/predict", "application/json", body)
-            connection.recv(2**16)
-    with server.connect() as connection:  # ends in the middle of a chunk
+def test_body_that_ends_in_the_middle_of_a_chunk_is_a_bad_request(server: Server) -> None:
+    with server.connect() as connection:
         send_chunked(connection, "/api/v1/predict", "application/json", b"9\r\n{")
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(2**16).split()[1] == b"400"
-    assert "Traceback" not in server.log()
-    assert '"trace"' not in server.log()

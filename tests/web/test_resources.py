@@ -84,8 +84,8 @@ def test_worker_survives_more_clients_than_descriptors(
             stack.enter_context(server.connect())
         server.predict()
         assert server.workers() == [worker]
-        assert "Traceback" not in server.log()
-        assert '"trace"' not in server.log()
+    assert "Traceback" not in server.log()
+    assert '"trace"' not in server.log()
 
 
 # ---- shared memory and disk ----
