@@ -126,7 +126,7 @@ smuggling: $(VENV)/dev.stamp ## check that nginx and gunicorn agree where ambigu
 	$(BIN)/python -m benchmarks.load.smuggling $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp ## speed, memory and start-up time, compared with other frameworks
+bench: $(VENV)/dev.stamp ## speed, memory and start-up time, compared with a bare Flask view
 	$(BIN)/python -m benchmarks.load.serving $(ARGS)
 
 .PHONY: clean

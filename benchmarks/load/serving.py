@@ -1,10 +1,10 @@
-"""Measure speed, memory and start-up time, compared with the same network in other frameworks.
+"""Measure speed, memory and start-up time, compared with a bare Flask view of the same network.
 
     python -m benchmarks.load.serving                   # a few minutes, on a machine that does nothing else
     python -m benchmarks.load.serving --seconds 1
 
-All run on the same machine and are measured in turn, with one worker per core where possible.
-`benchmarks/load/rivals.py` contains the others.
+Both run on the same machine with one worker per core, and are measured in turn. `benchmarks/load/bare_view.py` contains
+the other one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from itertools import cycle, product
+from itertools import cycle, islice, product
 from pathlib import Path
 
 from benchmarks.load.generator import Load, Outcome, Request
@@ -33,7 +32,6 @@ WHAT = ("strokes", "small PNG", "12-megapixel JPEG")
 CLIENTS = (1, 16)
 ROUNDS = 10
 STARTS = 3  # of each server; the median counts
-_RIVALS = "benchmarks.load.rivals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +62,17 @@ OURS = "this server"
 
 
 def contenders(cores: int) -> list[Contender]:
-    """This server and the others, each with its usual command."""
-    python = sys.executable
-    gunicorn = [python, "-m", "gunicorn"]
+    """This server, and the bare view under gunicorn's defaults."""
+    gunicorn = [sys.executable, "-m", "gunicorn"]
     bare = [*gunicorn, "-c", "/dev/null", "--no-control-socket", "--bind", "127.0.0.1:0", "--workers", str(cores)]
     return [
         Contender(OURS, gunicorn, PREDICT, PREDICT, environment={"DIGITS_ENV": "prod", "DIGITS_PORT": "0"}),
         Contender(
-            "FastAPI, uvicorn",
-            [python, "-m", "uvicorn", "--factory", f"{_RIVALS}:fastapi_app", "--port", "0", "--workers", str(cores)],
+            "bare Flask view, gunicorn",
+            [*bare, "benchmarks.load.bare_view:create_app()"],
             "/predict",
             "/predict/file",
         ),
-        Contender(
-            "bare Flask view, `flask run`",
-            [python, "-m", "flask", "--app", f"{_RIVALS}:flask_app()", "run", "--port", "0"],
-            "/predict",
-            "/predict/file",
-        ),
-        Contender("bare Flask view, gunicorn", [*bare, f"{_RIVALS}:flask_app()"], "/predict", "/predict/file"),
     ]
 
 
@@ -131,9 +121,9 @@ def measure_speed(everyone: Sequence[Contender], figures: Sequence[Figures], fol
 
 
 def warm_up(contender: Contender, server: Server) -> None:
-    """Send each request to every worker."""
-    for request in (*requests("strokes", contender), *requests("small PNG", contender)):
-        Load(server.address, iter([request] * 4), clients=4).run()
+    """Send drawings and pictures to every worker."""
+    for what in ("strokes", "small PNG"):
+        Load(server.address, islice(cycle(requests(what, contender)), 64), clients=8).run()
 
 
 def start(contender: Contender, log: Path) -> Server:
@@ -174,10 +164,9 @@ def requests(what: str, contender: Contender) -> list[Request]:
 def to_report(figures: Sequence[Figures], seconds: float) -> Report:
     """Figures and bounds."""
     report = Report("Serving")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "uvloop"))
     report.say(
-        f"`python -m benchmarks.load.serving`: {seconds:g} s each in {ROUNDS} rounds, every answer checked. The others "
-        f"have the same recognizer and nothing else ({versions}). The load generator runs on the same cores."
+        f"`python -m benchmarks.load.serving`: {seconds:g} s each in {ROUNDS} rounds, every answer checked. The other "
+        "has the same recognizer and nothing else. The load generator runs on the same cores."
     )
     wrong = [outcome for one in figures for run in one.outcomes.values() for outcome in run if outcome.fault]
     report.require(not wrong, "Every answer is right", faults(wrong) if wrong else "all are")

@@ -76,11 +76,12 @@ def test_overloaded_server_answers_correctly_or_refuses(tmp_path: Path) -> None:
     assert "| alone |" in "".join(overload.to_report([trial], 4).paragraphs)
 
 
-def test_other_frameworks_give_the_same_answers(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bare_view_gives_the_same_answers(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "STARTS", 1)
     monkeypatch.setattr(serving, "ROUNDS", 1)
+    monkeypatch.setattr(serving, "WHAT", ("strokes", "small PNG"))
     assert serving.main(["--seconds", "0.1", "--output", str(output)]) == 0
-    assert "| FastAPI, uvicorn |" in output.read_text()
+    assert "| bare Flask view, gunicorn |" in output.read_text()
 
 
 # ---- reports detect faults ----
