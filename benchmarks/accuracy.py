@@ -35,20 +35,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="train seeds 0 to SEEDS - 1 (default: 5)")
     parser.add_argument("--work", type=Path, default=Path("reports/accuracy"), help="folder for checkpoints")
     options = parser.parse_args()
-    checkpoints = [load_checkpoint(train(options.recipe, seed, options.work)) for seed in range(options.seeds)]
+    checkpoints = [
+        train(options.work / f"{options.recipe}-{seed}.pth", "--recipe", options.recipe, "--seed", str(seed))
+        for seed in range(options.seeds)
+    ]
     test = load_digits("mnist", Settings.load().data_dir)
     to_report(options.recipe, checkpoints, test).publish(RESULTS / f"accuracy-{options.recipe}.md")
 
 
-def train(recipe: str, seed: int, work: Path) -> Path:
-    """The checkpoint of a seed, trained or resumed if it is not finished."""
-    checkpoint = work / f"{recipe}-{seed}.pth"
+def train(checkpoint: Path, *arguments: str) -> Checkpoint:
+    """The checkpoint of a training with these arguments; it is trained or resumed if it is not finished."""
     is_interrupted = state_path(checkpoint).exists()
     if is_interrupted or not checkpoint.exists():
-        command = [sys.executable, "train_model.py", "--recipe", recipe, "--seed", str(seed), "--no-plots"]
-        command += ["--output", str(checkpoint), "--reports", str(work / f"reports-{seed}")]
-        subprocess.run(command + ["--resume"] * is_interrupted, cwd=ROOT, check=True)
-    return checkpoint
+        command = [sys.executable, "train_model.py", *arguments, "--no-plots", "--output", str(checkpoint)]
+        command += ["--reports", str(checkpoint.with_suffix(".reports")), *["--resume"] * is_interrupted]
+        subprocess.run(command, cwd=ROOT, check=True)
+    return load_checkpoint(checkpoint)
 
 
 def evaluate_ensemble(checkpoints: Sequence[Checkpoint], test: Digits) -> Metrics:

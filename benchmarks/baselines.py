@@ -9,13 +9,12 @@ beside the model; the app shows it at /model.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-from config import ROOT, Settings
+from benchmarks.accuracy import train
+from config import Settings
 from model import load_checkpoint
 from storage import write_atomically
 from training.reports import record_in_manifest
@@ -39,13 +38,8 @@ def main() -> None:
 
 
 def measure(name: str, work: Path) -> dict[str, str | int | float]:
-    """The row of one network, which is trained unless its checkpoint exists."""
-    path = work / f"{name}.pth"
-    if not path.exists():
-        command = [sys.executable, "train_model.py", "--recipe", _RECIPE, "--model", name, "--seed", "0"]
-        command += ["--output", str(path), "--reports", str(work / name), "--no-plots"]
-        subprocess.run(command, cwd=ROOT, check=True)
-    checkpoint = load_checkpoint(path)
+    """The row of one network, which is trained if it has not been."""
+    checkpoint = train(work / f"{name}.pth", "--recipe", _RECIPE, "--model", name, "--seed", "0")
     return {
         "network": name,
         "recipe": _RECIPE,

@@ -1,10 +1,8 @@
-"""Compare the speed of this trainer with that of common ways to train on MNIST.
+"""Compare the speed of this trainer with that of a DataLoader with torchvision's transforms.
 
-    python -m benchmarks.training                 # several minutes on two cores
+    python -m benchmarks.training                 # a few minutes on two cores
 
-Samples per second: the same network, optimizer and kind of distortions, fed by this trainer's batches and by a
-DataLoader with torchvision's transforms. Time to 99 % on validation: the recipe `fast`, and a reimplementation of the
-set-up of pytorch/examples. Run it on an idle machine.
+Both train the same network with the same optimizer and the same kinds of distortions. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -18,41 +16,23 @@ from itertools import islice
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import MNIST
 
 from benchmarks.report import Report, options
 from config import Settings
-from training.datasets import Digits, Split, load_split
+from training.datasets import Split, load_split
 from training.distributed import World, choose_device
-from training.loop import Progress, fit, initialize, train_one_batch
+from training.loop import initialize, train_one_batch
 from training.recipes import RECIPES, Recipe
 
-WANTED = 0.99  # validation accuracy
 N_BATCHES = 60
-MAX_EPOCHS = 14  # of pytorch/examples, its default
-
-
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """Digits one at a time through a torchvision transform, as in tutorials."""
-
-    def __init__(self, digits: Digits, transform: Callable[[Any], Tensor]) -> None:
-        self.digits, self.transform = digits, transform
-
-    def __len__(self) -> int:
-        return len(self.digits)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        from PIL import Image
-
-        return self.transform(Image.fromarray(self.digits.frames[index].numpy())), int(self.digits.labels[index])
 
 
 def common_distortions() -> Callable[[Any], Tensor]:
     """torchvision's counterparts of affine, elastic, thickness, gaps, blur, contrast and noise."""
-    from torchvision import transforms
-
     return transforms.Compose(  # type: ignore[no-any-return]
         [
             transforms.RandomAffine(15, translate=(0.05, 0.05), scale=(0.9, 1.1), shear=10),
@@ -93,7 +73,7 @@ def measure_throughput(recipe: Recipe, split: Split, device: torch.device) -> li
     frames, labels = next(batches.epoch(3))
     steps = samples_per_second(iter([(frames, labels)] * N_BATCHES), step)
     loader = DataLoader(
-        Pictures(split.training, common_distortions()),
+        MNIST(Settings.load().data_dir, transform=common_distortions()),
         batch_size=recipe.batch_size,
         shuffle=True,
         num_workers=os.cpu_count() or 1,
@@ -107,67 +87,6 @@ def measure_throughput(recipe: Recipe, split: Split, device: torch.device) -> li
         ("this trainer's batches alone", data),
         ("this trainer's steps alone", steps),
     ]
-
-
-class StockNetwork(nn.Module):
-    """The network of pytorch/examples/mnist: two convolutions, two linear layers, 1.2 million parameters."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 32, 3),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Dropout(0.25),
-            nn.Flatten(),
-            nn.Linear(9216, 128),
-            nn.ReLU(),
-            nn.Dropout(0.5),
-            nn.Linear(128, 10),
-        )
-
-    def forward(self, frames: Tensor) -> Tensor:
-        logits: Tensor = self.layers(frames)
-        return logits
-
-
-def time_stock(split: Split, device: torch.device) -> tuple[float, float]:
-    """Seconds and accuracy of pytorch/examples once it reaches 99 % on validation, or after `MAX_EPOCHS`."""
-    from torchvision import transforms
-
-    start = time.perf_counter()
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
-    loader = DataLoader(Pictures(split.training, transform), batch_size=64, shuffle=True)
-    check = DataLoader(Pictures(split.validation, transform), batch_size=1000)
-    network = StockNetwork().to(device)
-    optimizer = torch.optim.Adadelta(network.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    accuracy = 0.0
-    for _ in range(MAX_EPOCHS):
-        network.train()
-        for frames, labels in loader:
-            optimizer.zero_grad()
-            F.cross_entropy(network(frames.to(device)), labels.to(device)).backward()
-            optimizer.step()
-        schedule.step()
-        network.eval()
-        with torch.no_grad():
-            right = sum(int((network(f.to(device)).argmax(1) == y.to(device)).sum()) for f, y in check)
-        accuracy = right / len(split.validation)
-        if accuracy >= WANTED:
-            break
-    return time.perf_counter() - start, accuracy
-
-
-def time_fast(split: Split, device: torch.device) -> tuple[float, float]:
-    """Seconds and validation accuracy of the recipe `fast`, all epochs."""
-    recipe = RECIPES["fast"]
-    start, progress = time.perf_counter(), Progress()
-    parts = initialize(recipe, split.training, 0, device, World())
-    fit(*parts, split.validation.to(device), recipe, progress)
-    return time.perf_counter() - start, progress.history[-1].validation.accuracy
 
 
 def main() -> int:
@@ -195,14 +114,6 @@ def to_report(split: Split, device: torch.device) -> Report:
         recipe = Recipe(arguments=arguments, nondigit_share=0, schedule="plateau", distortions=distortions)
         rows += [(name, pipeline, f"{rate:,.0f}") for pipeline, rate in measure_throughput(recipe, split, device)]
     report.table(("network", "pipeline", "samples/s"), rows)
-    times = {
-        "recipe `fast`, all epochs": time_fast(split, device),
-        "pytorch/examples, until 99 %": time_stock(split, device),
-    }
-    report.table(
-        ("training", "seconds", "validation accuracy"),
-        [(name, f"{seconds:.0f}", f"{accuracy:.2%}") for name, (seconds, accuracy) in times.items()],
-    )
     return report
 
 

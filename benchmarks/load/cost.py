@@ -9,13 +9,11 @@ process, so that gunicorn's own limits on headers and request lines hide nothing
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from flask import Flask
 from PIL import Image
@@ -23,6 +21,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from benchmarks.report import Report, options
 from flask_app import create_app
+from testing.pictures import encode
 
 SIZES = (10_000, 100_000, 1_000_000)  # bytes
 MAX_SECONDS = 1.0  # of processor time for the largest
@@ -32,7 +31,8 @@ MAX_GROWTH = 20.0
 # In small requests; what takes less cannot be told from noise.
 NOISE = 30.0
 
-Build = Callable[[bytes], EnvironBuilder]
+PREDICT = "/api/v1/predict"
+FILL = "<fill>"
 TOKENS = tuple(
     token.encode()
     for token in (
@@ -60,16 +60,45 @@ HEADER_STARTS = {
 }
 # Bytes of a file after which its decoder has seen what it needs to go on.
 HEADS = {"PNG": 33, "JPEG": 2, "GIF": 13, "BMP": 54, "WEBP": 12}
+FORM = ("Content-Type", "multipart/form-data; boundary=frontier")
+HEAD = b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+END = b"\r\n--frontier--\r\n"
+
+
+def _repeat(token: bytes, size: int) -> bytes:
+    return token * (size // len(token))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A part of a request, and what it is filled with."""
+    """A request in which `FILL` is replaced, in one place."""
 
     kind: str
     name: str
-    build: Build
+    path: str = PREDICT
+    query: str = ""
+    header: tuple[str, str] = ("Content-Type", "application/json")
+    body: bytes = b""  # a request without a body is a GET
     tokens: Sequence[bytes] = TOKENS
+    fill: Callable[[bytes, int], bytes] = _repeat  # takes a token and a size in bytes
+
+    def request(self, token: bytes, size: int) -> EnvironBuilder:
+        """The request with so many bytes made from `token` in the place."""
+        fill = self.fill(token, size)
+        text = fill.decode("latin-1")
+        name, value = self.header
+        # No server passes on line ends in a header.
+        value = value.replace(FILL, text.replace("\r", " ").replace("\n", " "))
+        request = EnvironBuilder(
+            base_url="http://localhost",
+            method="POST" if self.body else "GET",
+            query_string=self.query.replace(FILL, text),
+            data=self.body.replace(FILL.encode(), fill),
+            content_type="application/json",
+            environ_overrides={"PATH_INFO": self.path.replace(FILL, text)},
+        )
+        request.headers[name] = value
+        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +121,12 @@ def places() -> Iterator[Place]:
     yield from _json_places()
     for name in HEADERS:
         for start in ("", *HEADER_STARTS.get(name, ())):
-            yield Place("header", f"{name}: {start}".strip(), partial(_with_header, name, start))
-    for path in ("/", "/api/v1/", "/api/v1/predict", "/static/", "/docs/assets/", "/model/"):
-        yield Place("path", path, partial(_with_path, path))
-    for query in ("/?lang=", "/?", "/api/v1/predict?include=", "/api/v1/predict?", "/api/v1/explain?digit="):
-        yield Place("query", query, partial(_with_query, query))
+            yield Place("header", f"{name}: {start}".strip(), header=(name, start + FILL), body=b'{"strokes": []}')
+    for path in ("/", "/api/v1/", PREDICT, "/static/", "/docs/assets/", "/model/"):
+        yield Place("path", path, path + FILL)
+    for target in ("/?lang=", "/?", f"{PREDICT}?include=", f"{PREDICT}?", "/api/v1/explain?digit="):
+        path, _, query = target.partition("?")
+        yield Place("query", target, path, query + FILL, body=b'{"strokes": [[[1, 2]]]}' if path != "/" else b"")
     yield from _form_places()
     yield from _file_places()
 
@@ -117,113 +147,58 @@ def _json_places() -> Iterator[Place]:
         "base64 of a data URL": '{"image_base64": "data:image/png;base64,%"}',
     }
     for name, body in bodies.items():
-        before, _, after = body.encode().partition(b"%")
-        yield Place("JSON", name, partial(_post_json, before, after))
+        yield Place("JSON", name, body=body.replace("%", FILL).encode())
 
 
 def _form_places() -> Iterator[Place]:
-    head = b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
-    end = b"\r\n--frontier--\r\n"
+    start = b"--frontier\r\nContent-Disposition: form-data; "
     parts = {
-        "a preamble": (b"", b"\r\n" + head + b"a" + end),
-        "a field name": (b'--frontier\r\nContent-Disposition: form-data; name="', b'"\r\n\r\na' + end),
-        "a file name": (
-            b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="',
-            b'"\r\n\r\na' + end,
-        ),
-        "an encoded file name": (
-            b"--frontier\r\nContent-Disposition: form-data; name=image; filename*=utf-8''",
-            b"\r\n\r\na" + end,
-        ),
-        "a disposition": (b"--frontier\r\nContent-Disposition: form-data; ", b"\r\n\r\na" + end),
-        "a part's header": (b"--frontier\r\nX: ", b"\r\n\r\na" + end),
-        "a part's charset": (b"--frontier\r\nContent-Type: text/plain; charset=", b"\r\n\r\na" + end),
-        "a text": (b'--frontier\r\nContent-Disposition: form-data; name="image"\r\n\r\n', end),
-        "a file": (head, end),
-        "an epilogue": (head + b"a" + end, b""),
-        "a form that does not end": (head, b""),
+        "a preamble": b"%\r\n" + HEAD + b"a" + END,
+        "a field name": start + b'name="%"\r\n\r\na' + END,
+        "a file name": start + b'name="image"; filename="%"\r\n\r\na' + END,
+        "an encoded file name": start + b"name=image; filename*=utf-8''%\r\n\r\na" + END,
+        "a disposition": start + b"%\r\n\r\na" + END,
+        "a part's header": b"--frontier\r\nX: %\r\n\r\na" + END,
+        "a part's charset": b"--frontier\r\nContent-Type: text/plain; charset=%\r\n\r\na" + END,
+        "a text": start + b'name="image"\r\n\r\n%' + END,
+        "a file": HEAD + b"%" + END,
+        "an epilogue": HEAD + b"a" + END + b"%",
+        "a form that does not end": HEAD + b"%",
     }
-    for path in ("/", "/api/v1/predict", "/api/v1/predict/batch"):
+    for path in ("/", PREDICT, "/api/v1/predict/batch"):
         field = b'name="images"' if path.endswith("batch") else b'name="image"'
-        for name, (before, after) in parts.items():
-            swapped = (piece.replace(b'name="image"', field) for piece in (before, after))
-            yield Place("form", f"{name} to {path}", partial(_post_form, path, *swapped))
+        for name, form in parts.items():
+            body = form.replace(b'name="image"', field).replace(b"%", FILL.encode())
+            yield Place("form", f"{name} to {path}", path, header=FORM, body=body)
 
 
 def _file_places() -> Iterator[Place]:
     drawn = Image.new("L", (64, 64), 255)
     drawn.paste(0, (28, 8, 36, 56))
     for file_format, head in HEADS.items():
-        data = _encode(drawn, file_format)
-        yield Place("file", f"{file_format} after its head", partial(_post_file, data[:head], data[head:]), FILE_TOKENS)
+        data = encode(drawn, file_format)
         middle = (head + len(data)) // 2
-        yield Place(
-            "file", f"{file_format} in its middle", partial(_post_file, data[:middle], data[middle:]), FILE_TOKENS
-        )
-        yield Place("file", f"{file_format} after its end", partial(_post_file, data, b""), FILE_TOKENS)
-        yield Place("file", f"noise in {file_format}", partial(_post_noise, file_format), (b"",))
+        for name, at in (("after its head", head), ("in its middle", middle), ("after its end", len(data))):
+            body = HEAD + data[:at] + FILL.encode() + data[at:] + END
+            yield Place("file", f"{file_format} {name}", header=FORM, body=body, tokens=FILE_TOKENS)
+        body = HEAD + FILL.encode() + END
+        noise = partial(_noise, file_format)
+        yield Place("file", f"noise in {file_format}", header=FORM, body=body, tokens=(b"",), fill=noise)
 
 
-def _request(path: str, **options: Any) -> EnvironBuilder:
-    return EnvironBuilder(path=path, base_url="http://localhost", **options)
-
-
-def _post_json(before: bytes, after: bytes, fill: bytes) -> EnvironBuilder:
-    return _request("/api/v1/predict", method="POST", data=before + fill + after, content_type="application/json")
-
-
-def _with_header(name: str, start: str, fill: bytes) -> EnvironBuilder:
-    # No server passes on line ends in a header.
-    value = start + fill.decode("latin-1").replace("\r", " ").replace("\n", " ")
-    request = _request("/api/v1/predict", method="POST", data=b'{"strokes": []}', content_type="application/json")
-    if name == "Content-Type":
-        request.content_type = value
-    else:
-        request.headers[name] = value
-    return request
-
-
-def _with_path(path: str, fill: bytes) -> EnvironBuilder:
-    return _request(path, environ_overrides={"PATH_INFO": path + fill.decode("latin-1")})
-
-
-def _with_query(path: str, fill: bytes) -> EnvironBuilder:
-    path, _, query = path.partition("?")
-    body: dict[str, Any] = {"data": b'{"strokes": [[[1, 2]]]}', "content_type": "application/json"}
-    method = {"method": "POST", **body} if path.startswith("/api/") else {}
-    return _request(path, query_string=query + fill.decode("latin-1"), **method)
-
-
-def _post_form(path: str, before: bytes, after: bytes, fill: bytes) -> EnvironBuilder:
-    content_type = "multipart/form-data; boundary=frontier"
-    return _request(path, method="POST", data=before + fill + after, content_type=content_type)
-
-
-def _post_file(before: bytes, after: bytes, fill: bytes) -> EnvironBuilder:
-    head = b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
-    return _post_form("/api/v1/predict", head + before, after + b"\r\n--frontier--\r\n", fill)
-
-
-def _post_noise(file_format: str, fill: bytes) -> EnvironBuilder:
-    """A picture whose file is about as large as `fill`, and cannot be packed."""
-    side = max(8, int(len(fill) ** 0.5))
-    return _post_file(_encode(Image.effect_noise((side, side), 80), file_format), b"", b"")
-
-
-def _encode(picture: Image.Image, file_format: str) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, file_format)
-    return buffer.getvalue()
+def _noise(file_format: str, _token: bytes, size: int) -> bytes:
+    """A picture that cannot be packed, in a file of about `size` bytes."""
+    side = max(8, int(size**0.5))
+    return encode(Image.effect_noise((side, side), 80), file_format)
 
 
 def measure(app: Flask, place: Place, token: bytes, sizes: Sequence[int], repeats: int = 1) -> Cost:
     """The least processor time of some calls at each size."""
     seconds, faults = [], []
     for size in sizes:
-        fill = (token * (size // len(token))) if token else bytes(size)
         least = float("inf")
         for _ in range(repeats):
-            taken, fault = _call(app, place.build(fill))
+            taken, fault = _call(app, place.request(token, size))
             least = min(least, taken)
             faults += [fault] if fault else []
         seconds.append(least)
