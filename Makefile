@@ -71,9 +71,9 @@ check: $(VENV)/dev.stamp node_modules/.package-lock.json ## lint, formatting, ty
 	$(BIN)/lint-imports
 	$(NPM) run --silent check
 
-.PHONY: screenshots
-screenshots: $(VENV)/dev.stamp ## retake the screenshots in docs/; needs Chromium
-	$(BIN)/python docs/screenshots.py
+.PHONY: animation
+animation: $(VENV)/dev.stamp ## record the animation in the README again; needs Chromium
+	$(BIN)/python -m docs.record_drawing
 
 .PHONY: format
 format: $(VENV)/dev.stamp node_modules/.package-lock.json ## fix formatting, and what the linters can fix

@@ -1,4 +1,4 @@
-"""Finds and starts the Chromium of this machine, for tests and for `docs/screenshots.py`."""
+"""Finds and starts the Chromium of this machine, for tests, benchmarks and `docs/record_drawing.py`."""
 
 import os
 import shutil
