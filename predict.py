@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from batch.rows import BatchError, Columns, Row, errors_of
@@ -100,15 +101,18 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
     from batch import printing
     from batch.sources import find_pictures
 
-    paths = list(find_pictures(options.paths, in_order=True))
+    if options.save_plot:
+        printing.load_figure()
+    paths = list(find_pictures(options.paths))
     read = read_by_server(settings, options, paths) if options.url else read_here(settings, options, paths)
+    first = next(read)  # before a header is printed: the server may not answer
     columns = Columns(options.top, options.probabilities)
     kind = options.format or ("table" if sys.stdout.isatty() else "csv")
     status = 0
 
     def readable() -> Iterator[Sequence[Row]]:
         nonlocal status
-        for rows in read:
+        for rows in chain([first], read):
             failed = [*errors_of(rows), *save_files(rows, options)]
             status = status or int(bool(failed))
             yield [row for row in rows if row.error is None]
@@ -214,11 +218,8 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
 
 def with_progress(read: Iterable[list[Row]], results: Results, total: int | None) -> Iterator[list[Row]]:
     """`read` with a progress bar on standard error, if that is a terminal."""
-    try:
-        from tqdm import tqdm
-    except ImportError:  # not among the requirements for serving
-        yield from read
-        return
+    from tqdm import tqdm
+
     done = len(results.done)
     with tqdm(total=total, initial=done if total is None else min(total, done), unit=" pictures", disable=None) as bar:
         for rows in read:

@@ -7,13 +7,16 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from batch.formats import csv_fields
 from batch.rows import N_DIGITS, BatchError, Columns, Row, to_unicode
 from batch.sources import FRAME_SUFFIX, PLOT_SUFFIX, STANDARD_INPUT, is_remote
 from escaping import escape_unprintable, is_printable
 from storage import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MAX_PATH_WIDTH = 60  # a longer path does not widen the column
 
@@ -105,12 +108,17 @@ def _output_path(path: str, suffix: str) -> Path:
     return Path(path + suffix)
 
 
-def _bar_chart(row: Row) -> bytes:
+def load_figure() -> type[Figure]:
+    """Matplotlib's `Figure`, which not every installation has. Raises `BatchError`."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise BatchError("--save-plot needs matplotlib: pip install -r requirements.txt") from error
-    figure = Figure(figsize=(4.8, 2.8), layout="constrained")
+    return Figure
+
+
+def _bar_chart(row: Row) -> bytes:
+    figure = load_figure()(figsize=(4.8, 2.8), layout="constrained")
     axes = figure.subplots()
     digit = row.top[0][0]
     colours = ["#3b6ea5" if i == digit else "#c3d3e5" for i in range(N_DIGITS)]

@@ -50,45 +50,45 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     return found
 
 
-def find_pictures(arguments: Iterable[str], *, in_order: bool = False) -> Iterator[str]:
-    """The paths of the pictures that `arguments` name; those of a folder sorted if `in_order`, which takes memory.
+def find_pictures(arguments: Iterable[str]) -> Iterator[str]:
+    """The paths of the pictures that `arguments` name, those of a folder sorted.
 
     Folders are searched recursively for files with a picture's suffix; hidden ones are skipped. An argument without
     pictures is yielded as it is, so that reading it reports what is wrong. Raises `BatchError`.
     """
     for argument in arguments:
         empty = True
-        for path in _expand(argument, in_order):
+        for path in _expand(argument):
             empty = False
             yield path
         if empty:
             yield argument
 
 
-def _expand(argument: str, in_order: bool) -> Iterator[str]:
+def _expand(argument: str) -> Iterator[str]:
     if is_remote(argument):
         yield from _expand_remote(argument)
     elif Path(argument).is_dir():
-        yield from _walk(argument, in_order)
+        yield from _walk(argument)
     elif glob.has_magic(argument) and not Path(argument).exists():
         for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207 - patterns may be absolute
-            yield from _walk(match, in_order) if Path(match).is_dir() else [match]
+            yield from _walk(match) if Path(match).is_dir() else [match]
     else:
         yield argument
 
 
-def _walk(folder: str, in_order: bool) -> Iterator[str]:
-    # Files are neither sorted nor collected by default: a folder may hold a million of them.
-    folders = []
+def _walk(folder: str) -> Iterator[str]:
+    pictures, folders = [], []
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name) if in_order else entries:
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith("."):
                     folders.append(entry.path)
             elif is_picture_name(entry.name) and entry.is_file():
-                yield entry.path
+                pictures.append(entry.path)
+    yield from sorted(pictures)
     for path in sorted(folders):
-        yield from _walk(path, in_order)
+        yield from _walk(path)
 
 
 def _expand_remote(url: str) -> Iterator[str]:

@@ -165,6 +165,22 @@ def test_frame_and_plot_are_saved_next_to_the_picture(scans: Path, capsys: pytes
     assert len(run(capsys, scans)[1].splitlines()) == 11
 
 
+def test_missing_matplotlib_is_said_before_anything_is_read(
+    scans: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, out, err = run(capsys, "--frame", "--save-plot", scans / "8.png")
+    assert (status, out) == (2, "")
+    assert err == "predict.py: --save-plot needs matplotlib: pip install -r requirements.txt\n"
+    assert not (scans / "8.png.frame.png").exists()
+
+
+def test_unreachable_server_is_said_once_and_before_any_header(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--url", "http://127.0.0.1:9", "--format", "table", scans)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -201,7 +217,7 @@ def test_batch_writes_what_printing_prints(scans: Path, tmp_path: Path, capsys: 
     expected = list(csv.DictReader(io.StringIO(printed)))
     for row in written:
         row.pop("error"), row.pop("model")
-    assert sorted(written, key=lambda row: row["path"]) == expected
+    assert written == expected
 
 
 def test_unreadable_pictures_have_rows_in_a_batch_too(
