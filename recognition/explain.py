@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +22,6 @@ _CELL_SIZES = (2, 3, 4)
 _MAX_PATCHES = 49
 _MIN_INK = 0.15  # in a cell, per pixel of its side
 _PATCH_SIGMA = 0.8  # standard deviation of a patch, in cells
-_HEAT_SIGMA = 1.0  # heat fades out within about two pixels of the ink
 _EPSILON = 1e-6  # smaller changes of the log-odds are rounding errors
 
 _ROWS, _COLUMNS = np.mgrid[0:FRAME_SIZE, 0:FRAME_SIZE].astype(np.float32) + 0.5  # centres of the pixels
@@ -59,7 +57,7 @@ def find_heat(frame: Frame, log_odds_of: Callable[[NDArray[np.float32]], NDArray
     lost = odds[0] - odds[1:]  # [n]
     # Each pixel gets the mean over the patches, weighted by how much they cover it.
     values = np.tensordot(lost, patches, 1) / np.maximum(patches.sum(axis=0), _EPSILON)
-    values *= np.minimum(1, 2 * cv2.GaussianBlur(frame, (0, 0), _HEAT_SIGMA))
+    values *= np.minimum(1, 2 * frame)
     strength = float(np.abs(values).max())
     if strength < _EPSILON:
         return Heat(np.zeros_like(frame), 0.0)

@@ -2,11 +2,16 @@
 
 import { ApiError } from "./api.js";
 
-const PERCENT = new Intl.NumberFormat(document.documentElement.lang, {
-  style: "percent",
+const LANGUAGE = document.documentElement.lang;
+const MILLISECONDS = new Intl.NumberFormat(LANGUAGE, {
+  style: "unit",
+  unit: "millisecond",
   minimumFractionDigits: 1,
   maximumFractionDigits: 1,
 });
+const PERCENT = [0, 1].map(
+  (places) => new Intl.NumberFormat(LANGUAGE, { style: "percent", minimumFractionDigits: places }),
+);
 
 export class AnswerView {
   #root;
@@ -39,23 +44,30 @@ export class AnswerView {
   /**
    * The phrase for a prediction or an error.
    * @param {Prediction | ApiError} outcome
+   * @param {boolean} [isUnfinished] nothing is said against a drawing that may become a digit yet
    * @returns {Answer}
    */
-  describe(outcome) {
+  describe(outcome, isUnfinished = false) {
     if (outcome instanceof ApiError) return this.#describeError(outcome);
     const [first, second] = outcome.top;
-    const state = !outcome.is_digit ? "not_digit" : first.confidence >= this.#sureFrom ? "sure" : "unsure";
-    return this.#phrase(state, outcome.is_digit ? String(first.digit) : "?", {
+    const values = {
       digit: first.digit,
       percent: percent(first.confidence),
       other: second.digit,
       other_percent: percent(second.confidence),
-    });
+    };
+    if (!outcome.is_digit) return isUnfinished ? this.#phrase("writing", "…") : this.#phrase("not_digit", "?", values);
+    const state = first.confidence >= this.#sureFrom ? "sure" : "unsure";
+    const key = state === "sure" && first.digit === 8 ? "sure_an" : state; // English says "a 7", but "an 8"
+    return { ...this.#phrase(key, String(first.digit), values), state };
   }
 
-  /** @param {Prediction} prediction */
-  showPrediction(prediction) {
-    this.#show(this.describe(prediction));
+  /**
+   * @param {Prediction} prediction
+   * @param {boolean} [isUnfinished] as for `describe`
+   */
+  showPrediction(prediction, isUnfinished) {
+    this.#show(this.describe(prediction, isUnfinished));
     for (const [i, row] of this.#topRows.entries()) {
       setText(row, ".digit", prediction.top[i].digit);
       setBar(row, "width", prediction.top[i].confidence);
@@ -63,7 +75,7 @@ export class AnswerView {
     for (const [digit, row] of this.#allRows.entries()) setBar(row, "height", prediction.probabilities[digit]);
     this.#frame.src = prediction.frame;
     this.#frame.hidden = false;
-    this.#slots.elapsed.textContent = ` · ${prediction.elapsed_ms.toFixed(1)} ms`;
+    this.#slots.elapsed.textContent = ` · ${MILLISECONDS.format(prediction.elapsed_ms)}`;
   }
 
   /**
@@ -141,15 +153,17 @@ function setText(row, selector, text) {
  */
 function setBar(row, direction, share) {
   row.querySelector(".bar-fill")?.setAttribute(direction, `${100 * (share ?? 0)}%`);
-  setText(row, ".percent", share === null ? "–" : percent(share));
+  setText(row, ".percent", share === null ? "–" : percent(share, direction === "width" ? 1 : 0));
 }
 
 /**
  * Never 100 % or 0 %, because no prediction is certain; like the filter `percent` in web/pages.py.
  * @param {number} share
+ * @param {0 | 1} [places]
  */
-function percent(share) {
-  if (share > 0.999) return `>${PERCENT.format(0.999)}`;
-  if (share < 0.001) return `<${PERCENT.format(0.001)}`;
-  return PERCENT.format(share);
+function percent(share, places = 1) {
+  const least = 10 ** -(places + 2);
+  if (share > 1 - least) return `>${PERCENT[places].format(1 - least)}`;
+  if (share < least) return `<${PERCENT[places].format(least)}`;
+  return PERCENT[places].format(share);
 }

@@ -1,7 +1,7 @@
 // Explains an answer with a heat map over the ink.
 
 import { ApiError, post } from "./api.js";
-import { SIDE } from "./ink.js";
+import { drawStroke, SIDE } from "./ink.js";
 import { RequestQueue } from "./request-queue.js";
 
 export class ExplanationView {
@@ -49,11 +49,17 @@ export class ExplanationView {
     if (this.#isShown) this.#show();
   }
 
+  /** The ink is changing: its heat map is out of date, and the next subject gets one. */
   clearSubject() {
-    if (!this.#subject) return;
     this.#subject = null;
-    this.#button.ariaDisabled = "true";
+    this.#button.ariaDisabled = String(!this.#isShown);
+    this.#clear();
+  }
+
+  /** There is no ink to explain. */
+  stop() {
     this.#hide();
+    this.clearSubject();
   }
 
   get #isShown() {
@@ -69,9 +75,14 @@ export class ExplanationView {
   }
 
   #hide() {
-    this.#queue.cancel();
     this.#button.ariaPressed = "false";
+    this.#button.ariaDisabled = String(!this.#subject);
     this.#digits.hidden = true;
+    this.#clear();
+  }
+
+  #clear() {
+    this.#queue.cancel();
     this.#canvas.hidden = true;
     this.#sheet.classList.remove("with-heatmap");
   }
@@ -89,11 +100,12 @@ export class ExplanationView {
   async #paint({ heat, box }) {
     const subject = this.#subject;
     const place = await this.#locate(box);
-    if (!place || this.#subject !== subject || !this.#isShown) return;
+    if (!place || !subject || this.#subject !== subject || !this.#isShown) return;
     const { color, outlineColor } = getComputedStyle(this.#canvas);
     const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
-    context.clearRect(0, 0, SIDE, SIDE);
+    context.globalCompositeOperation = "copy"; // clears the canvas, too
     context.drawImage(drawCells(heat, color, outlineColor), ...place);
+    if (!(subject.input instanceof Blob)) cutOut(context, subject.input);
     this.#canvas.hidden = false;
     this.#sheet.classList.add("with-heatmap");
   }
@@ -118,4 +130,18 @@ function drawCells(heat, positive, negative) {
     }
   }
   return canvas;
+}
+
+/**
+ * Leave only what lies on the ink of a drawing.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Stroke[]} strokes
+ */
+function cutOut(context, strokes) {
+  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const ink = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  ink.lineCap = ink.lineJoin = "round";
+  for (const stroke of strokes) drawStroke(ink, stroke);
+  context.globalCompositeOperation = "destination-in";
+  context.drawImage(canvas, 0, 0);
 }

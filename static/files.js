@@ -2,28 +2,20 @@
 
 /**
  * @param {HTMLFormElement} form
- * @param {{ onFiles: (files: File[]) => void, onNoFile: () => void }} handlers `onNoFile`: the form was submitted without files
+ * @param {(files: File[]) => void} onFiles
  */
-export function listenForFiles(form, { onFiles, onNoFile }) {
-  /** @type {HTMLInputElement[]} */
-  const inputs = [...form.querySelectorAll("input")].filter((input) => input.type === "file");
+export function listenForFiles(form, onFiles) {
   const take = (/** @type {Iterable<File> | null | undefined} */ files) => {
     const list = [...(files ?? [])];
     if (list.length) onFiles(list);
-    return list.length > 0;
   };
 
-  for (const input of inputs) {
+  for (const input of form.querySelectorAll("input")) {
     input.addEventListener("change", () => {
-      // Only one input holds files at a time.
-      for (const other of inputs) if (other !== input) other.value = "";
       take(input.files);
+      input.value = ""; // or else choosing the same file again would be no change
     });
   }
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (!take(inputs.flatMap((input) => [...(input.files ?? [])]))) onNoFile();
-  });
   addEventListener("paste", (event) => {
     take(event.clipboardData?.files);
   });

@@ -85,7 +85,7 @@ export function trace(path, stroke) {
 
 /**
  * Draw a stroke, wider where the pen was pressed harder.
- * @param {CanvasRenderingContext2D} context
+ * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context
  * @param {Stroke} stroke
  */
 export function drawStroke(context, stroke) {

@@ -7,7 +7,7 @@ import { BatchList } from "./batch.js";
 import { ExplanationView } from "./explanation.js";
 import { listenForFiles } from "./files.js";
 import { History } from "./history.js";
-import { isDrawing } from "./ink.js";
+import { isDrawing, toApiStrokes } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
 import { fromDataUrl, loadPicture, Picture, toDataUrl } from "./picture.js";
@@ -35,7 +35,6 @@ const sheet = element("sheet", HTMLElement);
 const canvas = element("pad", HTMLCanvasElement);
 const live = element("live", HTMLInputElement);
 const padOnRight = element("pad-side", HTMLInputElement);
-const upload = element("upload", HTMLFormElement);
 const buttons = Object.fromEntries(
   ["undo", "redo", "clear", "predict", "play"].map((id) => [id, element(id, HTMLButtonElement)]),
 );
@@ -76,13 +75,13 @@ const batch = new BatchList(element("batch", HTMLElement), {
 const queue = new RequestQueue(({ input }, signal) => predict(input, signal), {
   onResponse(prediction, { input, isReplay }) {
     if (isReplay) {
-      answerView.showPrediction(prediction);
+      answerView.showPrediction(prediction, true);
     } else {
       showPrediction(prediction, input);
       updateHistory(prediction, input);
     }
   },
-  onError: (error) => answerView.showError(error),
+  onError: showError,
 });
 
 /**
@@ -97,21 +96,39 @@ async function predict(input, signal) {
 
 const isTooLarge = (/** @type {Input} */ input) => input instanceof Blob && input.size > Number(maxBytes);
 
+/** @type {{ prediction: Prediction, input: Input } | null} The answer on the page. */
+let answer = null;
+
 /**
  * Show the prediction for what is on the sheet.
  * @param {Prediction} prediction
  * @param {Input} input
  */
 function showPrediction(prediction, input) {
-  answerView.showPrediction(prediction);
+  answer = { prediction, input };
+  answerView.showPrediction(prediction, sketch.isDrawing || isDots(input));
   if (picture.file) picture.outline(prediction.box);
-  explanation.setSubject(input, prediction.digit);
+  if (!sketch.isDrawing) explanation.setSubject(input, prediction.digit);
+  buttons.predict.hidden = live.checked;
+}
+
+/** Whether only dots are drawn, which most digits and no whole one begin with. */
+const isDots = (/** @type {Input} */ input) =>
+  !(input instanceof Blob) && toApiStrokes(input).every((stroke) => stroke.length === 1);
+
+/** @param {ApiError} error */
+function showError(error) {
+  answer = null;
+  answerView.showError(error);
+  if (!error.isTransient) buttons.predict.hidden = false; // to try again
 }
 
 /** Show that there is nothing to read. */
 function showEmpty() {
+  answer = null;
   queue.cancel();
   history.closeEntry();
+  explanation.stop();
   answerView.showState("empty");
 }
 
@@ -123,6 +140,7 @@ const knownPredictions = new WeakMap();
 function onSketchInput() {
   playback.stop();
   explanation.clearSubject();
+  answer = null;
   if (!sketch.isEmpty) picture.remove();
   updateTools();
   const known = knownPredictions.get(sketch.strokes);
@@ -138,10 +156,17 @@ function onSketchInput() {
   }
 }
 
+function onSketchChange() {
+  save("sessionStorage", "digits.drawing", sketch.strokes);
+  // What was said while the pen was down is said in full.
+  if (answer?.input === sketch.strokes) showPrediction(answer.prediction, answer.input);
+}
+
 function predictNow() {
-  if (sketch.isEmpty) return;
+  const input = picture.file ?? sketch.strokes;
+  if (input === sketch.strokes && sketch.isEmpty) return;
   queue.cancel();
-  queue.put({ input: sketch.strokes });
+  queue.put({ input });
 }
 
 function undo() {
@@ -158,8 +183,6 @@ function redo() {
 
 function clear() {
   batch.clear();
-  explanation.clearSubject();
-  upload.reset(); // otherwise choosing the same file again fires no event
   picture.remove();
   sketch.clear();
   showEmpty();
@@ -195,12 +218,12 @@ function readFiles(files) {
   if (files.length > 1) {
     batch.read(files);
   } else if (isTooLarge(files[0])) {
-    answerView.showError(new ApiError("too_large"));
+    showError(new ApiError("too_large"));
   } else {
     showPicture(files[0]);
     answerView.showState("reading");
     queue.put({ input: files[0] });
-    element("answer", HTMLElement).scrollIntoView({ block: "nearest" });
+    bringSheetIntoView();
   }
 }
 
@@ -224,7 +247,7 @@ function showPicture(file, originalSize) {
  */
 function openFromBatch(file, outcome) {
   showPicture(file);
-  if (outcome instanceof ApiError) answerView.showError(outcome);
+  if (outcome instanceof ApiError) showError(outcome);
   else showPrediction(outcome, file);
 }
 
@@ -282,8 +305,12 @@ function updateTools() {
   buttons.undo.ariaDisabled = String(!sketch.canUndo);
   buttons.redo.ariaDisabled = String(!sketch.canRedo);
   buttons.clear.ariaDisabled = String(isBlank);
-  buttons.predict.ariaDisabled = buttons.play.ariaDisabled = String(sketch.isEmpty);
+  buttons.play.ariaDisabled = String(sketch.isEmpty);
+  buttons.predict.ariaDisabled = String(isBlank);
+  buttons.predict.hidden = live.checked;
 }
+
+const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });
 
 /** @param {KeyboardEvent} event */
 function onKeyDown(event) {
@@ -304,10 +331,10 @@ function movePad() {
 
 drawWithPointers(canvas, pad, sketch);
 drawWithKeys(canvas, pad, sketch, (event) => announcer.announce(texts[event]));
-listenForFiles(upload, { onFiles: readFiles, onNoFile: () => answerView.showState("no_file") });
+listenForFiles(element("upload", HTMLFormElement), readFiles);
 
 sketch.addEventListener("input", onSketchInput);
-sketch.addEventListener("change", () => save("sessionStorage", "digits.drawing", sketch.strokes));
+sketch.addEventListener("change", onSketchChange);
 playback.addEventListener("end", onPlaybackEnd);
 buttons.undo.addEventListener("click", undo);
 buttons.redo.addEventListener("click", redo);
@@ -315,12 +342,20 @@ buttons.clear.addEventListener("click", clear);
 buttons.predict.addEventListener("click", predictNow);
 buttons.play.addEventListener("click", togglePlayback);
 live.addEventListener("change", () => {
+  save("localStorage", "digits.live", live.checked);
+  updateTools();
   if (live.checked) predictNow();
 });
+for (const id of ["batch", "history"]) {
+  element(id, HTMLElement).addEventListener("click", ({ target }) => {
+    if (target instanceof Element && target.closest(".card")) bringSheetIntoView();
+  });
+}
 padOnRight.addEventListener("change", movePad);
 addEventListener("keydown", onKeyDown);
 addEventListener("online", () => queue.retryNow());
 
+live.checked = load("localStorage", "digits.live") !== false;
 padOnRight.checked = document.documentElement.dataset.padSide === "right";
 const earlier = load("sessionStorage", "digits.drawing");
 if (isDrawing(earlier) && !picture.isShown) sketch.restore(earlier);

@@ -60,21 +60,29 @@ def _page_variables() -> dict[str, object]:
         "model_id": current_model_id(),
         "sure": SURE_FROM,
         "certainty": certainty,
+        "phrase": phrase,
         "picture_types": ",".join(MEDIA_TYPES),
         "version": VERSION,
     }
 
 
 def certainty(prediction: Prediction) -> str:
-    """Name of the phrase for `prediction`; `static/answer.js` chooses by the same rule."""
+    """The state of the answer for `prediction`; `static/answer.js` chooses by the same rule."""
     if not prediction.is_digit:
         return "not_digit"
     return "sure" if prediction.confidence >= SURE_FROM else "unsure"
 
 
+def phrase(prediction: Prediction) -> str:
+    """Name of the phrase for `prediction`: English says "a 7", but "an 8"."""
+    state = certainty(prediction)
+    return "sure_an" if state == "sure" and prediction.digit == 8 else state
+
+
 @pages.app_template_filter()
-def percent(probability: float) -> str:
+def percent(probability: float, places: int = 1) -> str:
     """A probability as text; never 100% or 0%, because no prediction is certain."""
-    if probability > 0.999:
-        return ">" + share(0.999, 1)
-    return share(probability, 1) if probability >= 0.001 else "<" + share(0.001, 1)
+    least = 10 ** -(places + 2)
+    if probability > 1 - least:
+        return ">" + share(1 - least, places)
+    return share(probability, places) if probability >= least else "<" + share(least, places)

@@ -90,7 +90,7 @@ def test_all_ten_probabilities_are_a_table_to_screen_readers(open_page: OpenPage
     table = page.get_by_role("table", name="All ten digits")
     expect(table.get_by_role("columnheader")).to_have_text(["Digit", "Probability"])
     expect(table.get_by_role("rowheader")).to_have_text([str(digit) for digit in range(10)])
-    expect(table.get_by_role("row").nth(6).get_by_role("cell")).to_have_text(">99.9%")
+    expect(table.get_by_role("row").nth(6).get_by_role("cell")).to_have_text(">99%")
 
 
 def test_side_of_the_pad_is_remembered(open_page: OpenPage) -> None:

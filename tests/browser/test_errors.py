@@ -238,8 +238,9 @@ def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, ob
     ("given", "numeral", "words"),
     [
         (answer(7, 0.97), "7", "This is a 7"),
+        (answer(8, 0.97), "8", "This is an 8"),
         (answer(7, 0.6), "7", "Probably 7, possibly 8"),
-        (answer(7, 0.97, is_digit=False), "?", "This is not a digit"),
+        (answer(7, 0.97, is_digit=False), "?", "I'm not sure this is a digit"),
     ],
 )
 def test_wording_depends_on_the_confidence(

@@ -37,6 +37,19 @@ def test_drawings_are_kept_newest_first_and_opened_again(open_page: OpenPage) ->
     expect_answer(page, 3)
 
 
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (740, 360), (1280, 500)])
+def test_sheet_comes_into_sight_when_an_entry_far_down_is_opened(open_page: OpenPage, width: int, height: int) -> None:
+    page = open_page(viewport={"width": width, "height": height})
+    draw(page, DIGITS[5])
+    expect_history(page, "5")
+    page.get_by_role("button", name="Clear").click()
+    page.locator("#history .card").scroll_into_view_if_needed()
+    page.locator("#history .card").click()
+    expect_answer(page, 5)
+    for selector in ("[data-slot=words]", "#pad"):
+        expect(page.locator(selector)).to_be_in_viewport(ratio=0.95)
+
+
 def test_no_server_is_asked_to_open_one_again(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[5])

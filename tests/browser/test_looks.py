@@ -78,7 +78,7 @@ def test_nothing_jumps_when_answers_come_and_go(open_page: OpenPage, width: int)
     draw(page, DIGITS[3])
     expect_answer(page, 3)
     page.route("**/api/v1/predict*", lambda route: route.abort())
-    page.get_by_role("button", name="Predict").click()
+    draw(page, [[[20, 20], [20, 60]]])
     expect(page.locator("[data-slot=words]")).to_have_text("The server cannot be reached")
     page.get_by_role("button", name="Clear").click()
     assert page.evaluate("shifts") == []
