@@ -2,7 +2,7 @@
 
 python train_model.py                                  # the default recipe, on MNIST
 python train_model.py --recipe best                    # the recipe of the shipped weights
-python train_model.py --data mnist folder:photos       # with your own pictures
+python train_model.py --data mnist folder:photos strokes:pens.jsonl --nondigits open folder:others
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
@@ -25,7 +25,8 @@ import torch
 
 from config import Settings, SettingsError
 from model import ARCHITECTURES, CheckpointError, load_checkpoint
-from training.datasets import DATASETS, FOLDER, DataError, Split, load_split
+from training.compose import compose
+from training.datasets import DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, STROKES, DataError, Split, load_split
 from training.distributed import DEVICES, World, choose_device, process_group
 from training.ensemble import Member, Teachers, list_members
 from training.export import export, save_last_good
@@ -79,7 +80,7 @@ def train(options: argparse.Namespace, data_dir: Path, device: torch.device, wor
     """Train the network, or each member of an ensemble."""
     recipe = build_recipe(options)
     teachers = load_teachers(options.distill, recipe, device)
-    split = load_data(options.data, data_dir, world)
+    split = load_data(recipe, data_dir, world)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     for member in list_members(options.output, options.members, options.seed):
         if not (options.resume and options.members > 1 and member.is_finished):
@@ -92,11 +93,14 @@ def load_teachers(paths: list[Path], recipe: Recipe, device: torch.device) -> Te
     return Teachers(checkpoints, device, background=recipe.nondigit_share > 0) if checkpoints else None
 
 
-def load_data(names: list[str], data_dir: Path, world: World) -> Split:
-    """The digits; the main process loads them first, so that only one process downloads. Raises `DataError`."""
+def load_data(recipe: Recipe, data_dir: Path, world: World) -> Split:
+    """The recipe's data; the main process loads it first, so that only one process downloads. Raises `DataError`."""
     if not world.is_main_process:
         world.barrier()
-    split = load_split(names, data_dir)
+    split = load_split(recipe.data, data_dir, recipe.nondigits, recipe.repeats)
+    if recipe.n_composed:
+        composed = compose(split.training.digits, recipe.n_composed, 0, data_dir / "cache")
+        split = dataclasses.replace(split, training=dataclasses.replace(split.training, composed=composed))
     if world.is_main_process:
         world.barrier()
     return split
@@ -117,7 +121,7 @@ def train_member(
     network, average, optimizer, scheduler, batches = initialize(recipe, split.training, member.seed, device, world)
     validation, progress = split.validation.to(device), Progress()
 
-    run = describe_run(member, recipe, split, teachers, options.data, device, world)
+    run = describe_run(member, recipe, split, teachers, device, world)
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer}
     parts |= {"scheduler": scheduler, "progress": progress}
     if options.resume and (options.members == 1 or member.state.exists()):
@@ -144,11 +148,11 @@ def train_member(
     except DivergedError as error:
         if not world.is_main_process:
             raise
-        saved = save_last_good(average, progress, recipe, split, options.data, member)
+        saved = save_last_good(average, progress, recipe, split, member)
         raise DivergedError(f"{error}; {saved}. A lower --lr may help.") from error
 
     if world.is_main_process:
-        checkpoint = export(average, progress, recipe, split, options.data, member)
+        checkpoint = export(average, progress, recipe, split, member)
         folder = member.folder(options.reports)
         write_reports(checkpoint, run, recipe, split, progress, member, folder, plots=not options.no_plots)
         print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}", flush=True)
@@ -161,14 +165,12 @@ def describe_run(
     recipe: Recipe,
     split: Split,
     teachers: Teachers | None,
-    data: list[str],
     device: torch.device,
     world: World,
 ) -> dict[str, Any]:
     """Everything that determines the weights, as plain values: a training is resumed only if all of it is the same."""
     return {
         "recipe": dataclasses.asdict(recipe),
-        "data": data,
         "digits": len(split.training),
         "seed": member.seed,
         "device": device.type,
@@ -182,7 +184,8 @@ def describe_run(
 
 def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.device) -> None:
     """Search for the recipe with the lowest validation loss, and write its parameters."""
-    split = load_split(options.data, data_dir)
+    base = build_recipe(options)
+    split = load_data(base, data_dir, World())
 
     def objective(recipe: Recipe, report: Callable[[Epoch], None]) -> float:
         progress = Progress()
@@ -190,7 +193,6 @@ def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.devic
         fit(*parts, split.validation.to(device), recipe, progress, report=report)
         return progress.best_loss
 
-    base = build_recipe(options)
     best = tune(objective, base, options.trials, options.storage, options.study, options.reports, options.seed)
     print(f"best parameters: {json.dumps(best)}")
     if options.params_out:
@@ -218,7 +220,6 @@ def parse_arguments(settings: Settings, arguments: list[str]) -> argparse.Namesp
         _add_outputs(parser, settings)
     options = parser.parse_args(arguments[1:] if is_tuning else arguments)
     options.is_tuning = is_tuning
-    options.data = list(dict.fromkeys(options.data or ["mnist"]))
     return options
 
 
@@ -227,6 +228,14 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--recipe", choices=RECIPES, default="default", help="named recipe (default: default)")
     group.add_argument("--params", type=Path, metavar="FILE", help="JSON file of parameters, as tuning writes it")
     group.add_argument("--model", choices=ARCHITECTURES, help="network to train")
+    files = f"{FOLDER}DIR of pictures or {STROKES}FILE of JSON lines"
+    digits = f"{', '.join([*DATASETS, *OPEN_DIGITS])}, {OPEN} (the last {len(OPEN_DIGITS)})"
+    group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"digits: {digits}, {files}")
+    others = f"{', '.join(OPEN_NONDIGITS)}, {OPEN} (all of these)"
+    group.add_argument(
+        "--nondigits", nargs="*", action="extend", metavar="DATA", help=f"real non-digits: {others}, {files}"
+    )
+    group.add_argument("--composed", type=int, metavar="N", help="pictures to compose, to learn from their candidates")
     group.add_argument("--epochs", type=_count, metavar="N", help="passes over the training digits")
     group.add_argument("--batch-size", type=_count, metavar="N", help="samples in a step, over all processes")
     group.add_argument("--lr", type=_positive, metavar="X", help="highest learning rate")
@@ -241,8 +250,6 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
-    sources = f"{', '.join(DATASETS)} or {FOLDER}PATH with sub-folders 0 to 9 of pictures, one or several"
-    group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"{sources} (default: mnist)")
     group.add_argument("--seed", type=int, default=0, help="seed of weights, order and distortions (default: 0)")
     group.add_argument("--device", choices=DEVICES, default="auto", help="device to train on (default: auto)")
     group.add_argument(
@@ -296,6 +303,9 @@ def build_recipe(options: argparse.Namespace) -> Recipe:
     if options.params:
         recipe = override(recipe, read_parameters(options.params))
     given = {
+        "data": options.data and tuple(options.data),
+        "nondigits": None if options.nondigits is None else tuple(options.nondigits),
+        "n_composed": options.composed,
         "architecture": options.model,
         "epochs": options.epochs,
         "batch_size": options.batch_size,

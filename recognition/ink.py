@@ -81,13 +81,23 @@ def draw(strokes: Sequence[Stroke]) -> Frame:
 
 def draw_with_region(strokes: Sequence[Stroke]) -> tuple[Frame, Region]:
     """The frame of `draw`, and the region that it shows, in units of the drawing."""
+    frame, shift = render(trace(strokes))
+    return frame.astype(np.float32) / np.float32(255), _region(strokes, shift)
+
+
+def trace(strokes: Sequence[Stroke]) -> list[Stroke]:
+    """The lines to draw, in pixels of the frame: the strokes, fitted to it and smoothed."""
     fitted = _fit(strokes)
     # Limits the cost of a scribble of a thousand lines across the frame, which is drawn coarsely.
     spacing = max(_SPACING, sum(map(_length, fitted)) / _MAX_DRAWN_POINTS)
-    canvas = _render([_smooth(stroke, spacing) for stroke in fitted])
+    return [_smooth(stroke, spacing) for stroke in fitted]
+
+
+def render(lines: Sequence[Stroke], pen_width: float = PEN_WIDTH) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The frame of lines given in its pixels, uint8, and how far they were moved to their centre of mass."""
+    canvas = _render(lines, pen_width)
     shift = INK_CENTRE * OVERSAMPLING - centre_of_mass(canvas)
-    frame = average_down(translate(canvas, shift, len(canvas)))
-    return frame.astype(np.float32) / np.float32(255), _region(strokes, shift / OVERSAMPLING)
+    return average_down(translate(canvas, shift, len(canvas))), shift / OVERSAMPLING
 
 
 def _fit(strokes: Sequence[Stroke]) -> list[Stroke]:
@@ -151,7 +161,7 @@ def _resample(line: Stroke, spacing: float) -> Stroke:
     return np.stack([np.interp(places, length, line[:, 0]), np.interp(places, length, line[:, 1])], axis=1)
 
 
-def _render(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:
+def _render(strokes: Sequence[Stroke], pen_width: float) -> NDArray[np.uint8]:
     """Draw strokes given in frame units, anti-aliased, on an oversampled canvas."""
     side = FRAME_SIZE * OVERSAMPLING
     canvas: NDArray[np.uint8] = np.zeros((side, side), np.uint8)
@@ -161,6 +171,6 @@ def _render(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:
         np.round((np.vstack([stroke, stroke[-1:]]) * OVERSAMPLING - 0.5) * 2**_SHIFT).astype(np.int32)
         for stroke in strokes
     ]
-    thickness = round(PEN_WIDTH * OVERSAMPLING)
+    thickness = round(pen_width * OVERSAMPLING)
     cv2.polylines(canvas, lines, False, 255, thickness, cv2.LINE_AA, _SHIFT)
     return canvas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +66,6 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return min(max(log_temperature.exp().item(), 0.05), 20.0)
 
 
-def rejection_threshold(logits: Tensor, share: float = 0.01) -> float:
-    """The digit score below which this share of the digits with logits `[N, 10 or 11]` falls."""
-    return float(torch.quantile(digit_score(logits), share))
+def rejection_threshold(logits: Sequence[Tensor], share: float = 0.015) -> float:
+    """The highest digit score that rejects at most this share of the digits of each source; logits `[N, 10 or 11]`."""
+    return min(float(torch.quantile(digit_score(of_source), share)) for of_source in logits)

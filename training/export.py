@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -21,11 +21,9 @@ from training.metrics import Metrics, compute_metrics, predict_logits
 from training.recipes import Recipe, network_arguments
 
 
-def export(
-    average: AveragedModel, progress: Progress, recipe: Recipe, split: Split, data: Sequence[str], member: Member
-) -> Checkpoint:
+def export(average: AveragedModel, progress: Progress, recipe: Recipe, split: Split, member: Member) -> Checkpoint:
     """Write the best weights, calibrated and measured, to the member's output. Raises `OSError`."""
-    checkpoint = calibrate(best_network(average, progress), recipe, split.validation, data, member.seed)
+    checkpoint = calibrate(best_network(average, progress), recipe, split, member.seed)
     # The test digits are used once, after all choices have been made.
     metrics = checkpoint.metrics | measure_test(checkpoint, split.test)
     checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
@@ -33,15 +31,13 @@ def export(
     return checkpoint
 
 
-def save_last_good(
-    average: AveragedModel, progress: Progress, recipe: Recipe, split: Split, data: Sequence[str], member: Member
-) -> str:
+def save_last_good(average: AveragedModel, progress: Progress, recipe: Recipe, split: Split, member: Member) -> str:
     """Write the best weights of a diverged training beside its output; returns a sentence that names the file."""
     if progress.best_weights is None:
         return f"no epoch was finished, and {member.output} is unchanged"
     path = member.output.with_suffix(f".last-good{member.output.suffix}")
     network = best_network(average, progress)
-    save_checkpoint(calibrate(network, recipe, split.validation, data, member.seed), path)
+    save_checkpoint(calibrate(network, recipe, split, member.seed), path)
     return f"{path} holds the weights of epoch {progress.best_epoch}, and {member.output} is unchanged"
 
 
@@ -53,18 +49,19 @@ def best_network(average: AveragedModel, progress: Progress) -> nn.Module:
     return network
 
 
-def calibrate(network: nn.Module, recipe: Recipe, validation: Digits, data: Sequence[str], seed: int) -> Checkpoint:
+def calibrate(network: nn.Module, recipe: Recipe, split: Split, seed: int) -> Checkpoint:
     """A checkpoint with the temperature and rejection threshold that fit the validation digits."""
-    logits = predict_logits(network, validation)
-    temperature = fit_temperature(logits, validation.labels)
+    logits, labels = predict_logits(network, split.validation), split.validation.labels
+    temperature = fit_temperature(logits, labels)
+    by_source = logits.split(list(split.n_validation.values()))
     return Checkpoint(
         architecture=recipe.architecture,
         arguments=network_arguments(recipe),
         state_dict={name: tensor.contiguous() for name, tensor in network.state_dict().items()},
         temperature=temperature,
-        rejection_threshold=rejection_threshold(logits),
-        metrics=_prefixed("val", compute_metrics(logits, validation.labels, temperature)),
-        data=list(data),
+        rejection_threshold=rejection_threshold(by_source),
+        metrics=_prefixed("val", compute_metrics(logits, labels, temperature)),
+        data=[*recipe.data, *recipe.nondigits],
         seed=seed,
         commit=_commit(),
     )

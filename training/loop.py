@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from training.batches import BatchLoader
 from training.calibration import fit_temperature
-from training.datasets import Digits
+from training.datasets import Digits, TrainingSet
 from training.distributed import World
 from training.ensemble import Teachers
 from training.loss import training_loss
@@ -101,7 +101,7 @@ class Progress:
 
 
 def initialize(
-    recipe: Recipe, digits: Digits, seed: int, device: torch.device, world: World
+    recipe: Recipe, training: TrainingSet, seed: int, device: torch.device, world: World
 ) -> tuple[nn.Module, AveragedModel, Optimizer, LRScheduler, BatchLoader]:
     """Network, moving average, optimizer, scheduler and batches for `fit`. Raises `UsageError`."""
     seed_everything(seed)  # the same weights in all processes
@@ -109,7 +109,7 @@ def initialize(
     # Both CPUs and GPUs convolve fastest in channels last.
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     seed_everything(seed + 10_007 * world.rank)  # different distortions
-    batches = BatchLoader(digits.to(device), recipe, seed, world)
+    batches = BatchLoader(training, recipe, seed, world, device)
     average = build_average(network, recipe)
     optimizer = build_optimizer(network, recipe)
     scheduler = build_scheduler(optimizer, recipe, recipe.epochs * len(batches))

@@ -24,8 +24,12 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All hyperparameters of a training run; data and seed are not part of it."""
+    """All hyperparameters of a training run, with its data; the seed and pictures of one's own are not part of it."""
 
+    data: tuple[str, ...] = ("mnist",)
+    repeats: Mapping[str, int] = field(default_factory=dict)  # how often an epoch has each digit of a data set
+    nondigits: tuple[str, ...] = ()  # sets of real non-digits
+    n_composed: int = 0  # composed pictures, whose candidates are digits and non-digits
     architecture: str = "cnn"
     arguments: Mapping[str, int | float | bool] = field(default_factory=dict)
     epochs: int = 20
@@ -38,6 +42,8 @@ class Recipe:
     ema_decay: float = 0.999  # per step, over weights and batch-norm buffers
     max_gradient_norm: float = 5.0
     nondigit_share: float = 0.2  # of each batch; 0 means no background class
+    real_share: float = 0.42  # of the non-digits are real, if there are any
+    composed_share: float = 0.16  # of the non-digits are wrong candidates of composed pictures, if there are any
     distill_weight: float = 0.7  # of the teachers' predictions in the loss, if there are teachers
     distortions: Distortions = field(default_factory=Distortions)
 
@@ -47,13 +53,21 @@ RECIPES: Mapping[str, Recipe] = {
         arguments={"width": 16}, epochs=3, ema_decay=0.98, lr=8e-3, nondigit_share=0.1, distortions=NO_DISTORTIONS
     ),
     "default": Recipe(),
-    "best": Recipe(epochs=40, ema_decay=0.9995),
+    "mnist": Recipe(epochs=40, ema_decay=0.9995),
+    "best": Recipe(
+        data=("mnist", "open"),
+        repeats={"semeion": 2},
+        nondigits=("open",),
+        n_composed=8_000,
+        nondigit_share=0.25,
+    ),
 }
 
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("architecture", "schedule"), str),
-    "arguments": dict,
-    **dict.fromkeys(("epochs", "batch_size"), int),
+    **dict.fromkeys(("arguments", "repeats"), dict),
+    **dict.fromkeys(("data", "nondigits"), tuple),
+    **dict.fromkeys(("epochs", "batch_size", "n_composed"), int),
     "patience": int | None,
 }
 # Fields that a parameter file may set; for distortions see `disable_distortions`.
@@ -80,8 +94,8 @@ def _check_ranges(recipe: Recipe) -> None:
     for name in positive:
         if not 0 < getattr(recipe, name) < 1e9:
             raise UsageError(f"Parameter {name} must be more than 0, not {getattr(recipe, name)}.")
-    for name in ("weight_decay", "label_smoothing", "ema_decay", "nondigit_share", "distill_weight"):
-        highest = 1.0 if name == "distill_weight" else 0.99999
+    for name in ("weight_decay", "label_smoothing", "ema_decay", "nondigit_share", "real_share", "distill_weight"):
+        highest = 1.0 if name in ("distill_weight", "real_share") else 0.99999
         if not 0 <= getattr(recipe, name) <= highest:
             raise UsageError(f"Parameter {name} must be from 0 to {highest:g}, not {getattr(recipe, name)}.")
     for name, value, valid in (

@@ -54,7 +54,7 @@ def write_reports(
         from training.plots import write_plots  # importing matplotlib takes a second
 
         augment = Augmentation(recipe.distortions)
-        write_plots(history, logits, validation, temperature, split.training, augment, folder)
+        write_plots(history, logits, validation, temperature, split.training.digits, augment, folder)
         files["mistakes/mnist-validation"] = folder / "misclassified_digits.png"
     record_in_manifest(member.output, checkpoint.id, files)
 

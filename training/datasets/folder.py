@@ -10,13 +10,15 @@ import hashlib
 import io
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from config import Limits
@@ -32,13 +34,22 @@ FrameArray = NDArray[np.uint8]  # [N, 28, 28]
 
 def load_folder(folder: Path, cache: Path) -> Digits:
     """The digits of a folder; pictures that cannot be read are listed on standard error. Raises `DataError`."""
-    paths = _find_pictures(folder)
+    paths, frames = _load_readable(folder, _find_pictures(folder), cache)
+    return Digits(frames, torch.tensor([int(path.relative_to(folder).parts[0]) for path in paths]))
+
+
+def load_frames(folder: Path, cache: Path) -> Tensor:
+    """The frames uint8 `[N, 28, 28]` of all pictures in a folder, at any depth. Raises `DataError`."""
+    paths = sorted(path for path in folder.rglob("*") if _is_picture(path))
+    if not paths:
+        raise DataError(f"There is no folder {folder} with pictures.")
+    return _load_readable(folder, paths, cache)[1]
+
+
+def _load_readable(folder: Path, paths: Sequence[Path], cache: Path) -> tuple[list[Path], Tensor]:
+    """The pictures that can be read, and their frames, from the cache if they are there. Raises `DataError`."""
     cached = cache / f"{_cache_key(folder, paths)}.npz"
-    content = _read_cache(cached)
-    if content is None:
-        content = _load_frames(folder, paths)
-        _write_cache(cached, *content)
-    frames, errors = content
+    frames, errors = cached_arrays(cached, lambda: _load_frames(folder, paths))
     for path, error in zip(paths, errors, strict=True):
         if error:
             print(f"skipped {path}: {error}", file=sys.stderr)
@@ -47,8 +58,7 @@ def load_folder(folder: Path, cache: Path) -> Digits:
         raise DataError(f"None of the {len(paths)} pictures in {folder} can be read.")
     if len(readable) < len(paths):
         print(f"{folder}: {len(paths) - len(readable)} of {len(paths)} pictures cannot be read", file=sys.stderr)
-    labels = [int(path.relative_to(folder).parts[0]) for path in readable]
-    return Digits(torch.from_numpy(frames), torch.tensor(labels))
+    return readable, torch.from_numpy(frames)
 
 
 def _find_pictures(folder: Path) -> list[Path]:
@@ -84,14 +94,14 @@ def _load_frame(path: Path) -> NDArray[np.uint8] | Exception:
     return np.round(frame * 255).astype(np.uint8)
 
 
-def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[FrameArray, list[str]]:
+def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[FrameArray, NDArray[np.str_]]:
     """The frames of the readable pictures, and an error for each path, "" where there is none."""
     with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the GIL
         # disable=None: no progress bar where standard error is not a terminal.
         results = list(tqdm(pool.map(_load_frame, paths), folder.name, len(paths), leave=False, disable=None))
     frames = [result for result in results if not isinstance(result, Exception)]
     errors = [str(result) if isinstance(result, Exception) else "" for result in results]
-    return np.stack(frames) if frames else np.empty((0, 28, 28), np.uint8), errors
+    return np.stack(frames) if frames else np.empty((0, 28, 28), np.uint8), np.array(errors, dtype=np.str_)
 
 
 def _cache_key(folder: Path, paths: Sequence[Path]) -> str:
@@ -103,21 +113,19 @@ def _cache_key(folder: Path, paths: Sequence[Path]) -> str:
     return sha.hexdigest()[:24]
 
 
-def _read_cache(path: Path) -> tuple[FrameArray, list[str]] | None:
-    """None if the file does not exist or is damaged."""
+def cached_arrays(path: Path, make: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    """The arrays in a file, or those that `make` returns if it does not exist or is damaged; they are written there."""
     try:
         # If np.load opens a damaged file itself, it does not close it.
         with path.open("rb") as file, np.load(file) as arrays:
-            return arrays["frames"], arrays["errors"].tolist()
+            return tuple(arrays[f"arr_{index}"] for index in range(len(arrays.files)))
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
-
-
-def _write_cache(path: Path, frames: FrameArray, errors: Sequence[str]) -> None:
+        content = make()
     buffer = io.BytesIO()
-    np.savez(buffer, frames=frames, errors=np.array(errors, dtype=np.str_))
+    np.savez(buffer, *content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
     except OSError as error:
         print(f"the frames of these pictures cannot be cached: {error}", file=sys.stderr)
+    return content

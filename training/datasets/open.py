@@ -1,0 +1,111 @@
+"""The openly licensed sets in `data/open`: pen digits, ball-pen digits and scans by other hands, and real non-digits.
+
+`data/open/README.md` has their sources, licences and counts.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+
+from config import Limits
+from model import N_DIGITS
+from recognition.errors import InputError
+from recognition.ink import Stroke
+from recognition.normalize import normalize
+from recognition.picture import decode_picture
+from training.datasets.digits import DataError, Digits
+from training.datasets.drawings import Drawings, Line, load_strokes
+
+# Labels of non-digits that look like a digit. They were chosen from sheets of 16 drawings each, and are left out.
+_TWINS = {
+    "unipen_signs": set("/|',()OoIlqgSsbBZz."),
+    "omniglot": {
+        "Balinese/character05",
+        "Japanese_(katakana)/character01",
+        "Japanese_(katakana)/character24",
+        "Japanese_(katakana)/character27",
+        "Japanese_(katakana)/character46",
+        "Tagalog/character03",
+    },
+    "quickdraw": {
+        *("baseball bat", "bracelet", "candle", "diving board", "hot air balloon", "knife", "light bulb", "line"),
+        *("lollipop", "pencil", "spoon", "sword"),
+    },
+}
+_NARROW = 1 / 3  # a single stroke whose width is less than this share of its height is a 1
+
+
+def load_pendigits(root: Path) -> Drawings:
+    """5,994 pen digits of 24 writers. Raises `DataError`."""
+    return load_strokes(root / "open" / "pendigits.jsonl.gz")
+
+
+def load_unipen_digits(root: Path) -> Drawings:
+    """8,123 pen digits of six collections. Raises `DataError`."""
+    return load_strokes(root / "open" / "unipen_digits.jsonl.gz")
+
+
+def load_swiss(root: Path) -> Digits:
+    """4,772 ball-pen digits of 8 writers. Raises `DataError`."""
+    path = root / "open" / "swiss.zip"
+    frames, labels, writers, limits = [], [], [], Limits()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                frames.append(normalize(decode_picture(archive.read(name), limits)))
+                labels.append(int(name.split("/")[0]))
+                writers.append(PurePosixPath(name).name.split("__")[0])
+    except (OSError, ValueError, InputError, zipfile.BadZipFile) as error:
+        raise _unreadable(path) from error
+    return Digits(torch.from_numpy((np.stack(frames) * 255).round().astype(np.uint8)), torch.tensor(labels), writers)
+
+
+def load_semeion(root: Path) -> Digits:
+    """1,593 binary scans of 80 writers, 16x16 pixels, normalized to frames. Raises `DataError`."""
+    path = root / "open" / "semeion.npz"
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as arrays:
+            pictures = np.pad(arrays["x"].astype(np.float32) / 255, ((0, 0), (4, 4), (4, 4)))
+            labels = torch.from_numpy(arrays["y"].astype(np.int64))
+        frames = np.stack([normalize(picture) for picture in pictures])
+    except (OSError, ValueError, KeyError, InputError, zipfile.BadZipFile) as error:
+        raise _unreadable(path) from error
+    return Digits(torch.from_numpy((frames * 255).round().astype(np.uint8)), labels)
+
+
+def _unreadable(path: Path) -> DataError:
+    return DataError(f"{path} is missing or damaged; a clone of the project has it as data/open/{path.name}.")
+
+
+def load_nondigits(name: str, root: Path) -> Drawings:
+    """The non-digits of the set `name`, without those that look like a digit. Raises `DataError`."""
+    twins = _TWINS[name]
+
+    def label_of(line: Line) -> int | None:
+        is_twin = line["label"] in twins or _is_one(line["strokes"])
+        return None if is_twin else N_DIGITS
+
+    return load_strokes(root / "open" / f"{name}.jsonl.gz", label_of)
+
+
+def _is_one(strokes: list[Stroke]) -> bool:
+    """Whether a drawing is a single upright stroke, as of broken letters, too."""
+    if len(strokes) > 1:
+        return False
+    width, height = np.ptp(np.asarray(strokes[0], dtype=float), axis=0)
+    return bool(width < _NARROW * height)
+
+
+OPEN_DIGITS: Mapping[str, Callable[[Path], Digits | Drawings]] = {
+    "pendigits": load_pendigits,
+    "unipen-digits": load_unipen_digits,
+    "swiss": load_swiss,
+    "semeion": load_semeion,
+}
+OPEN_NONDIGITS: Mapping[str, str] = {"unipen-signs": "unipen_signs", "omniglot": "omniglot", "quickdraw": "quickdraw"}
