@@ -9,13 +9,11 @@ frames as they are.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +33,8 @@ from training.datasets import (
     load_mnist,
     split_digits,
 )
+from training.datasets.drawings import read_lines
+from training.datasets.open import LOOKALIKES
 
 NON_DIGIT = -1  # label of an item that is not a digit
 VALIDATION = "mnist-validation"
@@ -207,7 +207,7 @@ def _parse_label(label: object) -> int:
 def _open_numbers(folder: Path) -> list[Item]:
     """Written numbers with a box for each digit: `labels.jsonl` has lines of `file`, `text` and `boxes`."""
     items = []
-    for line in _json_lines(folder / "labels.jsonl"):
+    for line in read_lines(folder / "labels.jsonl"):
         try:
             pairs = list(zip(str(line["text"]), line["boxes"], strict=True))
             for number, (character, (left, top, width, height)) in enumerate(pairs):
@@ -219,28 +219,15 @@ def _open_numbers(folder: Path) -> list[Item]:
 
 
 def _open_drawings(path: Path) -> list[Item]:
-    """Lines of `label` and `strokes`; a label other than 0 to 9 marks a non-digit."""
+    """Lines of `label` and `strokes`; labels other than 0 to 9 mark non-digits, without those that look like digits."""
     items = []
-    for number, line in enumerate(_json_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if "label" not in line or "strokes" not in line:
             raise DataError(f"{path} is damaged: line {number} needs label and strokes.")
-        items.append(
-            Item(f"line {number} ({line['label']})", _parse_label(line["label"]), StrokeInput(line["strokes"]))
-        )
+        if str(line["label"]) not in LOOKALIKES:
+            name = f"line {number} ({line['label']})"
+            items.append(Item(name, _parse_label(line["label"]), StrokeInput(line["strokes"])))
     return items
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects in a file of one JSON object per line. Raises `DataError`."""
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            try:
-                line = json.loads(text)
-            except ValueError as error:
-                raise DataError(f"{path} is damaged: line {number} is not JSON.") from error
-            if not isinstance(line, dict):
-                raise DataError(f"{path} is damaged: line {number} is not a JSON object.")
-            yield line
 
 
 def _open_arrays(path: Path) -> list[Item]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from training import loop
 from training.augment import Distortions
-from training.datasets import Digits
+from training.datasets import Digits, TrainingSet
 from training.distributed import World
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
 from training.loss import training_loss
@@ -34,7 +34,7 @@ def train(
     report: Callable[[Epoch], None] = lambda _: None,
 ) -> tuple[dict[str, Tensor], Progress]:
     """The averaged weights, and the progress of the training."""
-    parts = initialize(recipe, digits, 0, CPU, World())
+    parts = initialize(recipe, TrainingSet(digits), 0, CPU, World())
     progress = Progress()
     network, average, optimizer, scheduler, _ = parts
     stateful: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer}

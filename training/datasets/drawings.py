@@ -152,13 +152,18 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             for number, text in enumerate(file, start=1):
-                line = json.loads(text)
-                if not isinstance(line, dict):
-                    raise DataError(f"{path} is damaged: line {number} is not a JSON object.")
-                yield line
+                yield _parse_line(text, f"{path} is damaged: line {number}")
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged: {error}.") from error
+
+
+def _parse_line(text: str, place: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{path} is damaged: line {number + 1} is not JSON.") from error
+        raise DataError(f"{place} is not JSON.") from error
+    if not isinstance(line, dict):
+        raise DataError(f"{place} is not a JSON object.")
+    return line

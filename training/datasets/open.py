@@ -22,9 +22,10 @@ from recognition.picture import decode_picture
 from training.datasets.digits import DataError, Digits
 from training.datasets.drawings import Drawings, Line, load_strokes
 
-# Labels of non-digits that look like a digit. They were chosen from sheets of 16 drawings each, and are left out.
+# Letters and signs that look like a digit. They were chosen from sheets of 16 drawings each, and are left out.
+LOOKALIKES = frozenset("/|',()OoIlqgSsbBZz.")
 _TWINS = {
-    "unipen_signs": set("/|',()OoIlqgSsbBZz."),
+    "unipen_signs": LOOKALIKES,
     "omniglot": {
         "Balinese/character05",
         "Japanese_(katakana)/character01",

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from training.datasets import DataError, Digits, split_digits
+from training.datasets.digits import split_indices
 
 
 def test_validation_digits_are_stratified() -> None:
@@ -28,3 +29,11 @@ def test_few_digits_are_split_without_stratification(count: int, digits: Digits)
 def test_one_digit_cannot_be_split(digits: Digits) -> None:
     with pytest.raises(DataError, match="too few"):
         split_digits(digits.select(torch.arange(1)))
+
+
+def test_no_writer_is_in_both_parts() -> None:
+    writers = [f"writer {index % 12}" for index in range(600)]
+    training, validation = split_indices(torch.arange(600) % 10, writers)
+    assert len(training) + len(validation) == 600
+    assert not {index % 12 for index in training.tolist()} & {index % 12 for index in validation.tolist()}
+    assert 50 <= len(validation) <= 100

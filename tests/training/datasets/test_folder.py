@@ -12,7 +12,7 @@ from recognition.picture import decode_picture
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
 from training.datasets import DataError, folder, load_split
-from training.datasets.folder import load_folder
+from training.datasets.folder import load_folder, load_frames
 
 
 @pytest.fixture
@@ -112,3 +112,9 @@ def test_folder_without_readable_pictures_is_rejected(tmp_path: Path) -> None:
 def test_folder_is_split_and_has_no_test_digits(photos: Path, tmp_path: Path) -> None:
     split = load_split([f"folder:{photos}"], tmp_path)
     assert (len(split.training), len(split.validation), split.test) == (18, 2, {})
+
+
+def test_pictures_of_non_digits_are_found_at_any_depth(photos: Path, tmp_path: Path) -> None:
+    assert load_frames(photos, tmp_path / "cache").shape == (20, 28, 28)
+    with pytest.raises(DataError, match=r"no folder .* with pictures"):
+        load_frames(tmp_path / "missing", tmp_path / "cache")
