@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -132,7 +133,8 @@ def _place(
     shift = np.array([side / 2, side / 2]) + np.asarray(offset) * side - middle * scale
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     large = cv2.warpAffine(frame.astype(np.float32) / 255, matrix, (side, side), flags=cv2.INTER_CUBIC)
-    return np.clip((large - 0.5) * random.uniform(1, 2.5) + 0.5, 0, 1) * np.float32(random.uniform(0.7, 1))
+    crisp: Picture = np.clip((large - 0.5) * random.uniform(1, 2.5) + 0.5, 0, 1) * np.float32(random.uniform(0.7, 1))
+    return crisp
 
 
 def _line(side: int, start: Sequence[float], end: Sequence[float], width: int) -> Picture:
@@ -154,7 +156,7 @@ def _border(side: int, random: Generator) -> Picture:
             ends = [(side - x, side - y) for x, y in ends]
         if edge >= 2:
             ends = [(y, x) for x, y in ends]
-        ink = np.maximum(ink, _line(side, *ends, width=1 + int(side * random.uniform(0, 0.05))))
+        ink = np.maximum(ink, _line(side, ends[0], ends[1], 1 + int(side * random.uniform(0, 0.05))))
     return ink * np.float32(random.uniform(0.3, 1))
 
 
@@ -183,9 +185,8 @@ def _photograph(ink: Picture, random: Generator) -> Picture:
     """Paper, light and camera: gradients, shadows with edges, fog, blur, grain; or a clean scan."""
     side = len(ink)
     paper, darkest = random.uniform(0.6, 1), random.uniform(0.0, 0.45)
-    if random.random() < 0.25:
-        picture = 1 - ink
-    else:
+    picture: NDArray[np.floating[Any]] = 1 - ink
+    if random.random() >= 0.25:
         light = _slope(side, random) * np.float32(random.uniform(0, 0.3)) + np.float32(1)
         if random.random() < 0.25:
             edge = np.clip(_slope(side, random) * np.float32(side * random.choice([0.1, 0.5])) + 0.5, 0, 1)
@@ -197,8 +198,8 @@ def _photograph(ink: Picture, random: Generator) -> Picture:
         picture = cv2.GaussianBlur(picture, (0, 0), side / 28 * random.uniform(0.2, 0.9))
     if random.random() < 0.6:
         picture = picture + random.normal(0, random.uniform(0, 0.05), ink.shape)
-    picture = np.clip(picture, 0, 1).astype(np.float32)
-    return 1 - picture if random.random() < 0.35 else picture
+    final: Picture = np.clip(picture, 0, 1).astype(np.float32)
+    return 1 - final if random.random() < 0.35 else final
 
 
 def _slope(side: int, random: Generator) -> Picture:
@@ -209,7 +210,7 @@ def _slope(side: int, random: Generator) -> Picture:
     return plane + np.float32(random.uniform(-0.5, 0.5))
 
 
-def _add_fog(picture: Picture, random: Generator) -> Picture:
+def _add_fog(picture: NDArray[np.floating[Any]], random: Generator) -> NDArray[np.floating[Any]]:
     """Bright or dark clouds, through which the ink is pale."""
     clouds = sum(
         2.0**-octave
@@ -220,5 +221,5 @@ def _add_fog(picture: Picture, random: Generator) -> Picture:
     )
     clouds = (clouds - clouds.min()) / np.ptp(clouds)
     share = np.float32(random.uniform(0.2, 0.7))
-    fogged: Picture = picture * (1 - share) + clouds * share
+    fogged: NDArray[np.floating[Any]] = picture * (1 - share) + clouds * share
     return fogged

@@ -103,7 +103,8 @@ def _random_affine(count: int, random: Generator) -> Array:
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
     zero = np.zeros(count)
     shape = np.stack([np.exp(aspect), slant, zero, np.exp(-aspect)], axis=1).reshape(-1, 2, 2)
-    return np.einsum("nij,njk->nik", turn, shape)
+    affine: Array = np.einsum("nij,njk->nik", turn, shape)
+    return affine
 
 
 def _fit(points: Array, owner: NDArray[np.int64], pens: Array) -> Array:
