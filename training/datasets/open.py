@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,7 +16,6 @@ import torch
 from config import Limits
 from model import N_DIGITS
 from recognition.errors import InputError
-from recognition.ink import Stroke
 from recognition.normalize import normalize
 from recognition.picture import decode_picture
 from training.datasets.digits import DataError, Digits
@@ -95,7 +94,7 @@ def load_nondigits(name: str, root: Path) -> Drawings:
     return load_strokes(root / "open" / f"{name}.jsonl.gz", label_of)
 
 
-def _is_one(strokes: list[Stroke]) -> bool:
+def _is_one(strokes: Sequence[Sequence[Sequence[float]]]) -> bool:
     """Whether a drawing is a single upright stroke, as of broken letters, too."""
     if len(strokes) > 1:
         return False
