@@ -31,7 +31,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIGITS_DATA_DIR", str(write_mnist(folder / "data", 600, 50)))
-        arguments = ["--model", "dense", "--epochs", "12", "--batch-size", "40", "--members", "2", "--no-plots"]
+        arguments = ["--model", "dense", "--epochs", "3", "--batch-size", "40", "--members", "2", "--no-plots"]
         outputs = ["--output", str(folder / "m.pth"), "--reports", str(folder / "reports"), "--device", "cpu"]
         assert train_model.main([*arguments, *outputs]) == 0
     return folder

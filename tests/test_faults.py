@@ -55,25 +55,36 @@ class Faults:
         new.replace(self._path)
 
 
-@pytest.fixture
-def faults(tmp_path: Path) -> Faults:
-    return Faults(tmp_path / "fault")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def shared_faults(folder: Path) -> Faults:
+    return Faults(folder / "fault")
 
 
 @pytest.fixture
-def environment(tmp_path: Path, faults: Faults) -> dict[str, str]:
-    faults.clear()
-    save_untrained(tmp_path / "model.pth")
+def faults(shared_faults: Faults) -> Iterator[Faults]:
+    yield shared_faults
+    shared_faults.clear()
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path) -> dict[str, str]:
+    save_untrained(folder / "model.pth")
     return {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "faults"), str(ROOT)]),
-        "FAULT_FILE": str(tmp_path / "fault"),
-        "DIGITS_MODEL_PATH": str(tmp_path / "model.pth"),
+        "FAULT_FILE": str(folder / "fault"),
+        "DIGITS_MODEL_PATH": str(folder / "model.pth"),
     }
 
 
-@pytest.fixture
-def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[Server]:
-    with start_gunicorn(tmp_path / "log", workers=1, environment=environment) as server:
+@pytest.fixture(scope="module")
+def server(folder: Path, environment: dict[str, str], shared_faults: Faults) -> Iterator[Server]:
+    shared_faults.clear()
+    with start_gunicorn(folder / "log", workers=1, environment=environment) as server:
         yield server
 
 
@@ -104,7 +115,7 @@ def test_requests_whose_file_operations_fail(server: Server, faults: Faults) -> 
 
 
 def test_reloads_whose_file_operations_fail(server: Server, faults: Faults) -> None:
-    for number, code in zip(range(1, MAX_OPERATIONS), cycle(CODES), strict=False):
+    for number, code in zip(range(1, MAX_OPERATIONS, 2), cycle(CODES), strict=False):
         faults.fail(number, code)
         server.process.send_signal(signal.SIGHUP)
         server.wait_for(r"Worker exiting \(pid: (\d+)")

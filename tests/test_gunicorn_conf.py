@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -21,17 +22,33 @@ from testing.servers import Server, start_gunicorn
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 
 
-@pytest.fixture
-def server(model_path: Path, tmp_path: Path) -> Iterator[Server]:
-    assert model_path.exists()
-    with start_gunicorn(tmp_path / "log", workers=1) as server:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def replaceable(folder: Path) -> Iterator[Server]:
+    """A server whose worker and model file tests replace. It must end cleanly."""
+    save_untrained(folder / "model.pth")
+    environment = {"DIGITS_MODEL_PATH": str(folder / "model.pth")}
+    with start_gunicorn(folder / "log", workers=1, environment=environment) as server:
         yield server
-
-
-def test_answers_and_ends_cleanly(server: Server) -> None:
-    assert len(server.predict()["probabilities"]) == 10
-    assert server.stop(signal.SIGTERM) == 0
+        assert server.stop(signal.SIGTERM) == 0
     assert "Traceback" not in server.log()
+
+
+def kill_worker(server: Server) -> None:
+    """Kill the worker, and wait for the next."""
+    os.kill(server.worker, signal.SIGKILL)
+    server.wait_for(r"Booting worker with pid: (\d+)")
+
+
+def reload(server: Server) -> None:
+    """Send HUP, and wait until the old worker has ended."""
+    old_worker = server.worker
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
 
 
 def test_refused_chunked_body_leaves_the_connection_usable(server: Server) -> None:
@@ -56,63 +73,57 @@ def test_request_without_a_length_is_told_so(server: Server) -> None:
     connection.close()
 
 
-def test_replaces_a_killed_worker(server: Server) -> None:
-    before = server.predict()
-    os.kill(server.worker, signal.SIGKILL)
-    server.wait_for(r"Booting worker with pid: (\d+)")
-    assert server.predict()["probabilities"] == before["probabilities"]
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
 def test_master_forks_without_threads_of_its_own(server: Server) -> None:
     server.predict()
     assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
 
 
-def test_hangup_brings_in_a_new_model(server: Server, model_path: Path) -> None:
-    new, old_worker = save_untrained(model_path), server.worker
-    server.process.send_signal(signal.SIGHUP)
-    server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
-    assert server.predict()["model"] == new
+def test_killed_worker_is_replaced_and_its_counts_are_kept(replaceable: Server) -> None:
+    before, counted = replaceable.predict(), count_predictions(replaceable)
+    kill_worker(replaceable)
+    assert replaceable.predict()["probabilities"] == before["probabilities"]
+    assert count_predictions(replaceable) == counted + 1
+    info = f'digits_model_info{{architecture="linear",model="{before["model"]}"}} 1.0'
+    assert info in replaceable.get("/metrics")  # and not 2.0
 
 
-def test_new_file_is_not_served_before_a_hangup(server: Server, model_path: Path) -> None:
-    old = server.predict()["model"]
-    save_untrained(model_path)
-    os.kill(server.worker, signal.SIGKILL)
-    server.wait_for(r"Booting worker with pid: (\d+)")
-    assert server.predict()["model"] == old
+def count_predictions(server: Server) -> float:
+    (line,) = re.findall(
+        r'^digits_requests_total\{route="/api/v1/predict",status="200"\} .*', server.get("/metrics"), re.M
+    )
+    return float(line.split()[1])
 
 
-def test_hangup_with_a_damaged_file_keeps_the_model(server: Server, model_path: Path) -> None:
-    old = server.predict()["model"]
-    old_worker = server.worker
-    model_path.write_bytes(b"no network")
-    server.process.send_signal(signal.SIGHUP)
-    assert server.wait_for(r"(keeping the current model)")
-    server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
-    assert server.predict()["model"] == old
+def test_hangup_brings_in_a_new_model(replaceable: Server, folder: Path) -> None:
+    new = save_untrained(folder / "model.pth")
+    reload(replaceable)
+    assert replaceable.predict()["model"] == new
+
+
+def test_new_file_is_not_served_before_a_hangup(replaceable: Server, folder: Path) -> None:
+    old = replaceable.predict()["model"]
+    save_untrained(folder / "model.pth")
+    kill_worker(replaceable)
+    assert replaceable.predict()["model"] == old
+
+
+def test_hangup_with_a_damaged_file_keeps_the_model(replaceable: Server, folder: Path) -> None:
+    old = replaceable.predict()["model"]
+    (folder / "model.pth").write_bytes(b"no network")
+    reload(replaceable)
+    assert "keeping the current model" in replaceable.log()
+    assert replaceable.predict()["model"] == old
 
 
 def test_hangup_reads_no_settings(model_path: Path, tmp_path: Path) -> None:
     assert model_path.exists()
     (tmp_path / ".env").write_text("DIGITS_WORKERS=1")
     with start_gunicorn(tmp_path / "log", folder=tmp_path) as server:
-        before, old_worker = server.predict(), server.worker
+        before = server.predict()
         (tmp_path / ".env").write_text("DIGITS_WORKERS=none")
-        server.process.send_signal(signal.SIGHUP)
-        server.wait_for(rf"Worker exiting \(pid: ({old_worker})\)")
+        reload(server)
         assert server.predict()["model"] == before["model"]
-
-
-def test_counts_outlive_a_worker_and_its_gauges_do_not(server: Server) -> None:
-    model = server.predict()["model"]
-    os.kill(server.worker, signal.SIGKILL)
-    server.wait_for(r"Booting worker with pid: (\d+)")
-    server.predict()
-    figures = server.get("/metrics")
-    assert 'digits_requests_total{route="/api/v1/predict",status="200"} 2.0' in figures
-    assert f'digits_model_info{{architecture="linear",model="{model}"}} 1.0' in figures
 
 
 def refusal() -> str:

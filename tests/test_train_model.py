@@ -282,7 +282,7 @@ class FailingFile:
 def test_full_disk_at_any_write_ends_with_a_message_and_leaves_files_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quick = ["--epochs", "1", "--model", "linear"]
+    quick = ["--epochs", "1", "--model", "linear", "--recipe", "fast"]
     old = trained(*quick, "--seed", "1").id
     shutil.copytree(tmp_path, tmp_path / "old")
     new = trained(*quick, output="new.pth").id
@@ -395,7 +395,7 @@ def test_missing_tensorboard_is_named(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 def test_two_processes_train_one_network() -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [str(ROOT / "train_model.py"), *SMALL, "--epochs", "8"]
+    command += [str(ROOT / "train_model.py"), *SMALL, "--recipe", "fast"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
     said = process.stdout + process.stderr

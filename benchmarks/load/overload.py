@@ -30,6 +30,7 @@ WAITING_CLIENTS = 16  # in the closed loop that measures the capacity
 CONNECTIONS = 512
 HEALTH_SHARE = 500  # one request in so many asks for health
 AFTER_SECONDS = 6.0
+MIN_CAPACITY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,11 @@ def overload(name: str, address: Address, times: float, seconds: float) -> Trial
 def measure_capacity(address: Address, seconds: float) -> float:
     """Answers per second in a closed loop."""
     waiting = Load(
-        address, cycle(strokes()), clients=WAITING_CLIENTS, seconds=max(2.0, seconds / 6), sources=SOURCES
+        address,
+        cycle(strokes()),
+        clients=WAITING_CLIENTS,
+        seconds=max(MIN_CAPACITY_SECONDS, seconds / 6),
+        sources=SOURCES,
     ).run()
     return sum(outcome.status == 200 for outcome in waiting) / waiting[-1].at
 
