@@ -31,14 +31,13 @@ from training.reports import confusion_table
 
 mpl.use("Agg")  # renders without a display
 
-_MAX_PLOTTED = 40
-_COLUMNS = 10
+_N_SAMPLES, _MAX_MISTAKES = 40, 40
 
-# Layout of a contact sheet, in pixels.
+# Layout of a sheet of pictures, in pixels.
 _PICTURE_SIDE = 84
 _CAPTION_HEIGHT = 14
 _GAP = 6
-_SHEET_COLUMNS = 8
+_COLUMNS = 8
 
 
 def write_plots(
@@ -53,22 +52,29 @@ def write_plots(
     """Write the plots; `logits` are of the validation digits. Raises `OSError`."""
     probabilities = digit_probabilities(logits, temperature)
     labels = validation.labels.cpu()
-    samples = training.select(torch.arange(min(len(training), 4 * _COLUMNS), device=training.labels.device))
+    samples = training.select(torch.arange(min(len(training), _N_SAMPLES), device=training.labels.device))
     augmented = augment(samples.frames / 255, samples.labels).cpu().numpy()
     figures = {
         "training_history": plot_history(history),
         "confusion_matrix": plot_confusion(logits, labels),
-        "misclassified_digits": plot_mistakes(probabilities, validation),
         "class_distribution": plot_distribution(training.labels.cpu(), labels),
-        "sample_digits": plot_digits(samples.frames.cpu().numpy() / 255, _names(samples.labels), "Training digits"),
-        "augmented_digits": plot_digits(augmented, _names(samples.labels), "Augmented training digits"),
         "reliability_diagram": plot_reliability(probabilities.amax(1), probabilities.argmax(1) == labels),
     }
+    names = [str(label) for label in samples.labels.tolist()]
+    pictures = {name: _to_png(figure) for name, figure in figures.items()} | {
+        "misclassified_digits": draw_mistakes(probabilities, validation),
+        "sample_digits": draw_digits(samples.frames.cpu().numpy() / 255, names),
+        "augmented_digits": draw_digits(augmented, names),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=100)
-        write_atomically(folder / f"{name}.png", buffer.getvalue())
+    for name, png in pictures.items():
+        write_atomically(folder / f"{name}.png", png)
+
+
+def _to_png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
 
 
 def plot_history(history: Sequence[Epoch]) -> Figure:
@@ -105,30 +111,6 @@ def plot_confusion(logits: Tensor, labels: Tensor) -> Figure:
     return figure
 
 
-def plot_mistakes(probabilities: Tensor, validation: Digits) -> Figure:
-    """The misclassified digits with the highest confidence."""
-    confidence, predicted = probabilities.max(1)
-    labels = validation.labels.cpu()
-    wrong = (predicted != labels).nonzero()[:, 0]
-    wrong = wrong[confidence[wrong].argsort(descending=True, stable=True)][:_MAX_PLOTTED]
-    names = [f"{int(labels[i])} as {int(predicted[i])}, {100 * float(confidence[i]):.0f} %" for i in wrong]
-    frames = validation.frames[wrong.to(validation.frames.device)].cpu().numpy() / 255
-    return plot_digits(frames, names, "Misclassified validation digits")
-
-
-def plot_digits(frames: NDArray[np.floating[Any]], names: Sequence[str], title: str) -> Figure:
-    """A grid of frames `[N, 28, 28]`, each with its name above."""
-    n_rows = max(1, -(-len(frames) // _COLUMNS))
-    figure = Figure(figsize=(_COLUMNS * 1.25, 0.6 + n_rows * 1.5), layout="constrained")
-    figure.suptitle(title if len(frames) else f"{title}: none")
-    for index, axes in enumerate(figure.subplots(n_rows, _COLUMNS, squeeze=False).flat):
-        axes.set_axis_off()
-        if index < len(frames):
-            axes.imshow(frames[index], cmap="gray_r", vmin=0, vmax=1)
-            axes.set_title(names[index], fontsize=8)
-    return figure
-
-
 def plot_distribution(training: Tensor, validation: Tensor) -> Figure:
     """The number of each digit."""
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -155,28 +137,49 @@ def plot_reliability(confidence: Tensor, correct: Tensor) -> Figure:
     return figure
 
 
-def _names(labels: Tensor) -> list[str]:
-    return [str(label) for label in labels.tolist()]
+def draw_mistakes(probabilities: Tensor, validation: Digits) -> bytes:
+    """A PNG file of the misclassified digits with the highest confidence."""
+    confidence, predicted = probabilities.max(1)
+    labels = validation.labels.cpu()
+    wrong = (predicted != labels).nonzero()[:, 0]
+    wrong = wrong[confidence[wrong].argsort(descending=True, stable=True)][:_MAX_MISTAKES]
+    names = [f"{int(labels[i])} -> {int(predicted[i])} {float(confidence[i]):.2f}" for i in wrong]
+    return draw_digits(validation.frames[wrong.to(validation.frames.device)].cpu().numpy() / 255, names)
+
+
+def draw_digits(frames: NDArray[np.floating[Any]], names: Sequence[str]) -> bytes:
+    """A PNG file of frames `[N, 28, 28]`, each with its name below."""
+    return _draw_sheet([[_enlarge(frame)] for frame in frames], names)
 
 
 def contact_sheet(recognizer: Recognizer, predictions: Predictions, indices: Sequence[int]) -> bytes:
     """A PNG file of the predictions at `indices`: picture, frame, and "truth -> prediction confidence" below them."""
-    n_rows = max(1, -(-len(indices) // _SHEET_COLUMNS))
-    width, height = 2 * _PICTURE_SIDE + _GAP, _PICTURE_SIDE + _CAPTION_HEIGHT + _GAP
-    sheet = Image.new("L", (_SHEET_COLUMNS * width, n_rows * height), 235)
+    frames = [predictions.frames[index] for index in indices]
+    pictures = [_picture(recognizer, predictions.items[index].input) for index in indices]
+    cells = [[p, None if f is None else _enlarge(f)] for p, f in zip(pictures, frames, strict=True)]
+    return _draw_sheet(cells, [_caption(predictions, index) for index in indices])
+
+
+def _draw_sheet(cells: Sequence[Sequence[Image.Image | None]], captions: Sequence[str]) -> bytes:
+    """A PNG file of cells, each with pictures side by side and a caption below."""
+    n_rows = max(1, -(-len(cells) // _COLUMNS))
+    width = max(map(len, cells), default=1) * _PICTURE_SIDE + _GAP
+    height = _PICTURE_SIDE + _CAPTION_HEIGHT + _GAP
+    sheet = Image.new("L", (_COLUMNS * width, n_rows * height), 235)
     draw = ImageDraw.Draw(sheet)
-    for position, index in enumerate(indices):
-        x, y = position % _SHEET_COLUMNS * width, position // _SHEET_COLUMNS * height
-        picture = _picture(recognizer, predictions.items[index].input)
-        if picture is not None:
-            sheet.paste(picture, (x, y))
-        frame = predictions.frames[index]
-        if frame is not None:
-            grey = Image.fromarray((255 * (1 - np.clip(frame, 0, 1))).astype(np.uint8))  # black ink on white
-            resized = grey.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.NEAREST)
-            sheet.paste(resized, (x + _PICTURE_SIDE, y))
-        draw.text((x + 2, y + _PICTURE_SIDE), _caption(predictions, index), fill=0)
+    for number, (pictures, caption) in enumerate(zip(cells, captions, strict=True)):
+        x, y = number % _COLUMNS * width, number // _COLUMNS * height
+        for place, picture in enumerate(pictures):
+            if picture is not None:
+                sheet.paste(picture, (x + place * _PICTURE_SIDE, y))
+        draw.text((x + 2, y + _PICTURE_SIDE), caption, fill=0)
     return to_png(sheet)
+
+
+def _enlarge(frame: NDArray[np.floating[Any]]) -> Image.Image:
+    """A frame as a picture, black ink on white."""
+    grey = Image.fromarray((255 * (1 - np.clip(frame, 0, 1))).astype(np.uint8))
+    return grey.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.NEAREST)
 
 
 def _picture(recognizer: Recognizer, source: Input) -> Image.Image | None:
