@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# PyTorch's CPU builds are a tenth the size of the CUDA ones that Linux gets from PyPI:
-#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# For training and development. PyTorch's CPU builds are a tenth the size of the CUDA ones that Linux gets from PyPI:
+#   make train TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 # Passed to the program that a target runs: make test ARGS="-k api -x", make train ARGS=--help
 ARGS ?=
@@ -34,7 +34,7 @@ serve: $(VENV)/serve.stamp ## start the app under gunicorn, as in production
 	$(BIN)/python -m gunicorn $(ARGS)
 
 .PHONY: train
-train: $(VENV)/train.stamp ## train a network and write mnist_model.pth and its CSV files
+train: $(VENV)/train.stamp ## train a network and write mnist_model.pth, mnist_model.onnx and CSV files
 	$(BIN)/python train_model.py $(ARGS)
 
 .PHONY: robustness
@@ -152,7 +152,7 @@ $(BIN)/python:
 
 # A stamp is as old as the last installation from its file. Each file contains the ones before it.
 $(VENV)/serve.stamp: requirements-serve.txt | $(BIN)/python
-	$(PIP_INSTALL) -r $<
+	$(PIP) install --require-hashes -r $<
 	@touch $@
 
 $(VENV)/train.stamp: requirements.txt | $(BIN)/python
@@ -169,7 +169,8 @@ node_modules/.package-lock.json: package-lock.json $(VENV)/dev.stamp
 	@touch $@
 
 # The largest set is resolved first; the smaller ones start from its versions, so that all three agree. The lock is
-# made with CPU builds of torch, whose dependencies every platform shares, and names no build: installers choose one.
+# made with CPU builds of torch, whose dependencies every platform shares, and names no build: installers choose one,
+# which is why only the set without torch has hashes.
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) \
 	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-options \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host pyproject.toml
@@ -180,5 +181,5 @@ lock: $(VENV)/dev.stamp ## renew requirements*.txt from pyproject.toml, to the n
 	cp requirements-dev.txt requirements.txt
 	$(COMPILE) --extra train --extra batch -o requirements.txt
 	cp requirements.txt requirements-serve.txt
-	$(COMPILE) -o requirements-serve.txt
+	$(COMPILE) --generate-hashes -o requirements-serve.txt
 	sed -i.orig -E 's/^(torch==[0-9.]+)\+.*/\1/' requirements*.txt && rm requirements*.txt.orig

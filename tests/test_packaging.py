@@ -22,10 +22,16 @@ NEEDS = {
 }
 
 
+def requirements(name: str) -> list[str]:
+    """The lines of a requirements file, with continuations and without comments."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", "")
+    return [line for line in (line.split("#")[0].strip() for line in text.splitlines()) if line]
+
+
 def pins(name: str) -> dict[str, Version]:
     """Package to version, as a requirements file pins them. Fails on a line that is anything but an exact pin."""
-    lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
-    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)(?: ; sys_platform .+)?", line) for line in lines if line]
+    lines = [line.partition("--hash")[0].strip() for line in requirements(name)]
+    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)(?: ; sys_platform .+)?", line) for line in lines]
     assert all(found), f"{name} holds more than exact pins"
     return {match[1]: Version(match[2]) for match in found if match}
 
@@ -44,7 +50,11 @@ def test_requirements_contain_one_another() -> None:
 
 def test_serving_needs_nothing_of_training_or_testing() -> None:
     beyond = {canonicalize_name(Requirement(need).name) for need in EXTRAS["train"] + EXTRAS["dev"]}
-    assert not pins("requirements-serve.txt").keys() & beyond
+    assert not pins("requirements-serve.txt").keys() & (beyond | {"torch"})
+
+
+def test_every_package_that_serving_installs_has_a_hash() -> None:
+    assert all("--hash=sha256:" in line for line in requirements("requirements-serve.txt"))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +62,7 @@ def test_serving_needs_nothing_of_training_or_testing() -> None:
     [("pillow", "12.3"), ("werkzeug", "3.1.6"), ("flask", "3.1.3"), ("gunicorn", "26.1"), ("torch", "2.10")],
 )
 def test_no_package_is_older_than_its_last_known_hole(package: str, floor: str) -> None:
-    assert pins("requirements-serve.txt")[package] >= Version(floor)
+    assert pins("requirements.txt")[package] >= Version(floor)
 
 
 def test_make_lists_every_target() -> None:
@@ -74,7 +84,7 @@ def let_in() -> set[str]:
 
 
 def test_image_gets_the_weights_and_the_pages() -> None:
-    assert {"mnist_model.pth", "templates", "static", "requirements-serve.txt", "gunicorn.conf.py"} <= let_in()
+    assert {"mnist_model.onnx", "templates", "static", "requirements-serve.txt", "gunicorn.conf.py"} <= let_in()
 
 
 def test_image_gets_what_the_page_about_the_model_shows() -> None:
@@ -94,7 +104,7 @@ def test_image_gets_every_module_that_serving_imports() -> None:
     )
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     imported = {name for name in process.stdout.split() if not name.startswith(".")}
-    assert {"flask_app.py", "model.py", "web"} <= imported
+    assert {"flask_app.py", "model_file.py", "web"} <= imported
     assert imported <= let_in()
 
 
