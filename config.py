@@ -28,6 +28,10 @@ ROOT = Path(__file__).resolve().parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
+# Official builds of ONNX Runtime upload usage data on Linux and macOS. This is read once, when it is first imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
 class SettingsError(ValueError):
     """A setting is unknown or its value is invalid; the message is one sentence that names it."""
 
@@ -47,6 +51,14 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class EngineName(StrEnum):
+    """What runs the network: ONNX Runtime, PyTorch, or the first of them that can."""
+
+    AUTO = "auto"
+    ONNX = "onnx"
+    TORCH = "torch"
 
 
 def _split(value: object) -> object:
@@ -111,6 +123,10 @@ class Settings(_Group):
     queue: int = Field(16, ge=0, le=10_000, description="requests that may wait in each worker; more get a 503 at once")
     model_path: Path = Field(
         ROOT / "mnist_model.pth", description="checkpoint file that is served, or written by training"
+    )
+    engine: EngineName = Field(
+        EngineName.AUTO,
+        description="what runs the network: `onnx` (ONNX Runtime), `torch`, or `auto`, the first of them that can",
     )
     data_dir: Path = Field(ROOT / "data", description="torchvision root folder of the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")

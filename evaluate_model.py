@@ -20,16 +20,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+try:
+    import torch
+except ImportError:
+    print("evaluate_model: PyTorch is not installed, get it with: pip install -r requirements.txt", file=sys.stderr)
+    sys.exit(2)
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 from tqdm import tqdm
 
 from config import Settings, SettingsError
-from model import N_DIGITS, CheckpointError, load_checkpoint
+from model import load_checkpoint
+from model_file import N_DIGITS, CheckpointError
 from recognition import Recognizer
+from recognition.torch_engine import TorchEngine
 from storage import write_atomically
 from training.datasets import DataError
 from training.ensemble import Ensemble
@@ -113,7 +119,7 @@ def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> lis
     """One row of metrics per set, and the files asked for. Raises `CheckpointError`, `DataError` or `OSError`."""
     checkpoints = [load_checkpoint(path) for path in options.checkpoints]
     several, limits = len(checkpoints) > 1, settings.limits
-    recognizer = Ensemble(checkpoints, limits) if several else Recognizer(checkpoints[0], limits)
+    recognizer = Ensemble(checkpoints, limits) if several else Recognizer(TorchEngine(checkpoints[0]), limits)
     data_dir, through = settings.data_dir, options.through
     sets = [each for spec in options.data for each in open_evaluation_sets(spec, data_dir, through)]
     has_non_digits = any(item.label == NON_DIGIT for each in sets for item in each.items)

@@ -19,7 +19,7 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
-from model import CheckpointError
+from model_file import CheckpointError
 from web import access, inputs, language, logs, metrics, operations, problems, rate_limits, security
 from web.api import api
 from web.docs import docs
@@ -58,16 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ).parse_args(arguments)
     try:
         settings = Settings.load()
+        logging.config.dictConfig(logs.configuration(settings))
         server = _listen(create_app(settings), settings)
-    except SettingsError as error:
+    except (SettingsError, CheckpointError) as error:
         return _stop(str(error))
-    except CheckpointError as error:
-        return _stop(f"{error}; train a new one with: python train_model.py")
     except OSError as error:
         # Python adds the address in brackets.
         cause = str(error.strerror).partition(" (")[0]
         return _stop(f"cannot listen on {settings.host}:{settings.port}: {cause}")
-    logging.config.dictConfig(logs.configuration(settings))
     logs.start_queue()
     print(f"Digits on {_url(server)} (development server, stop it with Ctrl+C)", flush=True)
     try:

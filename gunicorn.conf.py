@@ -90,18 +90,18 @@ control_socket_disable = True  # unused, and would be created in $HOME
 
 def on_starting(server: Arbiter) -> None:
     """Verify the checkpoint in the master: after an error in a worker, gunicorn would exit with status 3."""
-    from model import CheckpointError
+    from model_file import CheckpointError
 
     processes.settings = _settings
     try:
         _read_model(server)
     except CheckpointError as error:
-        _stop(f"{error}; train a new one with: python train_model.py")
+        _stop(str(error))
 
 
 def on_reload(server: Arbiter) -> None:
     """Read the checkpoint again; keep the current model if that fails."""
-    from model import CheckpointError
+    from model_file import CheckpointError
 
     try:
         _read_model(server)
@@ -110,12 +110,10 @@ def on_reload(server: Arbiter) -> None:
 
 
 def _read_model(server: Arbiter) -> None:
-    """Verify the checkpoint file and pass its content to future workers. Raises `model.CheckpointError`."""
-    from model import parse_checkpoint, read_checkpoint  # imported after raw_env has been applied
+    """Verify the model file and pass its content to future workers. Raises `CheckpointError`."""
+    from recognition.engine import read_model  # imported after raw_env has been applied
 
-    content = read_checkpoint(_settings.model_path)
-    parse_checkpoint(content, _settings.model_path)
-    server.app.wsgi().extensions["checkpoint"] = content
+    server.app.wsgi().extensions["model"] = read_model(_settings.model_path, _settings.engine)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:

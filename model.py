@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -24,16 +23,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model_file import (
+    FRAME_SIZE,
+    N_DIGITS,
+    PREPROCESSING_VERSION,
+    CheckpointError,
+    ModelInfo,
+    read_model_file,
+    verify_calibration,
+    verify_preprocessing,
+)
 from storage import write_atomically
 
-N_DIGITS = 10
-FRAME_SIZE = 28
 FORMAT_VERSION = 1
-# Incremented whenever recognition.normalize or recognition.ink change the frame of an input: weights trained on frames
-# of one version are not served with frames of another.
-PREPROCESSING_VERSION = 2
-# Far above any network here; prevents reading a wrong file (a video, a disk image) into memory.
-MAX_CHECKPOINT_BYTES = 256 * 2**20
 
 
 class Standardize(nn.Module):
@@ -124,10 +126,6 @@ def digit_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax(logits[:, :N_DIGITS] / temperature, dim=1)
 
 
-class CheckpointError(Exception):
-    """The checkpoint file is missing, damaged or of another program; the message is one sentence."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A trained network with its calibration and its origin."""
@@ -135,8 +133,8 @@ class Checkpoint:
     architecture: str
     arguments: dict[str, int | float | bool]
     state_dict: dict[str, Tensor]
-    temperature: float = 1.0  # logits are divided by it before softmax (Guo et al. 2017, arXiv:1706.04599)
-    rejection_threshold: float = 0.0  # a digit_score below it means "not a digit"
+    temperature: float = 1.0  # see ModelInfo
+    rejection_threshold: float = 0.0
     preprocessing: int = PREPROCESSING_VERSION
     metrics: dict[str, float] = field(default_factory=dict)
     data: list[str] = field(default_factory=list)
@@ -164,6 +162,20 @@ class Checkpoint:
         """Number of parameters, without buffers."""
         return sum(parameter.numel() for parameter in self.build().parameters())
 
+    @property
+    def info(self) -> ModelInfo:
+        """What the app needs besides the network."""
+        return ModelInfo(
+            id=self.id,
+            architecture=self.architecture,
+            parameters=self.n_parameters,
+            preprocessing=self.preprocessing,
+            temperature=self.temperature,
+            rejection_threshold=self.rejection_threshold,
+            data=tuple(self.data),
+            metrics=dict(self.metrics),
+        )
+
     def build(self) -> nn.Module:
         """The network with its weights, ready to predict."""
         network = ARCHITECTURES[self.architecture](**self.arguments)
@@ -176,16 +188,21 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
     Raises `OSError`, or `CheckpointError` if `load_checkpoint` would reject it, and then keeps the old file.
     """
+    write_atomically(path, dump_checkpoint(checkpoint, path))
+
+
+def dump_checkpoint(checkpoint: Checkpoint, path: Path) -> bytes:
+    """The content of the checkpoint file `path`. Raises `CheckpointError` if `load_checkpoint` would reject it."""
     values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     buffer = io.BytesIO()
     torch.save({"format": FORMAT_VERSION, "digest": checkpoint.digest, **values}, buffer)
     parse_checkpoint(buffer.getvalue(), path)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a checkpoint. Raises `CheckpointError`."""
-    return parse_checkpoint(read_checkpoint(path), path)
+    return parse_checkpoint(read_model_file(path), path)
 
 
 def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
@@ -208,18 +225,6 @@ def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is damaged: its content does not match its digest")
     _verify(checkpoint, path)
     return checkpoint
-
-
-def read_checkpoint(path: Path) -> bytes:
-    """The content of a checkpoint file, not verified. Raises `CheckpointError` if it cannot be read."""
-    try:
-        if path.stat().st_size > MAX_CHECKPOINT_BYTES:
-            raise CheckpointError(f"{path} is too large to be a checkpoint of this project")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no model file {path}") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _unpickle(data: bytes, path: Path) -> Any:
@@ -250,17 +255,12 @@ def _has_right_types(content: Mapping[str, Any]) -> bool:
 
 
 def _verify(checkpoint: Checkpoint, path: Path) -> None:
-    if checkpoint.preprocessing != PREPROCESSING_VERSION:
-        raise CheckpointError(
-            f"{path} was trained on frames of version {checkpoint.preprocessing}, "
-            f"and this program makes version {PREPROCESSING_VERSION}"
-        )
+    verify_preprocessing(checkpoint.preprocessing, path)
     if checkpoint.architecture not in ARCHITECTURES:
         raise CheckpointError(f"{path} holds a network {checkpoint.architecture!r}, which this program does not know")
     if not all(torch.isfinite(tensor).all() for tensor in checkpoint.state_dict.values()):
         raise CheckpointError(f"{path} is damaged: a weight is not a finite number")
-    if not (math.isfinite(checkpoint.rejection_threshold) and 0 < checkpoint.temperature < math.inf):
-        raise CheckpointError(f"{path} is damaged: its temperature or rejection threshold is invalid")
+    verify_calibration(checkpoint.temperature, checkpoint.rejection_threshold, path)
     try:
         checkpoint.build()
     except Exception as error:  # architectures raise any exception for invalid arguments

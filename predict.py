@@ -141,13 +141,13 @@ def read_by_server(settings: Settings, options: argparse.Namespace, paths: Seque
 
 def load_recognizer(settings: Settings) -> Recognizer:
     """Load the checkpoint that the settings name. Raises `BatchError`."""
-    from model import CheckpointError
+    from model_file import CheckpointError
     from recognition import Recognizer
 
     try:
-        return Recognizer.load(settings.model_path, settings.limits)
+        return Recognizer.load(settings.model_path, settings.limits, settings.engine)
     except CheckpointError as error:
-        raise BatchError(f"{error}; train a new one with: python train_model.py") from error
+        raise BatchError(str(error)) from error
 
 
 def save_files(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:

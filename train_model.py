@@ -6,6 +6,7 @@ python train_model.py --data mnist folder:photos strokes:pens.jsonl --nondigits 
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
+python train_model.py export mnist_model.pth           # write mnist_model.onnx again
 python train_model.py tune --trials 30 --params-out best.json
 torchrun --nproc-per-node=2 train_model.py             # several processes, or GPUs
 """
@@ -21,16 +22,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+try:
+    import torch
+except ImportError:
+    print("train_model: PyTorch is not installed, get it with: pip install -r requirements.txt", file=sys.stderr)
+    sys.exit(2)
 
 from config import Settings, SettingsError
-from model import ARCHITECTURES, CheckpointError, load_checkpoint
+from model import ARCHITECTURES, load_checkpoint
+from model_file import CheckpointError
 from training.compose import compose
 from training.datasets import DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, STROKES, DataError, Split, load_split
 from training.distributed import DEVICES, World, choose_device, process_group
 from training.ensemble import Member, Teachers, list_members
 from training.export import export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
+from training.onnx_export import export_onnx
 from training.recipes import (
     DISTORTIONS,
     RECIPES,
@@ -41,7 +48,7 @@ from training.recipes import (
     override,
     read_parameters,
 )
-from training.reports import epoch_reporter, format_metrics, write_reports
+from training.reports import epoch_reporter, format_metrics, record_in_manifest, write_reports
 from training.training_state import Stateful, load_training_state, save_training_state
 from training.tuning import tune, write_parameters
 
@@ -50,7 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the trainer. The exit status is 0; 1 if training failed; 2 for wrong usage; 130 if it was interrupted."""
     try:
         settings = Settings.load()
-        options = parse_arguments(settings, sys.argv[1:] if arguments is None else arguments)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        if arguments[:1] == ["export"]:
+            export_checkpoints(arguments[1:])
+            return 0
+        options = parse_arguments(settings, arguments)
         device = choose_device(options.device)
         with process_group(device) as world:
             if options.is_tuning:
@@ -198,6 +209,19 @@ def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.devic
     if options.params_out:
         write_parameters(best, options.params_out)
         print(f"wrote {options.params_out}; train with --params {options.params_out}")
+
+
+# ---- export ----
+
+
+def export_checkpoints(arguments: list[str]) -> None:
+    """Write the ONNX files beside checkpoint files. Raises `CheckpointError` or `OSError`."""
+    parser = argparse.ArgumentParser(prog="train_model.py export", description=export_checkpoints.__doc__)
+    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CKPT", help="a file that was trained before")
+    for path in parser.parse_args(arguments).checkpoints:
+        onnx_path = export_onnx(path)
+        record_in_manifest(path, load_checkpoint(path).id, {"onnx": onnx_path})
+        print(f"wrote {onnx_path}")
 
 
 # ---- command line ----

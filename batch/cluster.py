@@ -7,19 +7,30 @@ order in which they are ready.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from batch.rows import BatchError, Row
 from batch.sources import CHUNK_SIZE, chunked
 from config import ROOT, Limits, Settings
+from recognition.engine import VerifiedModel, read_model
 
 # Paths per execution: many, because each execution starts new actors, but few enough for memory.
 _WINDOW = 200_000
 # Not copied to the nodes.
-_EXCLUDES = (".git/", ".venv/", "data/", "runs/", "reports/", "tests/", "testing/", "docs/", "*.pth", "*.parts/")
+_EXCLUDES = (
+    ".git/",
+    ".venv/",
+    "data/",
+    "runs/",
+    "reports/",
+    "tests/",
+    "testing/",
+    "docs/",
+    "*.pth",
+    "*.onnx",
+    "*.parts/",
+)
 
 
 def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | None) -> Iterator[list[Row]]:
@@ -28,7 +39,7 @@ def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | Non
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
     DataContext.get_current().enable_progress_bars = False
-    arguments = (settings.model_path.read_bytes(), settings.limits.model_dump())
+    arguments = (read_model(settings.model_path, settings.engine), settings.limits.model_dump())
     pool = ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources().get("CPU", 1))))
     try:
         for window in chunked(paths, _WINDOW):
@@ -46,18 +57,13 @@ def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | Non
 class ClusterReader:
     """An actor that reads chunks of paths, with its own copy of the network."""
 
-    def __init__(self, checkpoint: bytes, limits: dict[str, Any]) -> None:
-        import torch
-
+    def __init__(self, model: VerifiedModel, limits: dict[str, Any]) -> None:
         from batch.local import start_worker
         from recognition import Recognizer
+        from recognition.engine import start_engine
 
         start_worker()
-        torch.set_num_threads(1)
-        with tempfile.NamedTemporaryFile(suffix=".pth") as file:
-            file.write(checkpoint)
-            file.flush()
-            self._recognizer = Recognizer.load(Path(file.name), Limits.model_validate(limits))
+        self._recognizer = Recognizer(start_engine(model), Limits.model_validate(limits))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         from batch.local import predict_rows, preprocess

@@ -1,29 +1,101 @@
-"""Inference: NumPy frames in, NumPy logits out."""
+"""Inference: NumPy frames in, NumPy logits out, by ONNX Runtime or PyTorch.
+
+    engine = start_engine(read_model(Path("mnist_model.pth")))
+    logits = engine.logits(frames)                                  # [N, 28, 28] -> [N, 10 or 11]
+
+A server verifies the file once, and starts an engine in each of its forked workers: neither library survives a fork
+once it has run.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from model import N_DIGITS, Checkpoint
+from config import EngineName
+from model_file import N_DIGITS, CheckpointError, ModelInfo, read_model_file
+from recognition.onnx_file import parse_onnx
 
 
-class TorchEngine:
-    """Runs a checkpoint's network with PyTorch on the CPU. Thread-safe."""
+class Engine(Protocol):
+    """A network that is ready to run. Thread-safe."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        # In channels-last order one frame is convolved and pooled in half the time.
-        self._network = checkpoint.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    @property
+    def name(self) -> Literal["onnx", "torch"]:
+        """What runs it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Its metadata."""
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
-        # This number is per calling thread in OpenMP. Otherwise each thread of a server would start its own thread
-        # pool, which makes it five times as slow on a busy machine.
-        torch.set_num_threads(1)
-        with torch.inference_mode():
-            logits: NDArray[np.float32] = self._network(torch.from_numpy(frames)).numpy()
-        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedModel:
+    """A model file that was read and verified, and the engine that runs it."""
+
+    engine: EngineName
+    path: Path
+    content: bytes
+    info: ModelInfo
+
+
+def read_model(checkpoint: Path, choice: EngineName = EngineName.AUTO) -> VerifiedModel:
+    """Read and verify a checkpoint, or the ONNX file beside it. Raises `CheckpointError`.
+
+    `auto` chooses ONNX Runtime where it is installed and the ONNX file exists, and PyTorch otherwise.
+    """
+    path = checkpoint.with_suffix(".onnx")
+    if choice == EngineName.AUTO:
+        has_onnx = _is_installed("onnxruntime") and path.exists()
+        choice = EngineName.ONNX if has_onnx or not _is_installed("torch") else EngineName.TORCH
+    if choice == EngineName.TORCH:
+        _require("torch", "PyTorch", "requirements.txt")
+        return _read_checkpoint(checkpoint)
+    _require("onnxruntime", "ONNX Runtime", "requirements-serve.txt")
+    try:
+        content = read_model_file(path)
+        info = parse_onnx(content, path, read_model_file(checkpoint) if checkpoint.exists() else None)
+        return VerifiedModel(choice, path, content, info)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; export it with: python train_model.py export {checkpoint}") from error
+
+
+def _read_checkpoint(path: Path) -> VerifiedModel:
+    from recognition.torch_engine import parse_checkpoint
+
+    try:
+        content = read_model_file(path)
+        return VerifiedModel(EngineName.TORCH, path, content, parse_checkpoint(content, path).info)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; train a new one with: python train_model.py") from error
+
+
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+def _require(package: str, name: str, requirements: str) -> None:
+    if not _is_installed(package):
+        raise CheckpointError(f"{name} is not installed, get it with: pip install -r {requirements}")
+
+
+def start_engine(model: VerifiedModel) -> Engine:
+    """An engine in this process, which must not fork any more. Raises `CheckpointError`."""
+    if model.engine == EngineName.ONNX:
+        from recognition.onnx_engine import OnnxEngine
+
+        return OnnxEngine(model)
+    from recognition.torch_engine import TorchEngine, parse_checkpoint
+
+    return TorchEngine(parse_checkpoint(model.content, model.path))
 
 
 # NumPy versions of digit_score and digit_probabilities in model.py.

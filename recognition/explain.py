@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.normalize import Frame, Region
 
 # Patches are centred on the inked cells of a grid. The finest grid, in pixels per cell, that needs no more than this

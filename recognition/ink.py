@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import Limits
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.errors import N_, BlankInput, InvalidStrokes
 from recognition.normalize import (
     INK_CENTRE,

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.errors import BlankInput
 from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
 from recognition.pieces import INK_LEVEL, keep_digit, remove_lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from config import Limits
-from model import Checkpoint, load_checkpoint, parse_checkpoint
-from recognition.engine import TorchEngine, digit_probabilities, digit_scores, log_odds
+from config import EngineName, Limits
+from recognition.engine import Engine, digit_probabilities, digit_scores, log_odds, read_model, start_engine
 from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat
 from recognition.ink import draw_with_region, validate_strokes
@@ -57,18 +56,6 @@ class Prediction:
         return sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])[:k]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """Metadata of the loaded network."""
-
-    id: str
-    architecture: str
-    parameters: int
-    preprocessing: int
-    data: tuple[str, ...]
-    metrics: Mapping[str, float]
-
-
 # Decoding a picture file, preprocessing a drawing or picture, running the network.
 Phase = Literal["decode", "normalise", "network"]
 
@@ -95,27 +82,21 @@ class _Preprocessed:
 class Recognizer:
     """Recognises digits with one network. Thread-safe if its `observer` is."""
 
-    def __init__(self, checkpoint: Checkpoint, limits: Limits | None = None) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.observer = Observer()
-        self.info = ModelInfo(
-            id=checkpoint.id,
-            architecture=checkpoint.architecture,
-            parameters=checkpoint.n_parameters,
-            preprocessing=checkpoint.preprocessing,
-            data=tuple(checkpoint.data),
-            metrics=dict(checkpoint.metrics),
-        )
-        self._engine = TorchEngine(checkpoint)
-        self._temperature = checkpoint.temperature
-        self._threshold = checkpoint.rejection_threshold
+        self.info = engine.info
+        self.engine = engine.name
+        self._logits_of = engine.logits
+        self._temperature = engine.info.temperature
+        self._threshold = engine.info.rejection_threshold
         # Decoding one picture takes up to 400 MB: only a few may be in memory at a time.
         self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
 
     @classmethod
-    def load(cls, path: Path, limits: Limits | None = None, content: bytes | None = None) -> Recognizer:
-        """Load a checkpoint file, or its `content` if that has been read already. Raises `model.CheckpointError`."""
-        return cls(load_checkpoint(path) if content is None else parse_checkpoint(content, path), limits)
+    def load(cls, path: Path, limits: Limits | None = None, engine: EngineName = EngineName.AUTO) -> Recognizer:
+        """Load a checkpoint file, or the ONNX file beside it. Raises `CheckpointError`."""
+        return cls(start_engine(read_model(path, engine)), limits)
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognise a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
@@ -215,7 +196,7 @@ class Recognizer:
 
     def _logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         with self.observer.time_phase("network"):
-            return self._engine.logits(frames)
+            return self._logits_of(frames)
 
     def _preprocess(self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False) -> _Preprocessed:
         with self._decoding, self.observer.time_phase("decode"):

@@ -1,13 +1,25 @@
-"""Checkpoint files of networks that are quick to make and to load."""
+"""Model files and engines of networks that are quick to make and to load."""
 
 from pathlib import Path
 
-from model import ARCHITECTURES, Checkpoint, save_checkpoint
+from config import EngineName
+from model import ARCHITECTURES, Checkpoint, dump_checkpoint
+from recognition.engine import Engine, VerifiedModel, start_engine
+from training.onnx_export import save_model, to_onnx
 
 
 def save_untrained(path: Path) -> str:
-    """Write a linear network with random weights; its id, which no other has."""
+    """Write a linear network with random weights, and its ONNX file; its id, which no other has."""
     network = ARCHITECTURES["linear"]()
     checkpoint = Checkpoint(architecture="linear", arguments={}, state_dict=network.state_dict())
-    save_checkpoint(checkpoint, path)
+    save_model(checkpoint, path)
     return checkpoint.id
+
+
+def engine_of(checkpoint: Checkpoint, name: EngineName) -> Engine:
+    """The network of `checkpoint` in one of the two engines."""
+    path = Path("model.pth")
+    content = dump_checkpoint(checkpoint, path)
+    if name == EngineName.ONNX:
+        content = to_onnx(checkpoint, content, path)
+    return start_engine(VerifiedModel(name, path, content, checkpoint.info))

@@ -84,7 +84,7 @@ def test_killed_worker_is_replaced_and_its_counts_are_kept(replaceable: Server) 
     kill_worker(replaceable)
     assert replaceable.predict()["probabilities"] == before["probabilities"]
     assert count_predictions(replaceable) == counted + 1
-    info = f'digits_model_info{{architecture="linear",model="{before["model"]}"}} 1.0'
+    info = f'digits_model_info{{architecture="linear",engine="onnx",model="{before["model"]}"}} 1.0'
     assert info in replaceable.get("/metrics")  # and not 2.0
 
 
@@ -137,12 +137,15 @@ def refusal() -> str:
 
 def test_missing_model_stops_the_start(model_path: Path) -> None:
     model_path.unlink()
+    model_path.with_suffix(".onnx").unlink()
     assert "there is no model file" in refusal()
 
 
 def test_damaged_model_stops_the_start(model_path: Path) -> None:
     model_path.write_bytes(model_path.read_bytes()[:-100])
-    assert "train a new one with: python train_model.py" in refusal()
+    assert "was not exported from the checkpoint beside it; export it with: python train_model.py" in refusal()
+    model_path.with_suffix(".onnx").unlink()
+    assert "is damaged, or not a PyTorch file; train a new one with: python train_model.py" in refusal()
 
 
 def test_unknown_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-import model
+import model_file
 from model import (
     ARCHITECTURES,
     FORMAT_VERSION,
-    PREPROCESSING_VERSION,
     Checkpoint,
-    CheckpointError,
     DigitCNN,
     Standardize,
     digit_probabilities,
@@ -27,6 +25,7 @@ from model import (
     load_checkpoint,
     save_checkpoint,
 )
+from model_file import PREPROCESSING_VERSION, CheckpointError
 
 FRAMES = torch.linspace(0, 1, 5 * 28 * 28).reshape(5, 28, 28)
 each_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -269,7 +268,7 @@ def test_folder_is_rejected(tmp_path: Path) -> None:
 
 
 def test_huge_file_is_rejected_unread(path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "MAX_CHECKPOINT_BYTES", len(whole) - 1)
+    monkeypatch.setattr(model_file, "MAX_MODEL_BYTES", len(whole) - 1)
     monkeypatch.delattr(Path, "read_bytes")
     assert "too large" in rejection(path)
 

@@ -18,6 +18,7 @@ import torch
 import train_model
 from model import Checkpoint, load_checkpoint
 from recognition import Recognizer
+from recognition.engine import read_model
 from testing.handwriting import DIGITS
 from training import loop
 from training.loss import training_loss
@@ -90,7 +91,11 @@ def test_training_writes_checkpoint_tables_and_reports() -> None:
     assert sum(int(row[2]) for row in reliability[1:]) == 24
     manifest = json.loads(Path("m.json").read_text())
     assert manifest["model"] == checkpoint.id
-    assert {item["file"] for item in manifest["files"].values()} == {*TABLES, "reports/misclassified_digits.png"}
+    assert {item["file"] for item in manifest["files"].values()} == {
+        *TABLES,
+        "m.onnx",
+        "reports/misclassified_digits.png",
+    }
     pictures = {
         "training_history",
         "confusion_matrix",
@@ -300,6 +305,7 @@ def test_full_disk_at_any_write_ends_with_a_message_and_leaves_files_whole(
             assert train(*quick) == 1, fails_at
         assert "No space left on device" in capsys.readouterr().err
         assert load_checkpoint(Path("m.pth")).id in (old, new)
+        assert read_model(Path("m.pth")).info.id in (old, new)  # the ONNX file is the checkpoint's, or absent
         assert not list(Path().glob("**/*.tmp"))
         for table in ("train_metrics.csv", "val_metrics.csv"):
             assert len(Path(table).read_text().splitlines()) == 2

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model import N_DIGITS
+from model_file import N_DIGITS
 from training.augment import Augmentation
 from training.datasets import Digits, TrainingSet
 from training.distributed import World

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model import N_DIGITS, digit_score
+from model import digit_score
+from model_file import N_DIGITS
 
 N_BINS = 15
 

@@ -23,7 +23,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from model import PREPROCESSING_VERSION
+from model_file import PREPROCESSING_VERSION
 from recognition.errors import BlankInput
 from recognition.normalize import find_candidates
 from recognition.paper import Picture

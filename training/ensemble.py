@@ -15,6 +15,7 @@ from config import Limits
 from model import Checkpoint, n_outputs
 from recognition import Prediction, Recognizer
 from recognition.normalize import Frame
+from recognition.torch_engine import TorchEngine
 from training.recipes import UsageError
 from training.training_state import state_path
 
@@ -53,8 +54,8 @@ class Ensemble(Recognizer):
     """A recognizer that averages the probabilities, digit scores and rejection thresholds of several networks."""
 
     def __init__(self, checkpoints: Sequence[Checkpoint], limits: Limits | None = None) -> None:
-        super().__init__(checkpoints[0], limits)
-        self._members = [Recognizer(checkpoint, limits) for checkpoint in checkpoints]
+        super().__init__(TorchEngine(checkpoints[0]), limits)
+        self._members = [Recognizer(TorchEngine(checkpoint), limits) for checkpoint in checkpoints]
         self._threshold = fmean(checkpoint.rejection_threshold for checkpoint in checkpoints)
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:

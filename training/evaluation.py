@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from model import N_DIGITS
+from model_file import N_DIGITS
 from recognition import BlankInput, InputError, Prediction
 from recognition.normalize import Frame
 from training.calibration import expected_calibration_error

@@ -18,6 +18,7 @@ from training.datasets import Digits, Split
 from training.ensemble import Member
 from training.loop import Progress
 from training.metrics import Metrics, compute_metrics, predict_logits
+from training.onnx_export import save_model
 from training.recipes import Recipe, network_arguments
 
 
@@ -27,7 +28,7 @@ def export(average: AveragedModel, progress: Progress, recipe: Recipe, split: Sp
     # The test digits are used once, after all choices have been made.
     metrics = checkpoint.metrics | measure_test(checkpoint, split.test)
     checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
-    save_checkpoint(checkpoint, member.output)
+    save_model(checkpoint, member.output)
     return checkpoint
 
 

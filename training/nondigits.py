@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.ink import Stroke, draw
 
 Strokes = list[Stroke]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from model import N_DIGITS, digit_probabilities
+from model import digit_probabilities
+from model_file import N_DIGITS
 from recognition import InputError, Recognizer
 from recognition.picture import decode_picture
 from recognition.preview import thumbnail, to_png

@@ -18,7 +18,8 @@ from sklearn.metrics import classification_report, confusion_matrix
 from torch import Tensor
 from tqdm import tqdm
 
-from model import N_DIGITS, Checkpoint, digit_probabilities
+from model import Checkpoint, digit_probabilities
+from model_file import N_DIGITS
 from storage import write_atomically
 from training.augment import Augmentation
 from training.calibration import calibration_bins
@@ -47,7 +48,8 @@ def write_reports(
     """
     history, validation, temperature = progress.history, split.validation, checkpoint.temperature
     logits = predict_logits(checkpoint.build(), validation)
-    files = write_tables(history, logits, validation.labels, temperature, member.output.parent, member.suffix)
+    files = {"onnx": member.output.with_suffix(".onnx")}
+    files |= write_tables(history, logits, validation.labels, temperature, member.output.parent, member.suffix)
     run = {**run, "best_epoch": progress.best_epoch}
     write_history(checkpoint, run, history, logits, validation.labels, folder)
     if plots:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from training.random import bernoulli, uniform
 
 _INKED = 0.3  # a row or column is empty if all its pixels have less ink than this

@@ -87,13 +87,15 @@ def ready() -> Response:
 @operation(ModelCard, tag="model", problems=[NotReady], has_etag=True)
 def model() -> Response:
     """The model that answers."""
-    info = current_recognizer().info
+    recognizer = current_recognizer()
+    info = recognizer.info
     card = ModelCard(
         id=info.id,
         architecture=info.architecture,
         parameters=info.parameters,
         preprocessing_version=info.preprocessing,
         data=list(info.data),
+        engine=recognizer.engine,
         metrics=dict(info.metrics),
     )
     return with_etag(_json(card))

@@ -86,7 +86,7 @@ _scores = Histogram("digits_digit_score", "Log-odds that an input is a digit.", 
 _models = Gauge(
     "digits_model_info",
     "Processes that have loaded this model.",
-    ["model", "architecture"],
+    ["model", "architecture", "engine"],
     multiprocess_mode="livesum",
 )
 _admitted = Gauge("digits_requests_admitted", "Requests being answered or waiting.", multiprocess_mode="livesum")
@@ -125,7 +125,7 @@ def init_app(app: Flask) -> None:
 def observe(recognizer: Recognizer) -> None:
     """Count and time the work of `recognizer` from now on."""
     recognizer.observer = _Recorder()
-    _models.labels(recognizer.info.id, recognizer.info.architecture).set(1)
+    _models.labels(recognizer.info.id, recognizer.info.architecture, recognizer.engine).set(1)
 
 
 def count_problem(problem_type: str) -> None:

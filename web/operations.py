@@ -11,6 +11,7 @@ from flask import Flask, Response, current_app, g, request
 
 from config import Settings
 from recognition import Recognizer
+from recognition.engine import VerifiedModel, read_model, start_engine
 from recognition.memory import return_large_blocks
 from web import metrics
 from web.logs import FIELDS, shorten
@@ -33,15 +34,18 @@ def init_app(app: Flask) -> None:
 
 
 def load_model(app: Flask) -> None:
-    """Load, verify and warm up the model of `app`. Raises `model.CheckpointError`.
+    """Load and warm up the model of `app`. Raises `CheckpointError`.
 
-    Under gunicorn each worker calls this, because torch cannot be used after a fork once it has run. The master reads
-    the file, so that all workers have the same model even if the file changes.
+    Under gunicorn each worker calls this. The master has read and verified the file, so that all workers have the same
+    model even if the file changes.
     """
     settings: Settings = app.extensions["settings"]
     return_large_blocks()
-    recognizer = Recognizer.load(settings.model_path, settings.limits, app.extensions.get("checkpoint"))
+    model: VerifiedModel | None = app.extensions.get("model")
+    engine = start_engine(model or read_model(settings.model_path, settings.engine))
+    recognizer = Recognizer(engine, settings.limits)
     recognizer.predict_strokes(_WARM_UP_STROKES)
+    _log.info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
     metrics.observe(recognizer)
     app.extensions["recognizer"] = recognizer
 

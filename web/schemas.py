@@ -160,6 +160,7 @@ class ModelCard(BaseModel):
     parameters: int = Field(ge=1, description="number of trainable parameters")
     preprocessing_version: int = Field(ge=1, description="version of the preprocessing that the model was trained with")
     data: list[str] = Field(description="data sets that it was trained on")
+    engine: Literal["onnx", "torch"] = Field(description="what runs it: ONNX Runtime or PyTorch")
     metrics: dict[str, float] = Field(description="metrics after training; accuracies are from 0 to 1")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.ink import draw
 from recognition.normalize import Frame, normalize
 from storage import write_atomically

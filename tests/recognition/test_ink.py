@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from config import Limits
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.errors import BlankInput, InvalidStrokes
 from recognition.ink import draw, validate_strokes
 from recognition.normalize import INK_CENTRE, INK_SIZE, centre_of_mass

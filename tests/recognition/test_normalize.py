@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model import FRAME_SIZE
+from model_file import FRAME_SIZE
 from recognition.errors import BlankInput
 from recognition.ink import draw
 from recognition.normalize import INK_SIZE, Frame, centre_of_mass, find_candidates, normalize, stroke_width

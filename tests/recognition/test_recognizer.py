@@ -2,15 +2,19 @@
 
 import io
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from config import ROOT, Limits
-from model import ARCHITECTURES, Checkpoint, CheckpointError, save_checkpoint
+from config import ROOT, EngineName, Limits
+from model import ARCHITECTURES, Checkpoint
+from model_file import CheckpointError
 from recognition import (
     BlankInput,
     InputError,
@@ -21,8 +25,10 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.normalize import Candidate, Frame, Region
+from testing.checkpoints import engine_of
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
 from testing.pictures import encode, picture_of
+from training.onnx_export import save_model
 
 LIMITS = Limits(_env_file=None)
 PICTURES = [picture_of(DIGITS[digit]) for digit in range(10)]
@@ -46,9 +52,19 @@ def ink_counter(threshold: float = 0.0) -> Checkpoint:
     )
 
 
+Maker: TypeAlias = Callable[..., Recognizer]
+ENGINES = [EngineName.ONNX, EngineName.TORCH]
+
+
+@pytest.fixture(params=ENGINES)
+def make_recognizer(request: pytest.FixtureRequest) -> Maker:
+    """Makes a recogniser of a checkpoint, with each engine in turn."""
+    return lambda checkpoint, limits=LIMITS: Recognizer(engine_of(checkpoint, request.param), limits)
+
+
 @pytest.fixture
-def recognizer() -> Recognizer:
-    return Recognizer(ink_counter(), LIMITS)
+def recognizer(make_recognizer: Maker) -> Recognizer:
+    return make_recognizer(ink_counter())
 
 
 def frame_of(ink: float) -> Frame:
@@ -84,18 +100,16 @@ def test_prediction_of_a_picture_is_whole(data: bytes, recognizer: Recognizer) -
     assert_whole(recognizer.predict_picture(data))
 
 
-def test_what_reaches_the_threshold_is_a_digit() -> None:
+def test_what_reaches_the_threshold_is_a_digit(make_recognizer: Maker) -> None:
     few, many = frame_of(10), frame_of(20)
-    score = Recognizer(ink_counter(), LIMITS).predict_frames([few, many])[1].digit_score
-    on_the_edge = Recognizer(ink_counter(threshold=score), LIMITS)
+    score = make_recognizer(ink_counter()).predict_frames([few, many])[1].digit_score
+    on_the_edge = make_recognizer(ink_counter(threshold=score))
     assert [prediction.is_digit for prediction in on_the_edge.predict_frames([few, many])] == [False, True]
 
 
-def test_temperature_changes_the_confidence_and_not_the_digit() -> None:
+def test_temperature_changes_the_confidence_and_not_the_digit(make_recognizer: Maker) -> None:
     cold, warm = (
-        Recognizer(Checkpoint(**{**vars(ink_counter()), "temperature": temperature}), LIMITS).predict_frames(
-            [frame_of(9)]
-        )[0]
+        make_recognizer(replace(ink_counter(), temperature=temperature)).predict_frames([frame_of(9)])[0]
         for temperature in (0.5, 2.0)
     )
     assert cold.digit == warm.digit
@@ -122,10 +136,10 @@ def test_doubtful_reading_must_be_better_by_its_doubt(doubt: float, ink: float, 
     assert prediction.frame.sum() == pytest.approx(ink, rel=1e-4)
 
 
-def test_doubt_is_taken_off_the_digit_score() -> None:
+def test_doubt_is_taken_off_the_digit_score(make_recognizer: Maker) -> None:
     sure, guess = (Candidate(frame_of(20), doubt, Region(0, 0, 28)) for doubt in (0.0, 5.0))
-    without = Recognizer(ink_counter(), LIMITS).predict_candidates([[sure]])[0].digit_score
-    strict = Recognizer(ink_counter(threshold=without - 1), LIMITS)
+    without = make_recognizer(ink_counter()).predict_candidates([[sure]])[0].digit_score
+    strict = make_recognizer(ink_counter(threshold=without - 1))
     taken, doubted = strict.predict_candidates([[sure], [guess]])
     assert (taken.is_digit, doubted.is_digit) == (True, False)
     assert doubted.digit_score == pytest.approx(without - 5, rel=1e-5)
@@ -195,8 +209,8 @@ def test_pictures_beyond_the_time_of_a_request_are_refused_undecoded(
     assert "used up the time of the request" in str(results[2])
 
 
-def test_only_so_many_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    recognizer = Recognizer(ink_counter(), Limits(_env_file=None, max_decodes=2))
+def test_only_so_many_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch, make_recognizer: Maker) -> None:
+    recognizer = make_recognizer(ink_counter(), Limits(_env_file=None, max_decodes=2))
     together = threading.Barrier(2, timeout=60)
     decoding, most = 0, 0
     lock = threading.Lock()
@@ -243,8 +257,8 @@ def test_threads_get_their_own_answers(recognizer: Recognizer) -> None:
 
 def test_recognizer_is_loaded_from_a_checkpoint_file(tmp_path: Path, recognizer: Recognizer) -> None:
     path = tmp_path / "model.pth"
-    save_checkpoint(ink_counter(), path)
-    loaded = Recognizer.load(path, LIMITS)
+    save_model(ink_counter(), path)
+    loaded = Recognizer.load(path, LIMITS, EngineName(recognizer.engine))
     assert loaded.info == recognizer.info
     assert loaded.predict_strokes(DIGITS[4]).probabilities == recognizer.predict_strokes(DIGITS[4]).probabilities
 
@@ -257,9 +271,9 @@ def test_missing_checkpoint_file_is_an_error(tmp_path: Path) -> None:
 # ---- with the weights of the repository ----
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    return Recognizer.load(ROOT / "mnist_model.pth", LIMITS)
+@pytest.fixture(scope="module", params=ENGINES)
+def shipped(request: pytest.FixtureRequest) -> Recognizer:
+    return Recognizer.load(ROOT / "mnist_model.pth", LIMITS, request.param)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 
 from model import ARCHITECTURES, Checkpoint
 from recognition import Recognizer
+from recognition.torch_engine import TorchEngine
 from testing.handwriting import DIGITS
 from testing.tiny_mnist import make_digits
 from training.ensemble import Ensemble, Teachers, list_members
@@ -42,7 +43,7 @@ def test_ensemble_averages_its_members() -> None:
     checkpoints = [untrained(0, threshold=-50.0), untrained(1, threshold=150.0)]
     frames = [make_digits(8, seed=1)[0][7].astype(np.float32) / 255]
     (together,) = Ensemble(checkpoints).predict_frames(frames)
-    members = [Recognizer(checkpoint).predict_frames(frames)[0] for checkpoint in checkpoints]
+    members = [Recognizer(TorchEngine(checkpoint)).predict_frames(frames)[0] for checkpoint in checkpoints]
     assert together.probabilities == pytest.approx(np.mean([member.probabilities for member in members], axis=0))
     assert together.digit_score == pytest.approx(np.mean([member.digit_score for member in members]))
     assert not together.is_digit  # its score is below the mean threshold

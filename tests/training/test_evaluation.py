@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model import N_DIGITS
+from model_file import N_DIGITS
 from recognition import BlankInput, InputError, Prediction
 from recognition.errors import UndecodablePicture
 from training.evaluation import Predictions, collect, evaluate, worst_mistakes

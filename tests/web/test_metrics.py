@@ -81,7 +81,7 @@ def test_each_picture_of_a_batch_is_counted(client: FlaskClient, change: Change)
 
 def test_model_is_named(client: FlaskClient) -> None:
     model = client.get("/api/v1/model").get_json()
-    labels = frozenset({"model": model["id"], "architecture": model["architecture"]}.items())
+    labels = frozenset({"model": model["id"], "architecture": model["architecture"], "engine": "onnx"}.items())
     assert figures(client)["digits_model_info", labels] == 1
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from config import Limits
-from model import FRAME_SIZE, N_DIGITS
+from model_file import FRAME_SIZE, N_DIGITS
 from recognition.errors import InputError
 from recognition.ink import PEN_WIDTH, Stroke, render, trace, validate_strokes
 from recognition.normalize import INK_SIZE

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from config import Limits
-from model import N_DIGITS, PREPROCESSING_VERSION
+from model_file import N_DIGITS, PREPROCESSING_VERSION
 from recognition.errors import InputError
 from recognition.normalize import normalize
 from recognition.picture import SUFFIXES, decode_picture

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from config import PREFIX
-from model import N_DIGITS
+from model_file import N_DIGITS
 from recognition.errors import BlankInput
 from recognition.normalize import normalize
 from training.datasets.digits import DataError, Digits

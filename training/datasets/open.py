@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from config import Limits
-from model import N_DIGITS
+from model_file import N_DIGITS
 from recognition.errors import InputError
 from recognition.normalize import normalize
 from recognition.picture import decode_picture

@@ -1,0 +1,60 @@
+"""What every model file says about its network, a PyTorch checkpoint or an ONNX file. Does not import torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+N_DIGITS = 10
+FRAME_SIZE = 28
+# Incremented whenever recognition.normalize or recognition.ink change the frame of an input: weights trained on frames
+# of one version are not served with frames of another.
+PREPROCESSING_VERSION = 2
+# Far above any network here; prevents reading a wrong file (a video, a disk image) into memory.
+MAX_MODEL_BYTES = 256 * 2**20
+
+
+class CheckpointError(Exception):
+    """The model file is missing, damaged or of another program; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """Metadata of a trained network."""
+
+    id: str
+    architecture: str
+    parameters: int
+    preprocessing: int
+    temperature: float  # logits are divided by it before softmax (Guo et al. 2017, arXiv:1706.04599)
+    rejection_threshold: float  # a digit score below it means "not a digit"
+    data: tuple[str, ...]
+    metrics: Mapping[str, float]
+
+
+def read_model_file(path: Path) -> bytes:
+    """The content of a model file, not verified. Raises `CheckpointError` if it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_MODEL_BYTES:
+            raise CheckpointError(f"{path} is too large to be a model of this project")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no model file {path}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def verify_preprocessing(version: int, path: Path) -> None:
+    """Raise `CheckpointError` unless the network was trained on the frames that this program makes."""
+    if version != PREPROCESSING_VERSION:
+        raise CheckpointError(
+            f"{path} was trained on frames of version {version}, and this program makes version {PREPROCESSING_VERSION}"
+        )
+
+
+def verify_calibration(temperature: float, rejection_threshold: float, path: Path) -> None:
+    """Raise `CheckpointError` unless the calibration consists of usable numbers."""
+    if not (math.isfinite(rejection_threshold) and 0 < temperature < math.inf):
+        raise CheckpointError(f"{path} is damaged: its temperature or rejection threshold is invalid")
