@@ -56,7 +56,7 @@ coverage: $(VENV)/dev.stamp ## run all tests and show branches that they miss; t
 
 .PHONY: fuzz-api
 fuzz-api: $(VENV)/dev.stamp ## test the API with many requests generated from its OpenAPI document
-	$(BIN)/python -m pytest tests/web/test_docs.py -k departs --fuzz $(ARGS)
+	$(BIN)/python -m pytest tests/web/test_docs.py -k conform --fuzz $(ARGS)
 
 .PHONY: test-cluster
 test-cluster: $(VENV)/dev.stamp ## run a batch on two Ray nodes on this machine; installs Ray

@@ -1,1 +1,1 @@
-"""Measurements, and what they measure with; nothing here is needed to train or to serve."""
+"""Benchmarks and proofs; nothing here is needed to train or to serve."""

@@ -1,4 +1,4 @@
-"""Drawings as ink, and ink by chance."""
+"""Ink of drawings, and random ink."""
 
 from __future__ import annotations
 

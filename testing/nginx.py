@@ -14,7 +14,7 @@ from testing.servers import Address, Server, free_port
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"
 MISSING = "nginx is not installed (on Debian: apt install nginx)"
-# nginx limits the connections of each address; clients that are to count as many each come from one of these.
+# nginx limits the connections of each address; clients that count separately connect from these.
 SOURCES = [f"127.0.{number // 250}.{1 + number % 250}" for number in range(250, 1000)]
 # What the app behind nginx needs to be told, as deploy/compose.yaml does.
 TRUST = {"DIGITS_TRUSTED_PROXIES": "127.0.0.0/8"}

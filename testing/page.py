@@ -1,4 +1,4 @@
-"""What browser tests expect of the page, in the page's own terms."""
+"""Expectations of browser tests."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -32,5 +32,5 @@ def expect_picture(page: Page) -> None:
 
 
 def payload(data: bytes, name: str = "digit.png") -> FilePayload:
-    """A file as somebody chooses it in a form."""
+    """A file to choose in a form."""
     return {"name": name, "mimeType": "image/png", "buffer": data}

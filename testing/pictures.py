@@ -1,4 +1,4 @@
-"""Pictures for tests, drawn from handwriting as somebody would with a felt pen."""
+"""Pictures for tests, handwriting drawn with a felt pen."""
 
 import io
 from typing import Any

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Whatever stands in a row imports only from the rows below it.
+# A row imports only from the rows below it.
 LAYERS = (
     {"flask_app", "train_model", "evaluate_model", "predict"},
     {"web", "training", "batch"},
@@ -19,7 +19,7 @@ LAYERS = (
     {"config", "escaping", "model_file", "storage"},
 )
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
-# The two branches under the entry points never meet, and the web is told of numbers only by recognition.
+# The two branches under the entry points never meet, and the web gets numbers only from recognition.
 OF_THE_WEB = {"web", "flask", "werkzeug"}
 FOREIGN = dict.fromkeys(LAYER_OF, OF_THE_WEB) | {"flask_app": {"training", "model", "torch", "torchvision"}}
 MODULES = sorted(path.stem for path in ROOT.glob("*.py") if path.name != "gunicorn.conf.py")

@@ -1,4 +1,4 @@
-"""The server when a file operation fails or the clock is set: no response but 200, 503 or 507, and no death."""
+"""The server when a file operation fails or the clock is set: no response but 200, 503 or 507, and no worker ends."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Starting the app, and what prevents it."""
+"""Starting the app, and the errors that prevent it."""
 
 import re
 import signal

@@ -61,7 +61,7 @@ def test_every_package_that_serving_installs_has_a_hash() -> None:
     ("package", "floor"),
     [("pillow", "12.3"), ("werkzeug", "3.1.6"), ("flask", "3.1.3"), ("gunicorn", "26.1"), ("torch", "2.10")],
 )
-def test_no_package_is_older_than_its_last_known_hole(package: str, floor: str) -> None:
+def test_no_package_has_a_known_vulnerability(package: str, floor: str) -> None:
     assert pins("requirements.txt")[package] >= Version(floor)
 
 
@@ -76,23 +76,23 @@ def test_make_lists_every_target() -> None:
 # ---- the container image ----
 
 
-def let_in() -> set[str]:
-    """The names that .dockerignore lets into the image, all others being kept out."""
+def allowed_names() -> set[str]:
+    """The names that .dockerignore includes in the image; all others are excluded."""
     rules = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] not in "#"]
     assert rules[0] == "*"
     return {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
 
 
 def test_image_gets_the_weights_and_the_pages() -> None:
-    assert {"mnist_model.onnx", "templates", "static", "requirements-serve.txt", "gunicorn.conf.py"} <= let_in()
+    assert {"mnist_model.onnx", "templates", "static", "requirements-serve.txt", "gunicorn.conf.py"} <= allowed_names()
 
 
 def test_image_gets_what_the_page_about_the_model_shows() -> None:
     note = json.loads((ROOT / "mnist_model.json").read_text(encoding="utf-8"))
     tables = {file["file"] for name, file in note["files"].items() if not name.startswith("mistakes/")}
     assert {"train_metrics.csv", "confusion_matrix.csv"} <= tables
-    assert {"mnist_model.json", *tables} <= let_in()
-    assert "translations" in let_in()
+    assert {"mnist_model.json", *tables} <= allowed_names()
+    assert "translations" in allowed_names()
 
 
 def test_image_gets_every_module_that_serving_imports() -> None:
@@ -105,11 +105,19 @@ def test_image_gets_every_module_that_serving_imports() -> None:
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     imported = {name for name in process.stdout.split() if not name.startswith(".")}
     assert {"flask_app.py", "model_file.py", "web"} <= imported
-    assert imported <= let_in()
+    assert imported <= allowed_names()
 
 
 def test_image_leaves_out_what_only_training_and_testing_need() -> None:
-    assert not let_in() & {"training", "tests", "benchmarks", "train_model.py", "requirements.txt", "data", ".git"}
+    assert not allowed_names() & {
+        "training",
+        "tests",
+        "benchmarks",
+        "train_model.py",
+        "requirements.txt",
+        "data",
+        ".git",
+    }
 
 
 def test_image_runs_gunicorn_and_not_as_root() -> None:

@@ -84,7 +84,7 @@ def test_csv_has_a_column_for_each_value(scans: Path, capsys: pytest.CaptureFixt
 
 
 def test_non_digits_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # Noise from edge to edge: whatever network answers, it is no digit.
+    # Noise from edge to edge, which no network takes for a digit.
     noise = np.random.default_rng(0).integers(0, 256, (120, 120), np.uint8)
     (tmp_path / "noise.png").write_bytes(encode(Image.fromarray(noise)))
     (tmp_path / "scribble.png").write_bytes(picture_of(SCRIBBLE))
@@ -165,7 +165,7 @@ def test_frame_and_plot_are_saved_next_to_the_picture(scans: Path, capsys: pytes
     assert len(run(capsys, scans)[1].splitlines()) == 11
 
 
-def test_missing_matplotlib_is_said_before_anything_is_read(
+def test_missing_matplotlib_is_reported_before_anything_is_read(
     scans: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
@@ -175,7 +175,7 @@ def test_missing_matplotlib_is_said_before_anything_is_read(
     assert not (scans / "8.png.frame.png").exists()
 
 
-def test_unreachable_server_is_said_once_and_before_any_header(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_server_is_reported_once_before_any_header(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--url", "http://127.0.0.1:9", "--format", "table", scans)
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""A file is whole at any moment: whatever fails while it is written, the old content stays."""
+"""Atomic writes: if anything fails, the file keeps its old content."""
 
 import errno
 import io
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class FileOnFullDisk(io.FileIO):
-    """Takes half of what it is given."""
+    """Writes half of the data."""
 
     def write(self, data: Any) -> int:
         super().write(data[: len(data) // 2])
@@ -106,7 +106,7 @@ def test_content_reaches_the_disk_before_the_name_does(path: Path, monkeypatch: 
     assert steps == [f"fsync {len(NEW)} bytes", "replace", "fsync folder"]
 
 
-def test_new_file_may_be_read_by_others(tmp_path: Path) -> None:
+def test_new_file_is_readable_by_other_users(tmp_path: Path) -> None:
     path = tmp_path / "new"
     write_atomically(path, NEW)
     assert path.read_bytes() == NEW

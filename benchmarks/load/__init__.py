@@ -1,1 +1,1 @@
-"""Proofs that the server holds: each starts the real one, drives it, and checks every answer. Linux only."""
+"""Proofs: each starts the real server, sends it requests, and checks every response. Linux only."""

@@ -145,7 +145,7 @@ def documented(limits: Limits) -> list[Request]:
         "a chunked body over the limit": (413, "body-too-large", _chunked(too_long)),
         "a form without a file": (422, "missing-picture", form('form-data; name="image"')),
         "a form with another file": (422, "missing-picture", form('form-data; name="photo"; filename="x.png"')),
-        "a file that is no picture": (415, "unsupported-picture", file_request([b"%PDF-1.7"])),
+        "a file that is not a picture": (415, "unsupported-picture", file_request([b"%PDF-1.7"])),
         "a damaged picture": (422, "undecodable-picture", file_request([picture[:100]])),
         "a batch of 65": (422, "invalid-request", file_request([b"x"] * 65, BATCH, "images")),
         "a batch of none": (422, "missing-picture", file_request([], BATCH, "images")),

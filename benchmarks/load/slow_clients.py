@@ -109,12 +109,12 @@ def to_report(alone: Sequence[Outcome], during: Sequence[Outcome], slow: Sequenc
     connections = sum(client.connections for client in slow)
     report.say(
         f"`python -m benchmarks.load.slow_clients`: drawings, {rate:.1f} a second, through `deploy/nginx.conf` "
-        f"but for TLS, while {len(slow)} clients with addresses of their own hold half-sent requests: a third say no "
-        "more, a third add a byte a second to a header, a third to a body. Hung up on, they came again: "
+        f"but for TLS, while {len(slow)} clients with addresses of their own hold half-sent requests: a third stop, "
+        "a third add a byte a second to a header, a third to a body. They reconnected when closed: "
         f"{connections:,} connections in all."
     )
     failed = [outcome for outcome in [*alone, *during] if outcome.fault is not None]
-    report.require(not failed, "Every other request is answered, and rightly", faults(failed) if failed else "all are")
+    report.require(not failed, "Every other request is answered correctly", faults(failed) if failed else "all are")
     ratio = _p99(during) / _p99(alone)
     report.aim(ratio <= MAX_RATIO, f"p99 is at most {MAX_RATIO:g} times what it is without them", f"{ratio:.2f} times")
     report.table(

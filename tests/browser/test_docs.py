@@ -1,4 +1,4 @@
-"""The API's pages, in Chromium: they work under the site's own policy, and ask no other host (`open_page` watches)."""
+"""The API's pages, in Chromium: they work, and send no requests to other hosts (`open_page` checks that)."""
 
 from testing.page import OpenPage
 

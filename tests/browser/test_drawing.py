@@ -1,4 +1,4 @@
-"""Drawing in a real browser: whatever draws, wherever the page stands, the answer follows the pen."""
+"""Drawing in a real browser with mouse, fingers, pencil and keyboard, at any scroll position and zoom."""
 
 import re
 
@@ -60,7 +60,7 @@ def test_answer_is_read_out_once_it_has_settled(open_page: OpenPage) -> None:
     assert spoken.startswith("This is a 3. ")
 
 
-def test_ink_lies_under_the_mouse_on_a_scrolled_page(open_page: OpenPage) -> None:
+def test_ink_is_under_the_mouse_on_a_scrolled_page(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 700, "height": 560})
     page.mouse.wheel(0, 120)
     wait_until(page, "scrollY > 100")
@@ -104,7 +104,7 @@ def test_finger_draws_and_the_page_stays_where_it_is(open_page: OpenPage) -> Non
     assert page.evaluate("scrollY") == 0
 
 
-def test_ink_lies_under_the_finger_on_a_magnified_page(open_page: OpenPage) -> None:
+def test_ink_is_under_the_finger_on_a_magnified_page(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
     page.context.new_cdp_session(page).send("Emulation.setPageScaleFactor", {"pageScaleFactor": 1.5})
     wait_until(page, "visualViewport.scale === 1.5")
@@ -141,7 +141,7 @@ def test_second_finger_draws_nothing(open_page: OpenPage) -> None:
     assert has_ink(page, *RIGHT[2])
 
 
-def test_touch_that_the_system_takes_away_leaves_no_mark(open_page: OpenPage) -> None:
+def test_cancelled_touch_leaves_no_ink(open_page: OpenPage) -> None:
     page = open_page(has_touch=True)
     fingers = Fingers(page)
     for x, y in LEFT:
@@ -208,7 +208,7 @@ def test_stroke_goes_on_outside_the_pad(open_page: OpenPage) -> None:
     assert not has_ink(page, 90, 150)
 
 
-def test_undo_takes_back_the_last_stroke_and_its_answer(open_page: OpenPage) -> None:
+def test_undo_removes_the_last_stroke_and_updates_the_prediction(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, EUROPEAN_7)
     expect_answer(page, 7)
@@ -222,7 +222,7 @@ def test_undo_takes_back_the_last_stroke_and_its_answer(open_page: OpenPage) -> 
     expect_nothing_drawn(page)
 
 
-def test_what_was_taken_back_comes_again_by_buttons_and_keys(open_page: OpenPage) -> None:
+def test_redo_by_buttons_and_keys(open_page: OpenPage) -> None:
     page = open_page()
     bar = EUROPEAN_7[1][2]
     draw(page, EUROPEAN_7)
@@ -260,7 +260,7 @@ def test_drawing_survives_a_reload_and_the_way_back(open_page: OpenPage) -> None
     assert has_ink(page, *EUROPEAN_7[0][12])
 
 
-def test_what_somebody_else_left_in_the_storage_is_no_drawing(open_page: OpenPage) -> None:
+def test_invalid_content_of_the_storage_is_ignored(open_page: OpenPage) -> None:
     page = open_page()
     page.evaluate(
         """() => {
@@ -293,7 +293,7 @@ def test_tap_is_ink(open_page: OpenPage) -> None:
     expect(page.locator("[data-slot=words]")).not_to_have_text("Nothing drawn yet")
 
 
-def test_tap_of_a_trembling_hand_is_a_dot_and_no_digit(open_page: OpenPage) -> None:
+def test_tap_of_a_trembling_hand_is_a_dot_and_not_a_digit(open_page: OpenPage) -> None:
     page = open_page()
     box = page.locator("#pad").bounding_box()
     assert box
@@ -309,7 +309,7 @@ def test_tap_of_a_trembling_hand_is_a_dot_and_no_digit(open_page: OpenPage) -> N
     expect(page.locator("[data-slot=words]")).to_have_text("Keep writing …")
 
 
-def test_nothing_is_said_against_a_drawing_before_the_pen_is_lifted(open_page: OpenPage) -> None:
+def test_non_digit_is_not_reported_before_the_pen_is_lifted(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, [[[x, y] for x in range(20, 260, 40) for y in (20, 260)]], release=False)
     expect(page.locator("#answer")).to_have_attribute("data-state", "writing")
@@ -360,7 +360,7 @@ def test_keys_draw(open_page: OpenPage) -> None:
     assert not has_ink(page, 120, 230)
 
 
-def test_two_arrow_keys_draw_aslant_and_shift_draws_finely(open_page: OpenPage) -> None:
+def test_two_arrow_keys_draw_diagonally_and_shift_draws_finely(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_role("application").focus()
     page.keyboard.press("Space")
@@ -374,7 +374,7 @@ def test_two_arrow_keys_draw_aslant_and_shift_draws_finely(open_page: OpenPage) 
     assert stroke[-1] == [198, 90]
 
 
-def test_turning_the_device_loses_nothing(open_page: OpenPage) -> None:
+def test_rotating_the_device_loses_nothing(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     for stroke in EUROPEAN_7:
         Fingers(page).draw(stroke)
@@ -384,7 +384,7 @@ def test_turning_the_device_loses_nothing(open_page: OpenPage) -> None:
     expect_answer(page, 7)
 
 
-def test_without_live_only_predict_asks(open_page: OpenPage) -> None:
+def test_without_live_only_the_button_predicts(open_page: OpenPage) -> None:
     page = open_page()
     asked = []
     page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
@@ -413,7 +413,7 @@ def test_keyboard_reaches_every_control_and_shows_where_it_is(open_page: OpenPag
     assert names == ["pad", "undo", "redo", "clear", "play", "explain", "live", "file", "pad-side", "A", "A"]
 
 
-def test_keyboard_works_the_tools(open_page: OpenPage) -> None:
+def test_tools_work_by_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[8])
     expect_answer(page, 8)

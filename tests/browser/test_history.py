@@ -1,4 +1,4 @@
-"""The last drawings and pictures with their answers: kept in the browser, and nowhere else."""
+"""The last drawings and pictures with their answers: kept in the browser only."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,7 +15,7 @@ def expect_history(page: Page, *numerals: str) -> None:
     expect(page.locator("#history .card span")).to_have_text(list(numerals))
 
 
-def draw_anew(page: Page, digit: int) -> None:
+def draw_after_clearing(page: Page, digit: int) -> None:
     page.get_by_role("button", name="Clear").click()
     draw(page, DIGITS[digit])
     expect_answer(page, digit)
@@ -27,7 +27,7 @@ def test_drawings_are_kept_newest_first_and_opened_again(open_page: OpenPage) ->
     draw(page, EUROPEAN_7)
     expect_answer(page, 7)
     expect_history(page, "7")
-    draw_anew(page, 3)
+    draw_after_clearing(page, 3)
     page.reload()
     expect_history(page, "3", "7")
     page.get_by_role("button", name="Open again: This is a 7").click()
@@ -38,7 +38,7 @@ def test_drawings_are_kept_newest_first_and_opened_again(open_page: OpenPage) ->
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (740, 360), (1280, 500)])
-def test_sheet_comes_into_sight_when_an_entry_far_down_is_opened(open_page: OpenPage, width: int, height: int) -> None:
+def test_page_scrolls_to_the_sheet_when_an_entry_is_opened(open_page: OpenPage, width: int, height: int) -> None:
     page = open_page(viewport={"width": width, "height": height})
     draw(page, DIGITS[5])
     expect_history(page, "5")
@@ -50,7 +50,7 @@ def test_sheet_comes_into_sight_when_an_entry_far_down_is_opened(open_page: Open
         expect(page.locator(selector)).to_be_in_viewport(ratio=0.95)
 
 
-def test_no_server_is_asked_to_open_one_again(open_page: OpenPage) -> None:
+def test_entry_is_opened_without_a_request(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[5])
     expect_history(page, "5")
@@ -101,11 +101,11 @@ def test_twenty_are_kept(open_page: OpenPage) -> None:
     )
     page.reload()
     expect(page.locator("#history .card")).to_have_count(20)
-    draw_anew(page, 3)
+    draw_after_clearing(page, 3)
     expect(page.locator("#history .card")).to_have_count(20)
 
 
-def test_forgetting_leaves_nothing(open_page: OpenPage) -> None:
+def test_history_can_be_deleted(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[5])
     expect_history(page, "5")
@@ -114,7 +114,7 @@ def test_forgetting_leaves_nothing(open_page: OpenPage) -> None:
     assert page.evaluate("localStorage.getItem('digits.history')") == "[]"
 
 
-def test_browser_that_keeps_nothing_hinders_nothing(open_page: OpenPage) -> None:
+def test_page_works_without_storage(open_page: OpenPage) -> None:
     page = open_page()
     page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); };")
     page.reload()

@@ -1,4 +1,4 @@
-"""What can be tested of looks: contrast, room on small screens, and nothing that jumps."""
+"""Appearance: contrast, small screens, and no layout shifts."""
 
 import re
 from itertools import product
@@ -64,7 +64,7 @@ def test_nothing_is_cut_off(open_page: OpenPage) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_nothing_jumps_when_answers_come_and_go(open_page: OpenPage, width: int) -> None:
+def test_layout_does_not_shift_when_answers_appear_and_disappear(open_page: OpenPage, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 800}, errors="Failed to load resource")
     page.evaluate(
         """() => {

@@ -26,7 +26,7 @@ def test_form_works_without_javascript(open_page: OpenPage, digit: int) -> None:
     expect(page.locator("[data-slot=top] .percent")).to_contain_text(["%", "%", "%"])
 
 
-def test_without_javascript_nothing_is_offered_that_needs_it(open_page: OpenPage) -> None:
+def test_controls_that_need_javascript_are_hidden_without_it(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False)
     expect(page.get_by_text("Drawing needs JavaScript")).to_be_visible()
     for hidden in ("#pad", "#undo", "#live", "#predict"):
@@ -36,7 +36,7 @@ def test_without_javascript_nothing_is_offered_that_needs_it(open_page: OpenPage
     expect(page.get_by_text("Choose a picture of a digit.")).to_be_visible()
 
 
-def test_bad_picture_without_javascript_gets_a_sentence(open_page: OpenPage) -> None:
+def test_bad_picture_without_javascript_is_explained(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False, errors="415")
     page.get_by_label("Upload pictures").set_input_files(payload(b"hello"))
     page.get_by_role("button", name="Read picture", exact=True).click()
@@ -55,7 +55,7 @@ def test_form_works_where_browsers_do_not_say_what_site_asks(open_page: OpenPage
     expect_answer(page, 2)
 
 
-def test_too_heavy_picture_without_javascript_gets_its_answer(open_page: OpenPage, tmp_path: Path) -> None:
+def test_too_large_picture_without_javascript_is_explained(open_page: OpenPage, tmp_path: Path) -> None:
     (tmp_path / "heavy.png").write_bytes(bytes(20 * 2**20))
     page = open_page(java_script_enabled=False, errors="413")
     page.get_by_label("Upload pictures").set_input_files(tmp_path / "heavy.png")
@@ -115,7 +115,7 @@ def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
     assert outline["width"] < 0.5 * sheet["width"]
 
 
-def test_ink_at_the_edge_lies_within_the_outline(open_page: OpenPage) -> None:
+def test_ink_at_the_edge_is_within_the_outline(open_page: OpenPage) -> None:
     page = open_page()
     tall = draw_picture([[[60, 30], [220, 30], [130, 265]]])  # with the width of the pen, from 21 to 274
     page.get_by_label("Upload pictures").set_input_files(payload(encode(tall)))
@@ -129,7 +129,7 @@ def test_ink_at_the_edge_lies_within_the_outline(open_page: OpenPage) -> None:
 
 def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -> None:
     page = open_page(errors="Failed to load resource")
-    page.route("**/api/v1/predict*", lambda route: route.abort())  # shown, whatever the server does
+    page.route("**/api/v1/predict*", lambda route: route.abort())  # it is shown without an answer of the server
     photograph = draw_picture(DIGITS[3]).resize((4000, 3000))
     page.get_by_label("Upload pictures").set_input_files(payload(encode(photograph, "JPEG")))
     expect(page.locator("#picture")).to_be_visible()
@@ -172,7 +172,7 @@ def test_phones_are_offered_their_camera(open_page: OpenPage) -> None:
     expect_answer(page, 4)
 
 
-def test_undo_brings_back_the_drawing_that_a_picture_took_the_place_of(open_page: OpenPage) -> None:
+def test_undo_restores_the_drawing_that_a_picture_replaced(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[5])
     expect_answer(page, 5)
@@ -183,7 +183,7 @@ def test_undo_brings_back_the_drawing_that_a_picture_took_the_place_of(open_page
     expect(page.locator("#picture")).to_be_hidden()
 
 
-def test_file_that_is_no_picture_gets_a_sentence(open_page: OpenPage) -> None:
+def test_file_that_is_not_a_picture_is_explained(open_page: OpenPage) -> None:
     page = open_page(errors="415")
     page.get_by_label("Upload pictures").set_input_files(payload(b"hello"))
     expect(page.locator("[data-slot=note]")).to_contain_text("The file is not a picture")
@@ -191,14 +191,14 @@ def test_file_that_is_no_picture_gets_a_sentence(open_page: OpenPage) -> None:
     expect_answer(page, 2)
 
 
-def test_blank_picture_is_said_to_be_blank(open_page: OpenPage) -> None:
+def test_blank_picture_is_reported(open_page: OpenPage) -> None:
     page = open_page(errors="422")
     page.get_by_label("Upload pictures").set_input_files(payload(encode(Image.new("L", (200, 200), 255))))
     expect(page.locator("[data-slot=words]")).to_have_text("Nothing to read")
     expect(page.locator("[data-slot=numeral]")).to_have_text("!")
 
 
-def test_too_heavy_picture_is_not_even_sent_and_the_drawing_stays(open_page: OpenPage, tmp_path: Path) -> None:
+def test_too_large_picture_is_not_sent_and_the_drawing_stays(open_page: OpenPage, tmp_path: Path) -> None:
     (tmp_path / "heavy.png").write_bytes(bytes(13 * 2**20))
     page = open_page()
     draw(page, DIGITS[5])
@@ -220,7 +220,7 @@ def test_undo_does_not_disturb_a_picture(open_page: OpenPage) -> None:
     expect_picture(page)
 
 
-def test_drawing_takes_the_place_of_a_picture(open_page: OpenPage) -> None:
+def test_drawing_replaces_a_picture(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)
@@ -229,7 +229,7 @@ def test_drawing_takes_the_place_of_a_picture(open_page: OpenPage) -> None:
     expect(page.locator("#picture")).to_be_hidden()
 
 
-def test_clear_takes_the_picture_away(open_page: OpenPage) -> None:
+def test_clear_removes_the_picture(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[3])))
     expect_answer(page, 3)

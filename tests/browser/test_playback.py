@@ -1,4 +1,4 @@
-"""The drawing played back as it was drawn, with the answers that it had on the way."""
+"""Replaying a drawing with its predictions."""
 
 import pytest
 from playwright.sync_api import Page, Request, expect
@@ -45,7 +45,7 @@ def test_playing_can_be_stopped_and_loses_nothing(open_page: OpenPage) -> None:
         assert has_ink(page, *EUROPEAN_7[1][-2])
 
 
-def test_where_motion_is_unwelcome_whole_strokes_appear(open_page: OpenPage) -> None:
+def test_whole_strokes_appear_with_reduced_motion(open_page: OpenPage) -> None:
     page = open_page(reduced_motion="reduce")
     draw(page, EUROPEAN_7)
     expect_answer(page, 7)

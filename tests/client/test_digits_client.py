@@ -1,4 +1,4 @@
-"""The Python client, against the real server as a process and, for what that never says, against a made-up one."""
+"""The Python client, against the real server and, for responses that it never sends, against a scripted one."""
 
 import base64
 import io
@@ -40,7 +40,7 @@ def test_every_form_of_input_is_read(digits: DigitsClient, tmp_path: Path) -> No
     assert set(answers[0]) == ANSWER_FIELDS
 
 
-def test_frame_comes_where_it_is_asked_for(digits: DigitsClient) -> None:
+def test_frame_is_included_on_request(digits: DigitsClient) -> None:
     answer = digits.predict_strokes(DIGITS[3], include_frame=True)
     with Image.open(io.BytesIO(frame_bytes(answer))) as frame:
         assert frame.size == (28, 28)
@@ -68,7 +68,7 @@ def test_batch_of_any_size_is_read_in_order(digits: DigitsClient) -> None:
     ]
 
 
-def test_refusal_says_what_the_server_said(digits: DigitsClient) -> None:
+def test_problem_has_the_fields_of_the_response(digits: DigitsClient) -> None:
     with pytest.raises(ProblemError) as caught:
         digits.predict_strokes([[[1, 2, 3]]])
     problem = caught.value
@@ -78,19 +78,19 @@ def test_refusal_says_what_the_server_said(digits: DigitsClient) -> None:
     assert str(problem) == problem.detail
 
 
-def test_model_and_readiness_are_told(digits: DigitsClient) -> None:
+def test_model_and_readiness(digits: DigitsClient) -> None:
     assert digits.model()["id"] == digits.predict_strokes(DIGITS[1])["model"]
     assert digits.is_ready()
     assert not DigitsClient("http://127.0.0.1:9", timeout=5).is_ready()
 
 
-def test_server_that_is_not_there_is_named() -> None:
+def test_unreachable_server_is_named() -> None:
     with pytest.raises(ConnectionFailed, match=r"http://127\.0\.0\.1:9 cannot be reached"):
         DigitsClient("http://127.0.0.1:9", timeout=5).model()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:5000", "file:///etc/passwd", ""])
-def test_address_that_is_no_server_is_refused(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="not the URL of a server"):
         DigitsClient(url)
 
@@ -98,7 +98,7 @@ def test_address_that_is_no_server_is_refused(url: str) -> None:
 # ---- the command line, with --url ----
 
 
-def test_command_line_asks_the_server(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_uses_the_server(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for digit in (2, 7):
         (tmp_path / f"{digit}.png").write_bytes(picture_of(DIGITS[digit]))
     (tmp_path / "bad.png").write_bytes(b"hello")
@@ -117,7 +117,7 @@ def test_batch_through_a_server_is_written(server: Server, tmp_path: Path) -> No
     assert json.loads(output.read_text())["digit"] == 7
 
 
-def test_command_line_says_that_the_server_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_reports_an_unreachable_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
     assert predict.main([str(tmp_path), "--url", "http://127.0.0.1:9"]) == 2
     assert "cannot be reached" in capsys.readouterr().err
@@ -240,6 +240,6 @@ def test_command_line_follows_no_redirect(
 
 
 @pytest.mark.parametrize("answer", [(200, {}, b"<html>"), (500, {}, b"<html>"), (404, {}, b"[]")])
-def test_answer_of_another_kind_of_server_is_an_error(answer: tuple[int, dict[str, str], bytes]) -> None:
+def test_response_of_another_kind_of_server_is_an_error(answer: tuple[int, dict[str, str], bytes]) -> None:
     with scripted(answer) as (url, _), pytest.raises((ConnectionFailed, ProblemError)):
         DigitsClient(url).model()

@@ -30,8 +30,8 @@ LARGE = b"[" + b"0, " * 5000 + b"0]"
 
 @dataclass
 class Upstream:
-    """Stands in for the app: hangs up on requests with an X-Die header, and answers URIs that end in slow after
-    `proceed` is set.
+    """Stands in for the app: closes the connection on requests with an X-Die header, and answers URIs that end in slow
+    after `proceed` is set.
     """
 
     port: int
@@ -149,7 +149,7 @@ def proxy(tmp_path: Path, certificate: Path, upstream: Upstream, changes: dict[s
 
 
 def assert_problem(answer: Answer, status: int, problem_type: str) -> None:
-    """A problem as the app's own look, with every security header exactly once."""
+    """A problem in the format of the app, with every security header exactly once."""
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = json.loads(answer.body)

@@ -1,6 +1,6 @@
-"""Frames as they are meant to be, stored: what a change to the front end moves must be looked at and renewed here.
+"""Reference frames: after a change to the preprocessing, look at what has changed and regenerate them.
 
-    python -m tests.golden.frames     # draws them anew; look at the pictures, and see PREPROCESSING_VERSION in model
+    python -m tests.golden.frames     # regenerates them; see PREPROCESSING_VERSION in model.py
 
 Each row of frames is one PNG file, 28 pixels high, in 16 bits a pixel, because 8 are coarser than a thousandth.
 """

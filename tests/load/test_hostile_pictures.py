@@ -17,7 +17,7 @@ from recognition.errors import InputError
 from recognition.picture import FORMATS, MAX_DECODED_SIDE, decode_picture
 
 LIMITS = Limits(_env_file=None)
-# Files of 49 megapixels take seconds to make and to decode: they are left to `make fuzz`.
+# Files of 49 megapixels take seconds to make and to decode: only `make fuzz` decodes them.
 QUICK_BOMBS = (
     "PNG, 320 MB of text",
     "PNG, colour profile of 64 MB",

@@ -1,4 +1,4 @@
-"""No picture costs much more to decode than its header lets expect, and what would cost too much is refused."""
+"""Decoding takes no longer than estimated from the header, and pictures that would take too long are refused."""
 
 import struct
 import time

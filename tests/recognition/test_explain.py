@@ -1,4 +1,4 @@
-"""The heat, of networks that are simple enough to foretell; and where on a drawing or picture it belongs."""
+"""Heatmaps of networks with known behaviour, and their position on the drawing or picture."""
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ def bar() -> Frame:
     return frame
 
 
-def test_ink_is_hot_where_it_speaks_for_the_digit_and_cold_where_against() -> None:
+def test_heat_is_positive_on_evidence_for_the_digit_and_negative_on_evidence_against_it() -> None:
     weights = np.zeros((28, 28), np.float32)
     weights[:, :14], weights[:, 14:] = 1, -3
     heat = find_heat(bar(), lambda frames: (frames * weights).sum(axis=(1, 2)))
@@ -43,7 +43,7 @@ def test_ink_is_hot_where_it_speaks_for_the_digit_and_cold_where_against() -> No
     assert heat.strength > 3
 
 
-def test_heat_lies_on_the_ink() -> None:
+def test_heat_is_on_the_ink() -> None:
     heat = find_heat(bar(), lambda frames: frames.sum(axis=(1, 2)))
     assert heat.values[13:15, 5:23].min() > 0.5
     assert np.abs(heat.values[:8]).max() < 0.01
@@ -81,7 +81,7 @@ def test_log_odds_are_those_of_the_calibrated_probability(digit: int) -> None:
 
 
 @pytest.mark.parametrize("digit", DIGITS)
-def test_digit_is_explained_alike_each_time(digit: int, recognizer: Recognizer) -> None:
+def test_explanations_are_reproducible(digit: int, recognizer: Recognizer) -> None:
     first, again = (recognizer.explain_strokes(DIGITS[digit]) for _ in range(2))
     prediction = recognizer.predict_strokes(DIGITS[digit])
     assert (first.digit, first.confidence) == (digit, pytest.approx(prediction.confidence))
@@ -89,10 +89,10 @@ def test_digit_is_explained_alike_each_time(digit: int, recognizer: Recognizer) 
     assert np.array_equal(first.heat.values, again.heat.values)
 
 
-def test_another_digit_has_its_own_reasons(recognizer: Recognizer) -> None:
+def test_another_digit_has_another_heatmap(recognizer: Recognizer) -> None:
     seven, one = recognizer.explain_strokes(DIGITS[7]), recognizer.explain_strokes(DIGITS[7], 1)
     assert (one.digit, one.confidence) == (1, pytest.approx(recognizer.predict_strokes(DIGITS[7]).probabilities[1]))
-    # Whatever speaks for the 1 is, by and large, what speaks against the 7.
+    # Evidence for the 1 is mostly evidence against the 7.
     on_ink = seven.frame > 0.5
     assert np.corrcoef(seven.heat.values[on_ink], one.heat.values[on_ink])[0, 1] < 0.5
 
@@ -129,7 +129,7 @@ def moved(drawing: Drawing, scale: float, x: float, y: float) -> Drawing:
 
 @pytest.mark.parametrize(("scale", "x", "y"), [(1, 0, 0), (0.3, 150, 20), (0.7, 80, 80)])
 @pytest.mark.parametrize("digit", DIGITS)
-def test_frame_of_a_drawing_lies_where_it_was_drawn(
+def test_region_of_a_drawing_is_where_it_was_drawn(
     digit: int, scale: float, x: float, y: float, recognizer: Recognizer
 ) -> None:
     drawing = moved(DIGITS[digit], scale, x, y)
@@ -137,14 +137,14 @@ def test_frame_of_a_drawing_lies_where_it_was_drawn(
 
 
 @pytest.mark.parametrize("hand", sorted(HANDWRITINGS))
-def test_frame_of_a_picture_lies_where_the_digit_is(hand: int, recognizer: Recognizer) -> None:
+def test_region_of_a_picture_is_where_the_digit_is(hand: int, recognizer: Recognizer) -> None:
     for drawing in HANDWRITINGS[hand]:
         picture = draw_picture(drawing)
         assert_in_place(recognizer.explain_picture(encode(picture)), picture)
 
 
 def scanned(kind: str) -> Image.Image:
-    """A 4 in a picture that is not looked at as it is."""
+    """A 4 in a picture that is reduced or enlarged before it is read."""
     plain = draw_picture(DIGITS[4])
     if kind == "small on a large sheet":
         sheet = Image.new("L", (2400, 1800), 255)
@@ -161,7 +161,7 @@ def scanned(kind: str) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["small on a large sheet", "larger than is worked on", "between bars", "tiny"])
-def test_frame_of_a_picture_lies_where_the_digit_is_however_it_was_looked_at(kind: str, recognizer: Recognizer) -> None:
+def test_region_of_a_picture_is_where_the_digit_is_at_any_scale(kind: str, recognizer: Recognizer) -> None:
     picture = scanned(kind)
     explanation = recognizer.explain_picture(encode(picture))
     assert explanation.digit == 4
@@ -169,7 +169,7 @@ def test_frame_of_a_picture_lies_where_the_digit_is_however_it_was_looked_at(kin
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_turned_photograph_is_measured_upright(orientation: int, recognizer: Recognizer) -> None:
+def test_region_of_a_rotated_photograph_is_in_its_upright_orientation(orientation: int, recognizer: Recognizer) -> None:
     upright = draw_picture(DIGITS[4], (280, 400))
     turns = {
         2: [Image.Transpose.FLIP_LEFT_RIGHT],

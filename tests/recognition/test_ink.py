@@ -1,4 +1,4 @@
-"""Strokes to the frame: only its shape makes a drawing, not its place, size, sampling or direction."""
+"""Strokes to frames, which depend on the shape only, not on position, size, sampling or direction."""
 
 import math
 from contextlib import suppress
@@ -30,7 +30,7 @@ each_drawing = pytest.mark.parametrize("drawing", DRAWINGS.values(), ids=DRAWING
 
 
 def draw_valid(strokes: list[Points]) -> NDArray[np.float32]:
-    """The frame of a drawing, which holds what is promised of every frame."""
+    """The frame of a drawing, checked for what holds for every frame."""
     frame = draw(strokes)
     assert (frame.shape, frame.dtype) == ((FRAME_SIZE, FRAME_SIZE), np.float32)
     assert np.isfinite(frame).all()
@@ -223,7 +223,7 @@ MALFORMED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("strokes", "pointer"), MALFORMED.values(), ids=MALFORMED)
-def test_what_is_no_drawing_is_refused_with_its_place(strokes: object, pointer: str) -> None:
+def test_invalid_strokes_are_refused_with_a_pointer(strokes: object, pointer: str) -> None:
     with pytest.raises(InvalidStrokes) as caught:
         validate(strokes)
     assert caught.value.pointer == pointer

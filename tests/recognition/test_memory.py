@@ -1,4 +1,4 @@
-"""What is left in memory of large pictures."""
+"""Memory of large pictures is returned to the system."""
 
 import subprocess
 import sys
@@ -29,6 +29,6 @@ print((resident() - before) / 2**20)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-def test_large_blocks_go_back_to_the_system() -> None:
+def test_large_blocks_are_returned_to_the_system() -> None:
     process = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
     assert float(process.stdout) < 16

@@ -1,4 +1,4 @@
-"""Pictures to the frame: whatever the pen, the paper, the light and the place, one digit looks alike."""
+"""Pictures to frames, which do not depend on pen, paper, light or position."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def picture_of(digit: int, pen: int = 18) -> Picture:
 
 
 def frames_of(picture: Picture) -> list[Frame]:
-    """The frames of all readings of a picture, each of which holds what is promised of every frame."""
+    """The candidate frames of a picture, checked for what holds for every frame."""
     untouched = picture.copy()
     frames = [candidate.frame for candidate in find_candidates(picture)]
     for frame in frames:
@@ -47,7 +47,7 @@ def likeness(frame: Frame, other: Frame) -> float:
 
 
 def best_likeness(picture: NDArray[np.floating], digit: int) -> float:
-    """How much the best reading of a picture, which the network would choose, is like that of the clean digit."""
+    """The highest similarity of a candidate to the frame of the clean digit."""
     clean = normalize(picture_of(digit))
     return max(likeness(frame, clean) for frame in frames_of(np.clip(picture, 0, 1).astype(np.float32)))
 
@@ -183,7 +183,7 @@ def test_picture_of_strokes_looks_as_the_strokes_do(digit: int) -> None:
 
 
 @each_digit
-def test_ink_fits_and_lies_in_the_middle(digit: int) -> None:
+def test_ink_fits_and_is_centred(digit: int) -> None:
     frame = normalize(picture_of(digit))
     rows, columns = np.nonzero(frame > 0.35)
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(INK_SIZE, abs=2)
@@ -197,7 +197,7 @@ def is_moved(frame: Frame, original: Frame) -> bool:
     return any(np.abs(np.roll(frame, move, (0, 1)) - original).max() < 1e-3 for move in moves)
 
 
-def test_frame_of_mnist_geometry_is_not_drawn_anew() -> None:
+def test_frame_of_mnist_geometry_is_not_rendered_again() -> None:
     frames = [
         draw([np.array(stroke, np.float64) for stroke in hand]) for hands in HANDWRITINGS.values() for hand in hands
     ]

@@ -1,4 +1,4 @@
-"""Where ink lies on a paper of any shade, in any light."""
+"""Finding ink on paper of any shade, in any light."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_even_paper_is_blank(size: tuple[int, int], value: float) -> None:
         find_ink(np.full(size, value, np.float32))
 
 
-def test_least_contrast_is_what_it_says() -> None:
+def test_contrast_below_the_minimum_is_blank() -> None:
     assert amount_of(0.5 + 1.2 * MIN_CONTRAST * CROSS).any()
     with pytest.raises(BlankInput):
         find_ink(0.5 + np.float32(0.8 * MIN_CONTRAST) * CROSS)

@@ -1,4 +1,4 @@
-"""Bytes to a grey picture: every format as a person sees it, and nothing but `PictureError` for all other bytes."""
+"""Decoding: every format looks as in a viewer, and all other bytes raise `PictureError`."""
 
 import struct
 import zlib
@@ -23,7 +23,7 @@ LIMITS = Limits(_env_file=None)
 
 
 def decode(data: bytes, limits: Limits = LIMITS) -> NDArray[np.float32]:
-    """The picture in `data`, which holds what is promised of every picture."""
+    """The picture in `data`, checked for what holds for every picture."""
     picture = decode_picture(data, limits)
     assert (picture.dtype, picture.ndim) == (np.float32, 2)
     assert picture.flags.c_contiguous
@@ -32,7 +32,7 @@ def decode(data: bytes, limits: Limits = LIMITS) -> NDArray[np.float32]:
 
 
 def hook(size: tuple[int, int] = (48, 32)) -> Image.Image:
-    """Black on white, and like itself in no other orientation."""
+    """Black on white, and different in every orientation."""
     picture = Image.new("L", size, 255)
     pencil = ImageDraw.Draw(picture)
     pencil.rectangle((8, 4, 15, 27), fill=0)
@@ -96,7 +96,7 @@ def test_ink_on_transparency_stands_out(mode: str, shade: int, inverted: bool) -
 
 
 @pytest.mark.parametrize("pen", [2, 6, 20])
-def test_transparent_corners_of_a_white_card_are_no_ink(pen: int) -> None:
+def test_transparent_corners_of_a_white_card_are_not_ink(pen: int) -> None:
     card = Image.new("RGBA", (280, 280))
     pencil = ImageDraw.Draw(card)
     pencil.rounded_rectangle((4, 4, 275, 275), 20, fill="white")
@@ -139,7 +139,7 @@ def test_rotation_tag_is_followed_where_the_picture_is_reduced() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # as recognition.picture has it, until pytest sets its own filters
-def test_tag_that_cannot_be_read_does_no_harm() -> None:
+def test_unreadable_tag_is_ignored() -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + struct.pack(">HHII", 0x010E, 2, 1000, 10**6)
     jpeg = FILES["JPEG"]
     damaged = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
@@ -178,7 +178,7 @@ def test_extreme_shapes_are_pictures(size: tuple[int, int], file_format: str) ->
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG file whose header promises so many pixels."""
+    """A PNG file whose header declares so many pixels."""
     png = FILES["PNG"]
     start = png.index(b"IHDR")
     header = b"IHDR" + struct.pack(">II", width, height) + png[start + 12 : start + 17]
@@ -261,7 +261,7 @@ def test_photograph_is_decoded_at_reduced_scale(monkeypatch: pytest.MonkeyPatch)
     assert picture.shape == (750, 1000)
 
 
-# ---- what is no picture ----
+# ---- invalid files ----
 
 
 def wave_file() -> bytes:
@@ -295,19 +295,19 @@ def test_other_formats_are_not_supported(data: bytes) -> None:
         decode(data)
 
 
-def test_empty_file_is_no_picture() -> None:
+def test_empty_file_is_not_a_picture() -> None:
     with pytest.raises(UndecodablePicture, match="empty"):
         decode(b"")
 
 
 @pytest.mark.parametrize("data", [b"GIF89a=alert(7)//", b"BM<script>alert(7)</script>", b"\xff\xd8\xff\xe0%PDF-1.7"])
-def test_first_bytes_alone_make_no_picture(data: bytes) -> None:
+def test_signature_alone_is_not_a_picture(data: bytes) -> None:
     with pytest.raises(UndecodablePicture, match="damaged"):
         decode(data)
 
 
 @each_file
-def test_what_stands_behind_a_picture_is_ignored(data: bytes) -> None:
+def test_data_after_a_picture_is_ignored(data: bytes) -> None:
     np.testing.assert_array_equal(decode(data + b"<script>alert(7)</script>PK\x03\x04"), decode(data))
 
 
@@ -354,7 +354,7 @@ DECODER_ERRORS = (
 
 
 @pytest.mark.parametrize("error", DECODER_ERRORS, ids=lambda error: f"{error.__module__}.{error.__name__}")
-def test_whatever_a_decoder_raises_is_a_damaged_picture(
+def test_any_exception_of_a_decoder_is_a_damaged_picture(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: Image.Image) -> None:

@@ -1,4 +1,4 @@
-"""Which ink is the digit's."""
+"""Separating the ink of the digit from everything else."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_specks_are_dropped(ink: Picture) -> None:
 
 
 @each_ink
-def test_neighbour_that_looks_in_at_the_border_is_dropped(ink: Picture) -> None:
+def test_neighbour_cut_off_by_the_border_is_dropped(ink: Picture) -> None:
     crowded = ink.copy()
     crowded[60:90, :4] = 1
     kept = keep_digit(crowded)
@@ -34,13 +34,13 @@ def test_neighbour_that_looks_in_at_the_border_is_dropped(ink: Picture) -> None:
 
 
 @pytest.mark.parametrize("drawing", [HANDWRITINGS[5][1], EUROPEAN_7], ids=["the roof of a 5", "the bar of a 7"])
-def test_stroke_that_stands_off_the_others_is_kept(drawing: Drawing) -> None:
+def test_detached_stroke_is_kept(drawing: Drawing) -> None:
     apart = [[[x, y - 12 * index] for x, y in stroke] for index, stroke in enumerate(drawing)]
     ink = ink_of(apart)
     np.testing.assert_array_equal(keep_digit(ink), ink)
 
 
-def test_printed_frame_is_no_digit() -> None:
+def test_printed_frame_is_not_a_digit() -> None:
     frame = np.zeros((100, 100), np.float32)
     frame[:3] = frame[-3:] = 1
     frame[:, :3] = frame[:, -3:] = 1

@@ -1,4 +1,4 @@
-"""The front door, with a network that is simple enough to foretell: the more ink, the more it is a digit."""
+"""The recognizer, with a network whose digit score is the amount of ink."""
 
 import io
 import threading
@@ -36,7 +36,7 @@ BLANK = encode(Image.new("L", (50, 50), 255))
 
 
 def ink_counter(threshold: float = 0.0) -> Checkpoint:
-    """A network that takes a frame for a 3, and as much for a digit as it holds ink."""
+    """A network that predicts 3, with a digit score that grows with the ink."""
     weights = ARCHITECTURES["linear"](background=True).state_dict()
     weights = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
     weights["0.std"] = torch.tensor(1.0)
@@ -87,7 +87,7 @@ def assert_whole(prediction: Prediction) -> None:
 # ---- what comes out ----
 
 
-def test_prediction_of_a_drawing_is_whole(recognizer: Recognizer) -> None:
+def test_prediction_of_a_drawing_is_complete(recognizer: Recognizer) -> None:
     prediction = recognizer.predict_strokes(DIGITS[5])
     assert_whole(prediction)
     assert prediction.digit == 3
@@ -96,7 +96,7 @@ def test_prediction_of_a_drawing_is_whole(recognizer: Recognizer) -> None:
 
 
 @pytest.mark.parametrize("data", PICTURES, ids=range(10))
-def test_prediction_of_a_picture_is_whole(data: bytes, recognizer: Recognizer) -> None:
+def test_prediction_of_a_picture_is_complete(data: bytes, recognizer: Recognizer) -> None:
     assert_whole(recognizer.predict_picture(data))
 
 
@@ -122,7 +122,7 @@ def test_no_frames_give_no_predictions(recognizer: Recognizer) -> None:
     assert recognizer.predict_pictures([]) == []
 
 
-def test_reading_that_looks_most_like_a_digit_is_chosen(recognizer: Recognizer) -> None:
+def test_candidate_with_the_highest_digit_score_is_chosen(recognizer: Recognizer) -> None:
     plain, rich = candidate(10), candidate(20)
     for readings in ([plain, rich], [rich, plain], [rich]):
         (prediction,) = recognizer.predict_candidates([readings])
@@ -130,13 +130,13 @@ def test_reading_that_looks_most_like_a_digit_is_chosen(recognizer: Recognizer) 
 
 
 @pytest.mark.parametrize(("doubt", "ink"), [(5.0, 20), (15.0, 10)])
-def test_doubtful_reading_must_be_better_by_its_doubt(doubt: float, ink: float, recognizer: Recognizer) -> None:
+def test_penalized_candidate_needs_a_higher_score(doubt: float, ink: float, recognizer: Recognizer) -> None:
     readings = [candidate(10), candidate(20, doubt)]
     (prediction,) = recognizer.predict_candidates([readings])
     assert prediction.frame.sum() == pytest.approx(ink, rel=1e-4)
 
 
-def test_doubt_is_taken_off_the_digit_score(make_recognizer: Maker) -> None:
+def test_penalty_is_subtracted_from_the_digit_score(make_recognizer: Maker) -> None:
     sure, guess = (Candidate(frame_of(20), doubt, Region(0, 0, 28)) for doubt in (0.0, 5.0))
     without = make_recognizer(ink_counter()).predict_candidates([[sure]])[0].digit_score
     strict = make_recognizer(ink_counter(threshold=without - 1))
@@ -145,7 +145,7 @@ def test_doubt_is_taken_off_the_digit_score(make_recognizer: Maker) -> None:
     assert doubted.digit_score == pytest.approx(without - 5, rel=1e-5)
 
 
-def test_readings_of_many_pictures_stay_apart(recognizer: Recognizer) -> None:
+def test_candidates_of_several_pictures_are_not_mixed(recognizer: Recognizer) -> None:
     pictures = [[candidate(ink) for ink in inks] for inks in ([3], [9, 2, 5], [1, 4])]
     predictions = recognizer.predict_candidates(pictures)
     assert [round(float(prediction.frame.sum())) for prediction in predictions] == [3, 9, 4]
@@ -165,7 +165,7 @@ def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
     assert recognizer.predict_picture(PICTURES[7]).preview is None
 
 
-def test_what_is_known_of_the_network_is_told(recognizer: Recognizer) -> None:
+def test_info_describes_the_network(recognizer: Recognizer) -> None:
     checkpoint, info = ink_counter(), recognizer.info
     assert (info.id, info.architecture, info.parameters) == (checkpoint.id, "linear", 11 * 785)
     assert (info.data, info.metrics) == (("mnist",), {"test_accuracy": 0.1})
@@ -174,7 +174,7 @@ def test_what_is_known_of_the_network_is_told(recognizer: Recognizer) -> None:
 # ---- what goes wrong ----
 
 
-def test_bad_inputs_are_told_apart(recognizer: Recognizer) -> None:
+def test_bad_inputs_raise_different_errors(recognizer: Recognizer) -> None:
     for strokes, error in (([], BlankInput), ("7", InvalidStrokes), ([[[1, 2]] * 10_001], InvalidStrokes)):
         with pytest.raises(error):
             recognizer.predict_strokes(strokes)

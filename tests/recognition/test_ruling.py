@@ -1,4 +1,4 @@
-"""Ruled lines go, strokes stay."""
+"""Ruled lines are removed, strokes are kept."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from testing.inks import assert_is_part, each_ink, random_inks
 
 
 def ruled(ink: Picture, lean: float = 0.0, *, squared: bool = False) -> Picture:
-    """The ink with lines of 2 px, which sink by `lean` pixels from left to right."""
+    """The ink with lines of 2 px, which fall by `lean` pixels from left to right."""
     height, width = ink.shape
     lines = np.zeros((height, width), np.float32)
     for place in range(10, height, 40):

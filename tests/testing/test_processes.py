@@ -1,4 +1,4 @@
-"""What processes hold."""
+"""Resource usage of processes."""
 
 import os
 import subprocess

@@ -119,7 +119,7 @@ def test_health_is_good_once_the_model_is_loaded(client: FlaskClient) -> None:
     assert ready.get_json()["status"] == "ready"
 
 
-def test_before_the_model_is_loaded_the_app_lives_but_is_not_ready(settings: Settings) -> None:
+def test_app_without_a_model_is_live_but_not_ready(settings: Settings) -> None:
     app = create_app(settings, load_model=False)
     client = app.test_client()
     assert client.get("/api/v1/health/live").status_code == 200

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, and true of the running app."""
+"""The OpenAPI document: complete, and consistent with the running app."""
 
 import json
 import re
@@ -181,7 +181,7 @@ EXAMPLES = 2000 if "--fuzz" in sys.argv else 15
 )  # files of forms that were refused half read
 @schema.parametrize()
 @hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-def test_no_answer_departs_from_the_document(case: schemathesis.Case) -> None:
+def test_responses_conform_to_the_document(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=CHECKS)  # type: ignore[arg-type]
 
 

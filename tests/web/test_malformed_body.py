@@ -71,7 +71,7 @@ def test_malformed_chunked_body_is_a_bad_request_and_the_last_one(
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_request_whose_malformed_body_nobody_reads_is_answered_once(server: Server, body: bytes) -> None:
+def test_request_whose_malformed_body_is_not_read_is_answered_once(server: Server, body: bytes) -> None:
     head = b"GET /api/v1/health/live HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     with server.connect() as connection:
         connection.sendall(head + body)

@@ -131,7 +131,7 @@ def test_table_that_is_not_of_this_model_is_not_shown(
 @pytest.mark.parametrize(
     "note", [b"", b"[]", b"{", b"\xff", b'{"model": "%s"}', b'{"model": "%s", "files": {"reliability": 3}}']
 )
-def test_note_that_cannot_be_read_shows_nothing(folder: Path, settings: Settings, note: bytes) -> None:
+def test_unreadable_manifest_shows_nothing(folder: Path, settings: Settings, note: bytes) -> None:
     (folder / "m.json").write_bytes(note.replace(b"%s", running_model(settings).encode()))
     response = open_in(folder, settings).get("/model")
     assert response.status_code == 200

@@ -15,7 +15,7 @@ def upload(client: FlaskClient, data: bytes, name: str = "digit.png") -> TestRes
     return client.post("/", **multipart(data, filename=name))
 
 
-def test_empty_page_says_that_nothing_is_drawn(client: FlaskClient) -> None:
+def test_empty_page_shows_that_nothing_is_drawn(client: FlaskClient) -> None:
     page = client.get("/").text
     assert "Nothing drawn yet" in page
     assert 'data-state="empty"' in page
@@ -82,7 +82,7 @@ BAD_UPLOADS = {
 
 
 @pytest.mark.parametrize(("data", "name", "status", "sentence"), BAD_UPLOADS.values(), ids=BAD_UPLOADS)
-def test_bad_upload_is_answered_with_a_sentence_and_the_form(
+def test_bad_upload_shows_an_explanation_and_the_form(
     client: FlaskClient, data: bytes, name: str, status: int, sentence: str
 ) -> None:
     response = upload(client, data, name)

@@ -55,7 +55,7 @@ def test_unknown_page_is_an_error_page(client: FlaskClient) -> None:
     assert "<script>alert" not in response.text
 
 
-def test_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
+def test_wrong_method_gets_the_allowed_ones(client: FlaskClient) -> None:
     response = client.get("/api/v1/predict")
     assert_problem(response, 405, "method-not-allowed")
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}

@@ -22,7 +22,7 @@ DAY = 86_400
 
 
 class Clock:
-    """The time that rate limits go by, which passes only when a test says so."""
+    """The clock of the rate limits, which only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -71,7 +71,7 @@ def test_requests_beyond_the_rate_are_refused_until_the_window_ends(
 
 
 @pytest.mark.parametrize("step", [-DAY, -600, DAY])
-def test_clock_that_is_set_locks_nobody_out_for_longer_than_the_window(
+def test_setting_the_clock_locks_no_client_out_for_longer_than_the_window(
     limited: Callable[..., FlaskClient], clock: Clock, step: int
 ) -> None:
     client = limited(rate_limit="1/minute")

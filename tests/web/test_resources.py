@@ -127,7 +127,7 @@ def test_full_shared_memory_does_not_end_a_process_that_counts(small_disk: Path,
     assert process.returncode == 0, process.stderr
 
 
-def test_figures_of_all_routes_fit_into_what_is_allocated(client: FlaskClient) -> None:
+def test_metrics_of_all_routes_fit_into_the_allocated_file(client: FlaskClient) -> None:
     for path in ("/", "/api/v1/predict", "/api/v1/model", "/nothing", "/openapi.json", "/model"):
         client.get(path)
     assert 4 * len(client.get("/metrics").data) < metrics.FILE_BYTES

@@ -54,7 +54,7 @@ def test_every_response_has_security_headers(client: FlaskClient, method: str, p
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_browsers_are_told_to_stay_with_tls(client: FlaskClient) -> None:
+def test_hsts_is_sent_over_tls(client: FlaskClient) -> None:
     headers = client.get("/", base_url="https://localhost").headers
     assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
@@ -183,7 +183,7 @@ def test_other_hosts_are_refused(named: FlaskClient, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])
 @pytest.mark.parametrize("path", ["/", "/nothing", "/api/v1/model"])
-def test_host_that_is_no_name_is_a_bad_request(client: FlaskClient, named: FlaskClient, path: str, host: str) -> None:
+def test_invalid_host_is_a_bad_request(client: FlaskClient, named: FlaskClient, path: str, host: str) -> None:
     assert_problem(client.get(path, headers={"Host": host}), 400, "bad-request")
     assert_problem(named.get(path, headers={"Host": host}), 400, "unknown-host")
 
