@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from batch.results import Results
     from config import Settings
     from recognition import Recognizer
+    from recognition.recognizer import Mode
 
 Reader: TypeAlias = Callable[[Iterable[str]], Iterator[list[Row]]]
 
@@ -57,6 +58,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--url", help="use the server at this address")
     parser.add_argument("--top", type=_rank, default=1, metavar="K", help="show the K likeliest digits, 1 to 10")
     parser.add_argument("--probabilities", action="store_true", help="show the probability of every digit")
+    parser.add_argument(
+        "--mode", choices=("sure", "balanced", "guess"), default="balanced", help="how easily a picture is a digit"
+    )
     printing = parser.add_argument_group("printing")
     printing.add_argument("--format", choices=PRINTED, help="default: table on a terminal, else csv")
     printing.add_argument("--frame", action="store_true", help="save the network's input next to each picture")
@@ -126,7 +130,7 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
 
 def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
     """Rows predicted by the local model. Raises `BatchError`."""
-    recognizer = load_recognizer(settings)
+    recognizer = load_recognizer(settings, options.mode)
     from batch.local import read_serially
 
     return read_serially(paths, recognizer, with_frames=options.frame)
@@ -136,16 +140,16 @@ def read_by_server(settings: Settings, options: argparse.Namespace, paths: Seque
     """Rows predicted by the server at `--url`. Raises `BatchError`."""
     from batch.remote import connect, read_remotely
 
-    return read_remotely(paths, connect(options.url, settings), with_frames=options.frame)
+    return read_remotely(paths, connect(options.url, settings, options.mode), with_frames=options.frame)
 
 
-def load_recognizer(settings: Settings) -> Recognizer:
+def load_recognizer(settings: Settings, mode: Mode) -> Recognizer:
     """Load the checkpoint that the settings name. Raises `BatchError`."""
     from model_file import CheckpointError
     from recognition import Recognizer
 
     try:
-        return Recognizer.load(settings.model_path, settings.limits, settings.engine)
+        return Recognizer.load(settings.model_path, settings.limits, settings.engine, mode)
     except CheckpointError as error:
         raise BatchError(str(error)) from error
 
@@ -203,13 +207,13 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
     if options.url:
         from batch.remote import connect, model_id, read_remotely
 
-        client = connect(options.url, settings)
+        client = connect(options.url, settings, options.mode)
         return lambda paths: read_remotely(paths, client), model_id(client)
-    recognizer = load_recognizer(settings)
+    recognizer = load_recognizer(settings, options.mode)
     if options.engine == "ray":
         from batch.cluster import read_on_cluster
 
-        return lambda paths: read_on_cluster(paths, settings, options.ray_address), recognizer.info.id
+        return lambda paths: read_on_cluster(paths, settings, options.ray_address, options.mode), recognizer.info.id
     from batch.local import read_parallel
 
     workers = options.workers or os.cpu_count() or 1

@@ -14,6 +14,7 @@ from batch.rows import BatchError, Row
 from batch.sources import CHUNK_SIZE, chunked
 from config import ROOT, Limits, Settings
 from recognition.engine import VerifiedModel, read_model
+from recognition.recognizer import Mode
 
 # Paths per execution: many, because each execution starts new actors, but few enough for memory.
 _WINDOW = 200_000
@@ -33,13 +34,15 @@ _EXCLUDES = (
 )
 
 
-def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | None) -> Iterator[list[Row]]:
+def read_on_cluster(
+    paths: Iterable[str], settings: Settings, address: str | None, mode: Mode = "balanced"
+) -> Iterator[list[Row]]:
     """Rows of `paths`, which every node must be able to open, a few at a time. Raises `BatchError`."""
     ray = _connect(address)
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
     DataContext.get_current().enable_progress_bars = False
-    arguments = (read_model(settings.model_path, settings.engine), settings.limits.model_dump())
+    arguments = (read_model(settings.model_path, settings.engine), settings.limits.model_dump(), mode)
     pool = ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources().get("CPU", 1))))
     try:
         for window in chunked(paths, _WINDOW):
@@ -57,13 +60,13 @@ def read_on_cluster(paths: Iterable[str], settings: Settings, address: str | Non
 class ClusterReader:
     """An actor that reads chunks of paths, with its own copy of the network."""
 
-    def __init__(self, model: VerifiedModel, limits: dict[str, Any]) -> None:
+    def __init__(self, model: VerifiedModel, limits: dict[str, Any], mode: Mode = "balanced") -> None:
         from batch.local import start_worker
         from recognition import Recognizer
         from recognition.engine import start_engine
 
         start_worker()
-        self._recognizer = Recognizer(start_engine(model), Limits.model_validate(limits))
+        self._recognizer = Recognizer(start_engine(model), Limits.model_validate(limits), mode)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         from batch.local import predict_rows, preprocess

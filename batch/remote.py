@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from batch.rows import BatchError, Row
 from batch.sources import chunked, describe_error, read_file
 from client.digits_client import Answer, ConnectionFailed, DigitsClient, DigitsError, ProblemError, frame_bytes
 from config import Settings
 
+if TYPE_CHECKING:  # which would import OpenCV
+    from recognition.recognizer import Mode
+
 _CHUNK_SIZE = 16  # pictures in memory at a time: they may be photographs
 
 
-def connect(url: str, settings: Settings) -> DigitsClient:
+def connect(url: str, settings: Settings, mode: Mode = "balanced") -> DigitsClient:
     """A client for the server at `url`. Raises `BatchError`."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     try:
-        return DigitsClient(url, api_key=key)
+        return DigitsClient(url, api_key=key, mode=mode)
     except ValueError as error:
         raise BatchError(str(error)) from error
 

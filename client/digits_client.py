@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -101,8 +101,9 @@ class ProblemError(DigitsError):
 class DigitsClient:
     """Reads digits through a server. Safe to share between threads.
 
-    `timeout` is in seconds, for each attempt. After a 429 or 503 the request is sent again up to `retries` times,
-    after the delay in Retry-After, unless that is longer than `max_wait` seconds.
+    `mode` is "sure", "balanced" or "guess": how easily an answer's `is_digit` is true. `timeout` is in seconds, for
+    each attempt. After a 429 or 503 the request is sent again up to `retries` times, after the delay in Retry-After,
+    unless that is longer than `max_wait` seconds.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class DigitsClient:
         url: str,
         *,
         api_key: str | None = None,
+        mode: Literal["sure", "balanced", "guess"] = "balanced",
         timeout: float = 30.0,
         retries: int = 3,
         max_wait: float = 30.0,
@@ -121,6 +123,7 @@ class DigitsClient:
         self._headers = {"Accept": "application/json, application/problem+json"}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._mode = mode
         self._timeout = timeout
         self._retries = retries
         self._max_wait = max_wait
@@ -133,7 +136,7 @@ class DigitsClient:
     def predict_picture(self, data: bytes, *, include_frame: bool = False) -> Answer:
         """Read the bytes of a picture file. Raises `DigitsError`."""
         content_type, body = _form("image", [data])
-        return cast(Answer, self._send(_path("predict", include_frame), body, content_type))
+        return cast(Answer, self._send(self._path("predict", include_frame), body, content_type))
 
     def predict_base64(self, text: str, *, include_frame: bool = False) -> Answer:
         """Read a picture file in base64, bare or as a data URL. Raises `DigitsError`."""
@@ -152,7 +155,7 @@ class DigitsClient:
         """
         for chunk in _chunks(pictures):
             content_type, body = _form("images", chunk)
-            answered = self._send(_path("predict/batch", include_frame), body, content_type)
+            answered = self._send(self._path("predict/batch", include_frame), body, content_type)
             for item in cast(dict[str, Any], answered)["results"]:
                 is_problem = "digit" not in item
                 yield ProblemError(item, item["status"]) if is_problem else cast(Answer, item)
@@ -179,9 +182,13 @@ class DigitsClient:
             return False
         return True
 
+    def _path(self, name: str, include_frame: bool) -> str:
+        query = ["include=frame"] * include_frame + [f"mode={self._mode}"] * (self._mode != "balanced")
+        return "?".join([name, "&".join(query)] if query else [name])
+
     def _predict(self, body: Mapping[str, object], include_frame: bool) -> Answer:
         data = json.dumps(body, allow_nan=False).encode()
-        return cast(Answer, self._send(_path("predict", include_frame), data, "application/json"))
+        return cast(Answer, self._send(self._path("predict", include_frame), data, "application/json"))
 
     def _send(self, path: str, body: bytes | None = None, content_type: str | None = None) -> object:
         for _ in range(self._retries):
@@ -257,10 +264,6 @@ def _json(body: bytes) -> object:
         return json.loads(body)
     except ValueError as error:
         raise ConnectionFailed("the server's answer is not JSON: is this the address of a digit reader?") from error
-
-
-def _path(name: str, include_frame: bool) -> str:
-    return f"{name}?include=frame" if include_frame else name
 
 
 def _explain_path(digit: int | None) -> str:

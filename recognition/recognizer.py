@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ class Prediction:
 
     probabilities: tuple[float, ...]  # calibrated, of the digits 0 to 9, given that the input is a digit
     digit_score: float  # higher = more like a digit
-    is_digit: bool  # digit_score reaches the checkpoint's threshold
+    is_digit: bool  # digit_score reaches the threshold of the recognizer's mode
     frame: Frame  # [28, 28] in 0..1, the network's input
     region: Region = WHOLE_FRAME  # what the frame shows, in the units of the drawing or in pixels of the picture
     preview: Preview | None = None  # the picture, if requested
@@ -55,6 +55,10 @@ class Prediction:
         """The `k` likeliest digits with their probabilities, likeliest first."""
         return sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])[:k]
 
+
+# How certain it must be that an input is a digit, and what is added to the model's threshold, which is in nats.
+Mode = Literal["sure", "balanced", "guess"]
+MODES: Mapping[Mode, float] = {"sure": 2.0, "balanced": 0.0, "guess": -2.0}
 
 # Decoding a picture file, preprocessing a drawing or picture, running the network.
 Phase = Literal["decode", "normalise", "network"]
@@ -82,21 +86,31 @@ class _Preprocessed:
 class Recognizer:
     """Recognises digits with one network. Thread-safe if its `observer` is."""
 
-    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None, mode: Mode = "balanced") -> None:
         self.limits = limits or Limits()
         self.observer = Observer()
         self.info = engine.info
         self.engine = engine.name
         self._logits_of = engine.logits
         self._temperature = engine.info.temperature
-        self._threshold = engine.info.rejection_threshold
+        self._threshold = engine.info.rejection_threshold + MODES[mode]
         # Decoding one picture takes up to 400 MB: only a few may be in memory at a time.
         self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
 
     @classmethod
-    def load(cls, path: Path, limits: Limits | None = None, engine: EngineName = EngineName.AUTO) -> Recognizer:
+    def load(
+        cls,
+        path: Path,
+        limits: Limits | None = None,
+        engine: EngineName = EngineName.AUTO,
+        mode: Mode = "balanced",
+    ) -> Recognizer:
         """Load a checkpoint file, or the ONNX file beside it. Raises `CheckpointError`."""
-        return cls(start_engine(read_model(path, engine)), limits)
+        return cls(start_engine(read_model(path, engine)), limits, mode)
+
+    def accepts(self, prediction: Prediction, mode: Mode) -> bool:
+        """Whether `is_digit` of this prediction would be true in `mode`, for a recognizer in mode `balanced`."""
+        return prediction.digit_score >= self._threshold + MODES[mode]
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognise a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""

@@ -186,7 +186,7 @@ def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: Predic
     return PredictionResponse(
         digit=prediction.digit,
         confidence=probabilities[prediction.digit],
-        is_digit=prediction.is_digit,
+        is_digit=recognizer.accepts(prediction, query.mode),
         digit_score=round(prediction.digit_score, 4),
         top=[Guess(digit=digit, confidence=probabilities[digit]) for digit, _ in prediction.top()],
         probabilities=probabilities,

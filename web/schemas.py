@@ -69,6 +69,10 @@ class PredictQuery(BaseModel):
     """Query parameters of predictions."""
 
     include: Literal["frame"] | None = Field(None, description="`frame` adds frame and box to the answer")
+    mode: Literal["sure", "balanced", "guess"] = Field(
+        "balanced",
+        description="how easily `is_digit` is true: `sure` rejects more digits, `guess` accepts more that is none",
+    )
 
 
 class ExplainQuery(BaseModel):

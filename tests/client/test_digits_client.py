@@ -46,6 +46,17 @@ def test_frame_is_included_on_request(digits: DigitsClient) -> None:
         assert frame.size == (28, 28)
 
 
+def test_mode_is_sent(server: Server) -> None:
+    sure, guess = (DigitsClient(server.url, mode=mode) for mode in ("sure", "guess"))
+    dash = [[[0, 10], [100, 10]]]
+    assert guess.predict_strokes(DIGITS[3], include_frame=True)["is_digit"]
+    assert not sure.predict_strokes(dash)["is_digit"]
+    assert (sure._path("predict", True), guess._path("predict", False)) == (
+        "predict?include=frame&mode=sure",
+        "predict?mode=guess",
+    )
+
+
 def test_drawing_and_picture_are_explained(digits: DigitsClient) -> None:
     likeliest, other = digits.explain_strokes(DIGITS[7]), digits.explain_picture(picture_of(DIGITS[7]), digit=1)
     assert (likeliest["digit"], other["digit"]) == (7, 1)

@@ -25,6 +25,7 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.normalize import Candidate, Frame, Region
+from recognition.recognizer import MODES
 from testing.checkpoints import engine_of
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
 from testing.pictures import encode, picture_of
@@ -105,6 +106,15 @@ def test_what_reaches_the_threshold_is_a_digit(make_recognizer: Maker) -> None:
     score = make_recognizer(ink_counter()).predict_frames([few, many])[1].digit_score
     on_the_edge = make_recognizer(ink_counter(threshold=score))
     assert [prediction.is_digit for prediction in on_the_edge.predict_frames([few, many])] == [False, True]
+
+
+def test_mode_moves_the_threshold() -> None:
+    frame = frame_of(20)
+    engine = engine_of(ink_counter(), ENGINES[0])
+    (balanced,) = Recognizer(engine, LIMITS).predict_frames([frame])
+    engine = engine_of(ink_counter(threshold=balanced.digit_score + 1), ENGINES[0])
+    accepted = {mode: Recognizer(engine, LIMITS, mode).predict_frames([frame])[0].is_digit for mode in MODES}
+    assert accepted == {"sure": False, "balanced": False, "guess": True}
 
 
 def test_temperature_changes_the_confidence_and_not_the_digit(make_recognizer: Maker) -> None:

@@ -1,5 +1,6 @@
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,20 @@ def test_large_picture_is_read(client: FlaskClient) -> None:
     assert len(large) > 2**20
     assert_answer(client.post("/api/v1/predict", json={"image_base64": base64.b64encode(large).decode()}), 6)
     assert_answer(client.post("/api/v1/predict", **multipart(large)), 6)
+
+
+@pytest.mark.parametrize(
+    ("above", "accepting"), [(3, ["sure", "balanced", "guess"]), (1, ["balanced", "guess"]), (-1, ["guess"]), (-3, [])]
+)
+def test_mode_decides_how_easily_an_input_is_a_digit(
+    above: float, accepting: list[str], app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(query: str) -> dict[str, Any]:
+        return dict(client.post(f"/api/v1/predict{query}", json={"strokes": DIGITS[5]}).get_json())
+
+    monkeypatch.setattr(app.extensions["recognizer"], "_threshold", answer("")["digit_score"] - above)
+    assert [mode for mode in ("sure", "balanced", "guess") if answer(f"?mode={mode}")["is_digit"]] == accepting
+    assert answer("?mode=certain")["type"] == "invalid-request"
 
 
 def test_frame_is_left_out_unless_asked_for(client: FlaskClient) -> None:
