@@ -25,6 +25,7 @@ from recognition import BlankInput, Prediction, Recognizer
 from recognition.ink import draw
 from recognition.normalize import WHOLE_FRAME, Candidate, find_candidates
 from recognition.picture import decode_picture
+from recognition.torch_engine import TorchEngine
 from training.ensemble import list_members
 from training.evaluation import MetricsRow, collect, evaluate
 from training.evaluation_sets import VALIDATION, FrameInput, Item, StrokeInput, open_evaluation_sets
@@ -65,7 +66,7 @@ def main() -> None:
     table = []
     for row in ROWS:
         members = list_members(checkpoint_path(work, row), N_SEEDS, 0)
-        results = [measure(Recognizer(load_checkpoint(member.output)), inputs) for member in members]
+        results = [measure(Recognizer(TorchEngine(load_checkpoint(member.output))), inputs) for member in members]
         table.append([row, *(to_cell([result[name] for result in results]) for name in names)])
     report.table(("trained", *names), table)
     report.publish(RESULTS / "ablation.md")
