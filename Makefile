@@ -152,7 +152,7 @@ $(BIN)/python:
 
 # A stamp is as old as the last installation from its file. Each file contains the ones before it.
 $(VENV)/serve.stamp: requirements-serve.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r $<
+	$(PIP) install --require-hashes --no-compile -r $<
 	@touch $@
 
 $(VENV)/train.stamp: requirements.txt | $(BIN)/python

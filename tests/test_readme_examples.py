@@ -64,6 +64,26 @@ def test_python_lines_run(server: Server) -> None:
     assert len(lines) == 101
 
 
+SNIPPETS = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs/use-the-model.md").read_text(encoding="utf-8"), flags=re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("snippet", "lines"), list(zip(SNIPPETS, (15, 11), strict=True)), ids=["onnx", "torch"])
+def test_model_is_used_in_a_few_lines(snippet: str, lines: int, tmp_path: Path) -> None:
+    assert len([line for line in snippet.splitlines() if line]) <= lines
+    for name in ("mnist_model.onnx", "mnist_model.pth"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert predict.main(["--frame", "digit.png"]) == 0
+    environment = {"PYTHONPATH": str(ROOT), "ORT_DISABLE_TELEMETRY": "1"}
+    command = [sys.executable, "-c", snippet]
+    digit, confidence, is_digit = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert (digit, is_digit) == ("7", "True")
+    assert 0.5 < float(confidence) <= 1
+
+
 @pytest.mark.parametrize("line", PREDICT)
 def test_command_lines_are_understood(line: str) -> None:
     arguments = shlex.split(line, comments=True)[1:]
