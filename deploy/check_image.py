@@ -32,7 +32,7 @@ def main() -> int:
     answers = {"a drawing": client.post(PREDICT, json=one)}
     answers |= {kind: client.post(PREDICT, data={"image": (picture(kind), "one")}) for kind in FORMATS}
     for kind, answer in answers.items():
-        if answer.status_code != 200 or answer.json["digit"] != 1:
+        if answer.status_code != 200 or answer.get_json()["digit"] != 1:
             return fail(f"{kind} of a 1 is answered with {answer.text}")
     print(f"serves {len(PAGES)} pages and reads {len(answers)} kinds of input")
     return 0
