@@ -72,9 +72,7 @@ def options(description: str | None, name: str) -> argparse.ArgumentParser:
 def machine() -> str:
     """One line about the machine and versions."""
     cores = len(os.sched_getaffinity(0))
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("torch", "flask", "gunicorn", "pillow", "opencv-python-headless")
-    )
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     load = os.getloadavg()[0]
     return (
         f"{platform.machine()}, {cores} cores, Linux {platform.release().split('-')[0]}, "

@@ -18,6 +18,7 @@ import pytest
 from config import ROOT
 from testing.checkpoints import save_untrained
 from testing.servers import Server, start_gunicorn
+from web import processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
 
@@ -141,11 +142,20 @@ def test_missing_model_stops_the_start(model_path: Path) -> None:
     assert "there is no model file" in refusal()
 
 
-def test_damaged_model_stops_the_start(model_path: Path) -> None:
+def test_damaged_model_stops_the_start(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "settings", None)  # `on_starting` sets it
+
+    def reason() -> str:
+        with pytest.raises(SystemExit, match="2"):
+            configuration()["on_starting"](Mock())
+        return capsys.readouterr().err
+
     model_path.write_bytes(model_path.read_bytes()[:-100])
-    assert "was not exported from the checkpoint beside it; export it with: python train_model.py" in refusal()
+    assert "was not exported from the checkpoint beside it; export it with: python train_model.py" in reason()
     model_path.with_suffix(".onnx").unlink()
-    assert "is damaged, or not a PyTorch file; train a new one with: python train_model.py" in refusal()
+    assert "is damaged, or not a PyTorch file; train a new one with: python train_model.py" in reason()
 
 
 def test_unknown_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

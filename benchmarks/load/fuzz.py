@@ -7,15 +7,12 @@ python -m benchmarks.load.fuzz --pictures 500 --seed 7
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.load.bombs import BOMBS, make_bomb
 from benchmarks.load.hostile_requests import picture_requests
 from benchmarks.load.soak import Rounds, require_right_answers, run_in_rounds
 from benchmarks.report import TIMES_HEAD, Report, options, percentile, times_by_name
-from testing.servers import NO_RECYCLING, start_gunicorn
 
 MAX_GROWTH = 64.0  # MB of a worker
 MAX_SECONDS = 1.0
@@ -36,11 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in BOMBS:
             make_bomb(name)
     requests = picture_requests(chosen.seed, bombs=not chosen.no_bombs)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        start_gunicorn(Path(folder) / "log", arguments=NO_RECYCLING) as server,
-    ):
-        rounds = run_in_rounds(server, requests, chosen.pictures, chosen.round, chosen.clients)
+    rounds = run_in_rounds(requests, chosen.pictures, chosen.round, chosen.clients)
     return to_report(rounds, chosen.seed, chosen.clients).publish(chosen.output)
 
 

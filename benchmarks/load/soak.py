@@ -42,11 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
     requests = mixed(chosen.hostile, chosen.seed)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        start_gunicorn(Path(folder) / "log", arguments=NO_RECYCLING) as server,
-    ):
-        rounds = run_in_rounds(server, requests, chosen.requests, chosen.round, chosen.clients)
+    rounds = run_in_rounds(requests, chosen.requests, chosen.round, chosen.clients)
     return to_report(rounds, chosen.hostile).publish(chosen.output)
 
 
@@ -96,17 +92,21 @@ class Rounds:
         return [float(getattr(usage[pid], what)) for usage in self.usage]
 
 
-def run_in_rounds(server: Server, requests: Iterator[Request], count: int, size: int, clients: int) -> Rounds:
-    """Make `count` of the requests, in rounds of `size`."""
+def run_in_rounds(requests: Iterator[Request], count: int, size: int, clients: int) -> Rounds:
+    """Make `count` of the requests to a server whose workers are not recycled, in rounds of `size`."""
     rounds = Rounds()
-    while len(rounds.outcomes) < count:
-        # Created before the round, because creating a hostile picture takes longer than answering it.
-        some = list(islice(requests, min(size, count - len(rounds.outcomes))))
-        rounds.outcomes += Load(server.address, iter(some), clients=clients, timeout=TIMEOUT).run()
-        rounds.requests.append(len(rounds.outcomes))
-        wait_until_idle(server)
-        rounds.usage.append({pid: resource_usage(pid) for pid in server.workers()})
-        print(f"\r{len(rounds.outcomes):,} of {count:,}", end="", file=sys.stderr, flush=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_gunicorn(Path(folder) / "log", arguments=NO_RECYCLING) as server,
+    ):
+        while len(rounds.outcomes) < count:
+            # Created before the round, because creating a hostile picture takes longer than answering it.
+            some = list(islice(requests, min(size, count - len(rounds.outcomes))))
+            rounds.outcomes += Load(server.address, iter(some), clients=clients, timeout=TIMEOUT).run()
+            rounds.requests.append(len(rounds.outcomes))
+            wait_until_idle(server)
+            rounds.usage.append({pid: resource_usage(pid) for pid in server.workers()})
+            print(f"\r{len(rounds.outcomes):,} of {count:,}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return rounds
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 import random
@@ -149,11 +148,8 @@ def photograph(drawing: Drawing) -> bytes:
     grain = Image.frombytes("L", sheet.size, random.Random(0).randbytes(sheet.width * sheet.height))
     light = Image.radial_gradient("L").resize(sheet.size).point(lambda far: 255 - far // 5)
     lit = Image.composite(sheet, Image.new("L", sheet.size, 0), light)
-    buffer = io.BytesIO()
-    Image.blend(lit, grain, 0.04).resize(PHOTO_SIDES, Image.Resampling.BILINEAR).convert("RGB").save(
-        buffer, "JPEG", quality=90
-    )
-    return buffer.getvalue()
+    photo = Image.blend(lit, grain, 0.04).resize(PHOTO_SIDES, Image.Resampling.BILINEAR)
+    return encode(photo.convert("RGB"), "JPEG", quality=90)
 
 
 @cache
