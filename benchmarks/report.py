@@ -20,7 +20,7 @@ from storage import write_atomically
 
 RESULTS = ROOT / "benchmarks" / "results"
 MAX_FAULTS_SHOWN = 10
-PACKAGES = ("torch", "flask", "gunicorn", "pillow", "opencv-python-headless")
+PACKAGES = ("onnxruntime", "torch", "flask", "gunicorn", "pillow", "opencv-python-headless")
 
 
 @dataclass

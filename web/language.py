@@ -5,16 +5,23 @@ The English sentences are the keys of the catalogue in `translations/`; `make tr
 
 from __future__ import annotations
 
+import gettext as catalogues
 from collections.abc import Mapping
 
-from babel import Locale, negotiate_locale
-from babel.numbers import format_decimal, format_percent
-from flask import Flask, Response, request
-from flask_babel import Babel, get_locale
+from flask import Flask, Response, g, has_request_context, request
+
+from config import ROOT
 
 # Native name of each language. The first is the default.
 LANGUAGES: Mapping[str, str] = {"en": "English", "de": "Deutsch"}
 _DEFAULT = next(iter(LANGUAGES))
+_CATALOGUES = {
+    code: catalogues.translation("messages", ROOT / "translations", [code], fallback=code == _DEFAULT)
+    for code in LANGUAGES
+}
+# Separators of a number, from English to each language, and its sign of a percentage.
+_SEPARATORS = {"en": {}, "de": str.maketrans(",.", ".,")}
+_PERCENT = {"en": "%", "de": "\u00a0%"}
 _PARAMETER = _COOKIE = "lang"
 # Browsers accept a cookie with this prefix from the same host only, over TLS: subdomains cannot set it.
 # RFC 6265bis, 4.1.3.2.
@@ -26,30 +33,44 @@ _TRANSLATED_TYPES = frozenset({"text/html", "application/problem+json"})
 
 def init_app(app: Flask) -> None:
     """Translate the templates and sentences of `app`."""
-    Babel(app, default_locale=_DEFAULT, locale_selector=_select_language)
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     app.context_processor(_template_variables)
     app.after_request(_set_headers)
     app.add_template_filter(decimal)
     app.add_template_filter(share)
 
 
+def gettext(sentence: str, **values: object) -> str:
+    """`sentence` in the request's language, with `%(name)s` replaced by the values."""
+    text = _CATALOGUES[current_language()].gettext(sentence)
+    return text % values if values else text
+
+
+def _ngettext(singular: str, plural: str, n: int) -> str:
+    return _CATALOGUES[current_language()].ngettext(singular, plural, n)
+
+
 def decimal(value: float | str, places: int | None = None) -> str:
     """A number in the format of the request's language, with up to six decimals, or exactly `places`."""
-    pattern = "#,##0.######" if places is None else f"#,##0.{'0' * places}"
-    return format_decimal(float(value), pattern, locale=current_language())
+    text = f"{float(value):,.{6 if places is None else places}f}"
+    shortest = text.rstrip("0").rstrip(".") if places is None else text
+    return shortest.translate(_SEPARATORS[current_language()])
 
 
 def share(value: float | str, places: int = 2) -> str:
     """A share, 0 to 1, as a percentage in the format of the request's language."""
-    locale = Locale.parse(current_language())
-    pattern = locale.percent_formats[None].pattern  # "#,##0%", in German with a space before the %
-    return format_percent(float(value), pattern.replace("0", f"0.{'0' * places}"), locale=locale)
+    return decimal(100 * float(value), places) + _PERCENT[current_language()]
 
 
 def current_language() -> str:
     """Code of the request's language; outside a request the default."""
-    locale = get_locale()
-    return locale.language if locale else _DEFAULT
+    if not has_request_context():
+        return _DEFAULT
+    if "language" not in g:
+        g.language = _select_language()
+    language: str = g.language
+    return language
 
 
 def _select_language() -> str:
@@ -57,7 +78,7 @@ def _select_language() -> str:
     chosen = next((code for code in choices if code in LANGUAGES), None)
     # Not best_match(): it prefers a language given without a country even at a lower quality.
     accepted = [tag for tag, quality in request.accept_languages if quality > 0]
-    return chosen or negotiate_locale(accepted, list(LANGUAGES), sep="-") or _DEFAULT
+    return chosen or next((code for tag in accepted if (code := tag.partition("-")[0].lower()) in LANGUAGES), _DEFAULT)
 
 
 def _cookie_name() -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from flask import Blueprint, Response, render_template
-from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
 from recognition.errors import N_
 from web.api import with_etag
 from web.charts import Rows, confusion, error_curves, loss_curves, reliability
+from web.language import gettext
 from web.model_files import ModelFiles, load_model_files
 from web.operations import current_recognizer, current_settings
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, render_template, request
-from flask_babel import gettext
 from werkzeug.exceptions import (
     BadHost,
     BadRequest,
@@ -41,6 +40,7 @@ from recognition import (
 )
 from recognition.errors import N_
 from web import metrics
+from web.language import gettext
 from web.schemas import FieldError, Problem
 
 

@@ -14,7 +14,7 @@ from recognition import Prediction, Recognizer
 def create_app() -> Flask:
     """Bare views for drawings and files, without checks, headers or limits."""
     settings = Settings.load()
-    recognizer = Recognizer.load(settings.model_path, settings.limits)
+    recognizer = Recognizer.load(settings.model_path, settings.limits, settings.engine)
     recognizer.predict_strokes([[[0, 0], [10, 0], [4, 20]]])
     app = Flask(__name__)
 

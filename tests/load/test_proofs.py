@@ -79,7 +79,7 @@ def test_overloaded_server_answers_correctly_or_refuses(server: Server, monkeypa
 def test_bare_view_gives_the_same_answers(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "STARTS", 1)
     monkeypatch.setattr(serving, "ROUNDS", 1)
-    monkeypatch.setattr(serving, "WHAT", ("strokes", "small PNG"))
+    monkeypatch.setattr(serving, "WHAT", ("strokes", serving.PHOTOGRAPH))
     assert serving.main(["--seconds", "0.1", "--output", str(output)]) == 0
     assert "| bare Flask view, gunicorn |" in output.read_text()
 
