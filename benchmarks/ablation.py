@@ -30,7 +30,7 @@ from training.ensemble import list_members
 from training.evaluation import MetricsRow, collect, evaluate
 from training.evaluation_sets import VALIDATION, FrameInput, Item, StrokeInput, open_evaluation_sets
 
-SHORT = {"arguments": {"width": 16}, "epochs": 2, "lr": 8e-3, "ema_decay": 0.98}
+SHORT = {"arguments": {"width": 16}, "epochs": 1, "lr": 6e-3, "ema_decay": 0.98}
 ROWS = {
     "all sources": [],
     "without open digits": ["--data", "mnist"],
