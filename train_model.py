@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,25 +28,17 @@ except ImportError:
     sys.exit(2)
 
 from config import Settings, SettingsError
-from model import ARCHITECTURES, load_checkpoint
+from model import load_checkpoint
 from model_file import CheckpointError
 from training.compose import compose
-from training.datasets import DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, STROKES, DataError, Split, load_split
-from training.distributed import DEVICES, World, choose_device, process_group
+from training.datasets import DataError, Split, load_split
+from training.distributed import World, choose_device, process_group
 from training.ensemble import Member, Teachers, list_members
 from training.export import export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
 from training.onnx_export import export_onnx
-from training.recipes import (
-    DISTORTIONS,
-    RECIPES,
-    SCHEDULES,
-    Recipe,
-    UsageError,
-    disable_distortions,
-    override,
-    read_parameters,
-)
+from training.options import build_recipe, parse_arguments
+from training.recipes import Recipe, UsageError
 from training.reports import epoch_reporter, format_metrics, record_in_manifest, write_reports
 from training.training_state import Stateful, load_training_state, save_training_state
 from training.tuning import tune, write_parameters
@@ -61,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments[:1] == ["export"]:
             export_checkpoints(arguments[1:])
             return 0
-        options = parse_arguments(settings, arguments)
+        options = parse_arguments(__doc__, settings, arguments)
         device = choose_device(options.device)
         with process_group(device) as world:
             if options.is_tuning:
@@ -222,123 +213,6 @@ def export_checkpoints(arguments: list[str]) -> None:
         onnx_path = export_onnx(path)
         record_in_manifest(path, load_checkpoint(path).id, {"onnx": onnx_path})
         print(f"wrote {onnx_path}")
-
-
-# ---- command line ----
-
-
-def parse_arguments(settings: Settings, arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line; exits with status 2 if it is invalid."""
-    is_tuning = arguments[:1] == ["tune"]
-    parser = argparse.ArgumentParser(
-        prog="train_model.py tune" if is_tuning else "train_model.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    _add_recipe(parser)
-    _add_run(parser)
-    if is_tuning:
-        _add_tuning(parser)
-    else:
-        _add_outputs(parser, settings)
-    options = parser.parse_args(arguments[1:] if is_tuning else arguments)
-    options.is_tuning = is_tuning
-    return options
-
-
-def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("recipe", "options that are not given are the recipe's")
-    group.add_argument("--recipe", choices=RECIPES, default="default", help="named recipe (default: default)")
-    group.add_argument("--params", type=Path, metavar="FILE", help="JSON file of parameters, as tuning writes it")
-    group.add_argument("--model", choices=ARCHITECTURES, help="network to train")
-    files = f"{FOLDER}DIR of pictures or {STROKES}FILE of JSON lines"
-    digits = f"{', '.join([*DATASETS, *OPEN_DIGITS])}, {OPEN} (the last {len(OPEN_DIGITS)})"
-    group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"digits: {digits}, {files}")
-    others = f"{', '.join(OPEN_NONDIGITS)}, {OPEN} (all of these)"
-    group.add_argument(
-        "--nondigits", nargs="*", action="extend", metavar="DATA", help=f"real non-digits: {others}, {files}"
-    )
-    group.add_argument("--composed", type=int, metavar="N", help="pictures to compose, to learn from their candidates")
-    group.add_argument("--epochs", type=_count, metavar="N", help="passes over the training digits")
-    group.add_argument("--batch-size", type=_count, metavar="N", help="samples in a step, over all processes")
-    group.add_argument("--lr", type=_positive, metavar="X", help="highest learning rate")
-    group.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes")
-    group.add_argument(
-        "--patience", type=_count, metavar="N", help="stop after N epochs without a better validation loss"
-    )
-    group.add_argument(
-        "--without", nargs="+", action="extend", choices=DISTORTIONS, default=[], help="distortions to disable"
-    )
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("run")
-    group.add_argument("--seed", type=int, default=0, help="seed of weights, order and distortions (default: 0)")
-    group.add_argument("--device", choices=DEVICES, default="auto", help="device to train on (default: auto)")
-    group.add_argument(
-        "--reports", type=Path, default=Path("reports"), metavar="DIR", help="folder for reports (default: reports)"
-    )
-
-
-def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
-    group = parser.add_argument_group("outputs")
-    group.add_argument("--output", type=Path, default=settings.model_path, help="checkpoint file to write")
-    group.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
-    group.add_argument("--members", type=_count, default=1, metavar="K", help="train K networks, to NAME-0.pth and on")
-    group.add_argument(
-        "--distill",
-        nargs="+",
-        type=Path,
-        default=[],
-        metavar="CKPT",
-        help="also learn the mean predictions of these networks",
-    )
-    group.add_argument("--no-plots", action="store_true", help="write no PNG plots")
-    group.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the training for TensorBoard")
-
-
-def _add_tuning(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("tuning")
-    group.add_argument("--trials", type=_count, default=20, metavar="N", help="number of trials (default: 20)")
-    group.add_argument("--storage", metavar="URL", help="database of the study (default: SQLite in the reports folder)")
-    group.add_argument(
-        "--study", default="digits", metavar="NAME", help="name of the study; several machines may share one"
-    )
-    group.add_argument("--params-out", type=Path, metavar="FILE", help="write the best parameters here, for --params")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer, 1 or more, not {text}")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
-    return value
-
-
-def build_recipe(options: argparse.Namespace) -> Recipe:
-    """The named recipe, overridden by the parameter file and then by the command line. Raises `UsageError`."""
-    recipe = RECIPES[options.recipe]
-    if options.params:
-        recipe = override(recipe, read_parameters(options.params))
-    given = {
-        "data": options.data and tuple(options.data),
-        "nondigits": None if options.nondigits is None else tuple(options.nondigits),
-        "n_composed": options.composed,
-        "architecture": options.model,
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "lr": options.lr,
-        "schedule": options.schedule,
-        "patience": options.patience,
-    }
-    recipe = override(recipe, {name: value for name, value in given.items() if value is not None})
-    return disable_distortions(recipe, options.without)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def calibrate(network: nn.Module, recipe: Recipe, split: Split, seed: int) -> Ch
         temperature=temperature,
         rejection_threshold=rejection_threshold(by_source),
         metrics=_prefixed("val", compute_metrics(logits, labels, temperature)),
-        data=[*recipe.data, *recipe.nondigits],
+        data=list(split.data),
         seed=seed,
         commit=_commit(),
     )

@@ -22,13 +22,13 @@ _DATA_SETS: Mapping[str, str] = {
     "mnist": N_("MNIST test digits"),
     "mnist-validation": N_("MNIST validation digits"),
     "corrupted-mnist-validation (mean)": N_("corrupted MNIST validation digits, average of fifteen corruptions"),
-    "swiss": N_("ballpoint digits on white paper, 11 Swiss writers"),
-    "semeion": N_("binary scans stretched to squares, 80 writers"),
+    "swiss": N_("ballpoint digits on white paper, other writers"),
     "photo_cells": N_("cells of grid paper in phone photos"),
-    "pen_digits": N_("pen trajectories, 30 writers"),
+    "pen_digits": N_("pen trajectories, other writers"),
     "amounts": N_("digits cut from cheques, with patterned paper and parts of neighbouring digits"),
+    "pen_letters": N_("letters that do not look like a digit"),
     "pen_other_scripts": N_("characters of other scripts"),
-    "pen_punctuation": N_("symbols and punctuation"),
+    "pen_punctuation": N_("symbols and punctuation that do not look like a digit"),
     "font_letters": N_("letters A to J in decorative fonts"),
 }
 # The non-digits of data sets that have digits, too.

@@ -93,6 +93,7 @@ class Split:
     validation: Digits
     n_validation: dict[str, int]  # of each data set, in the order of `validation`
     test: dict[str, Digits]  # by data set, for those that have test digits
+    data: tuple[str, ...]  # names of all data sets, of digits and non-digits
 
 
 def load_split(
@@ -130,6 +131,7 @@ def load_split(
         validation=_concatenate(list(validation.values())),
         n_validation={name: len(digits) for name, digits in validation.items()},
         test={name: DATASETS[name](root, train=False) for name in names if name in DATASETS},
+        data=(*names, *nondigits),
     )
 
 
