@@ -13,6 +13,7 @@ from model import digit_score
 from model_file import N_DIGITS
 
 N_BINS = 15
+_MIN_REJECTED = 5  # digits of a source, below which their share is too uncertain to set the threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +69,9 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def rejection_threshold(logits: Sequence[Tensor], share: float = 0.015) -> float:
-    """The highest digit score that rejects at most this share of the digits of each source; logits `[N, 10 or 11]`."""
-    return min(float(torch.quantile(digit_score(of_source), share)) for of_source in logits)
+    """The highest digit score that rejects at most this share of the digits of each source; logits `[N, 10 or 11]`.
+
+    A source with so few digits that the share is a handful decides only where there is no larger one.
+    """
+    enough = [of_source for of_source in logits if len(of_source) * share >= _MIN_REJECTED] or logits
+    return min(float(torch.quantile(digit_score(of_source), share)) for of_source in enough)

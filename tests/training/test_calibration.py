@@ -35,6 +35,14 @@ def test_threshold_rejects_at_most_three_in_two_hundred_digits_of_any_source() -
     assert [int(each.sum()) for each in rejected] == [0, 15]
 
 
+def test_threshold_is_not_set_by_a_handful_of_digits() -> None:
+    logits = torch.zeros(1000, 11)
+    logits[:, 3] = torch.linspace(0, 10, 1000)
+    few = torch.zeros(20, 11)
+    assert rejection_threshold([logits, few]) == rejection_threshold([logits])
+    assert rejection_threshold([few]) == pytest.approx(float(torch.tensor(10.0).log()))
+
+
 def test_calibrated_loss_does_not_depend_on_the_scale_of_logits() -> None:
     torch.manual_seed(0)
     labels = torch.arange(200) % 10
