@@ -20,7 +20,8 @@ def expect_answer(page: Page, digit: int) -> None:
 
 def expect_nothing_drawn(page: Page) -> None:
     """The page shows no answer, and says why."""
-    expect(page.locator("[data-slot=words]")).to_have_text("Nothing drawn yet")
+    # The text that is visible: another one is for browsers without JavaScript.
+    expect(page.locator("[data-slot=words]")).to_have_text("Nothing drawn yet", use_inner_text=True)
     expect(page.locator("[data-slot=numeral]")).to_have_text(NOTHING)
     expect(page.locator("[data-slot=top] .digit").first).to_have_text(NOTHING)
 
