@@ -77,6 +77,8 @@ def estimate_seconds(image: ImageFile.ImageFile, data: bytes, n_pixels: int) -> 
             nanoseconds = n_pixels * (10 + 4 * _png_bytes_per_pixel(image))
         case "WEBP":
             nanoseconds = 40 * n_pixels + 50 * len(data)
+        case "HEIF":  # with pillow-heif 1.8
+            nanoseconds = 60 * n_pixels + 70 * len(data)
         case "JPEG" | "MPO":
             n_scans = count_scans(data)
             # With several scans, the file is decoded to coefficients first, and each scan visits all of them.

@@ -1,7 +1,8 @@
 """Decoding of untrusted picture files to greyscale.
 
-Formats are PNG, JPEG, GIF (first frame), BMP and WebP. The pixel limit is checked before decoding, and JPEG is decoded
-at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and CMYK are handled as image viewers do.
+Formats are PNG, JPEG, GIF (first frame), BMP and WebP, and HEIC where pillow-heif is installed. The pixel limit is
+checked before decoding, and JPEG is decoded at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and
+CMYK are handled as image viewers do.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 MEDIA_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
 # First bytes of those formats: a file that starts with them but does not open is damaged, any other is unsupported.
 _MAGIC = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP", re.DOTALL)
+# HEIC files, as iPhones take them: ISO/IEC 23008-12 names the brands.
+_HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)
+try:
+    from pillow_heif import register_heif_opener
+except ImportError:
+    _OPENED = FORMATS
+else:
+    register_heif_opener()
+    _OPENED = (*FORMATS, "HEIF")
 # Larger pictures are averaged down to about this many pixels a side: a digit that is a tenth of a photograph's height
 # still has more than twice the pixels of a frame.
 MAX_DECODED_SIDE = 1536
@@ -44,6 +54,11 @@ _MAX_EXIF = 2**18
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
+_HEIC_HINT = N_(
+    "HEIC pictures are not supported. Save the picture as JPEG, or choose Most Compatible under Camera, Formats on the"
+    " iPhone."
+)
+
 
 def decode_picture(data: bytes, limits: Limits) -> NDArray[np.float32]:
     """The picture `[H, W]` in a file's bytes, 0 = white, 1 = black. Raises `PictureError`."""
@@ -59,7 +74,7 @@ def decode_with_scale(data: bytes, limits: Limits, seconds_left: float = math.in
         raise UndecodablePicture(N_("The file is empty. Choose a picture."))
     refuse_repeated_metadata(data)
     try:
-        with Image.open(LimitedFile(data), formats=FORMATS) as image:
+        with Image.open(LimitedFile(data), formats=_OPENED) as image:
             _refuse_too_large(image, limits)
             width, height = image.size
             # A JPEG decodes at 1/2, 1/4 or 1/8, and without its colours, for almost nothing; other formats ignore this.
@@ -72,7 +87,9 @@ def decode_with_scale(data: bytes, limits: Limits, seconds_left: float = math.in
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(limits) from error
     except Exception as error:  # Pillow's decoders raise any exception for damaged files
-        if _MAGIC.match(data):
+        if _HEIC.match(data) and "HEIF" not in _OPENED:
+            raise UnsupportedPicture(_HEIC_HINT) from error
+        if _MAGIC.match(data) or _HEIC.match(data):
             raise UndecodablePicture(N_("The picture is damaged and cannot be opened.")) from error
         raise UnsupportedPicture(N_("The file is not a picture in PNG, JPEG, GIF, BMP or WebP format.")) from error
 
@@ -94,7 +111,7 @@ def _darkness(image: Image.Image) -> NDArray[np.float32]:
     # Reduced before it is rotated: rotating the whole picture would hold it in memory twice.
     small = _reduce(image)
     for name in ("exif", "Raw profile type exif"):
-        if len(small.info.get(name, "")) > _MAX_EXIF:
+        if len(small.info.get(name) or "") > _MAX_EXIF:
             del small.info[name]
     ImageOps.exif_transpose(small, in_place=True)
     return 1 - _brightness(small)

@@ -3,12 +3,7 @@
 import { ApiError } from "./api.js";
 
 const LANGUAGE = document.documentElement.lang;
-const MILLISECONDS = new Intl.NumberFormat(LANGUAGE, {
-  style: "unit",
-  unit: "millisecond",
-  minimumFractionDigits: 1,
-  maximumFractionDigits: 1,
-});
+const MILLISECONDS = new Intl.NumberFormat(LANGUAGE, { style: "unit", unit: "millisecond", maximumFractionDigits: 1 });
 const PERCENT = [0, 1].map(
   (places) => new Intl.NumberFormat(LANGUAGE, { style: "percent", minimumFractionDigits: places }),
 );
@@ -112,8 +107,7 @@ export class AnswerView {
    * @param {Record<string, string | number>} [values] for the placeholders of the phrase
    */
   #phrase(state, numeral, values = {}) {
-    const fill = (/** @type {string} */ text) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-    const [words, note] = this.#phrases[state].map(fill);
+    const [words, note] = this.#phrases[state].map((text) => fill(text, values));
     return { state, numeral, words, note };
   }
 
@@ -135,6 +129,15 @@ export class AnswerView {
     this.#frame.hidden = true;
     this.#slots.elapsed.textContent = "";
   }
+}
+
+/**
+ * Fill the placeholders of a phrase.
+ * @param {string} text
+ * @param {Record<string, string | number>} values
+ */
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
 /**

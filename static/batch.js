@@ -1,38 +1,49 @@
 // Reads several pictures, one after the other, into a list.
 
+import { fill } from "./answer.js";
 import { ApiError } from "./api.js";
 import { RequestQueue } from "./request-queue.js";
+import { download } from "./share.js";
 import { pictureThumbnail, thumbnailItem } from "./thumbnails.js";
 
 /** @typedef {Prediction | ApiError} Outcome */
-/** @typedef {{ file: File, item: Element, words: Element, outcome: Outcome | null }} Row */
+/** @typedef {{ file: File, item: Element, words: Element, note: Element, outcome: Outcome | null }} Row */
 
 export class BatchList {
   #list;
+  #head;
+  #summary;
   #predict;
   #describe;
   #open;
   #onPrediction;
   /** @type {RequestQueue<File, Prediction> | null} */
   #queue = null;
+  /** @type {Row[]} */
+  #rows = [];
   /** @type {string[]} */
   #thumbnailUrls = [];
 
   /**
    * @param {HTMLElement} list
+   * @param {HTMLElement} head with a summary and a button for a CSV file
    * @param {{
+   *   summary: string,
    *   predict: (file: File, signal: AbortSignal) => Promise<Prediction>,
    *   describe: (outcome: Outcome) => Answer,
    *   open: (file: File, outcome: Outcome) => void,
    *   onPrediction: (file: File, prediction: Prediction) => void,
    * }} options `open` shows one of the pictures in full
    */
-  constructor(list, { predict, describe, open, onPrediction }) {
+  constructor(list, head, { summary, predict, describe, open, onPrediction }) {
     this.#list = list;
+    this.#head = head;
+    this.#summary = summary;
     this.#predict = predict;
     this.#describe = describe;
     this.#open = open;
     this.#onPrediction = onPrediction;
+    head.querySelector("button")?.addEventListener("click", () => download("digits.csv", this.#toCsv()));
   }
 
   /**
@@ -42,8 +53,10 @@ export class BatchList {
   async read(files) {
     this.clear();
     const rows = files.map((file) => this.#createRow(file));
+    this.#rows = rows;
     this.#list.replaceChildren(...rows.map(({ item }) => item));
-    this.#list.hidden = false;
+    this.#list.hidden = this.#head.hidden = false;
+    this.#summarize();
     for (const row of rows) {
       const outcome = await this.#readRow(row);
       if (!this.#list.contains(row.item)) return;
@@ -57,7 +70,23 @@ export class BatchList {
     for (const url of this.#thumbnailUrls) URL.revokeObjectURL(url);
     this.#thumbnailUrls = [];
     this.#list.replaceChildren();
-    this.#list.hidden = true;
+    this.#list.hidden = this.#head.hidden = true;
+  }
+
+  #summarize() {
+    const outcomes = this.#rows.map(({ outcome }) => outcome);
+    const failed = outcomes.filter((outcome) => outcome instanceof ApiError).length;
+    const values = { read: outcomes.filter(Boolean).length - failed, total: outcomes.length, failed };
+    /** @type {Element} */ (this.#head.firstElementChild).textContent = fill(this.#summary, values);
+  }
+
+  #toCsv() {
+    const rows = this.#rows.map(({ file: { name }, outcome }) => {
+      if (outcome === null) return [name, "", "", "", ""];
+      if (outcome instanceof ApiError) return [name, "", "", "", this.#describe(outcome).note];
+      return [name, outcome.digit, outcome.top[0].confidence, outcome.is_digit, ""];
+    });
+    return [["name", "digit", "confidence", "is_digit", "error"], ...rows].map(toCsvLine).join("");
   }
 
   /** @param {File} file */
@@ -69,9 +98,10 @@ export class BatchList {
     });
     const words = document.createElement("strong");
     words.textContent = "…";
-    button.append(words);
+    const note = document.createElement("small");
+    button.append(words, note);
     /** @type {Row} */
-    const row = { file, item, words, outcome: null };
+    const row = { file, item, words, note, outcome: null };
     return row;
   }
 
@@ -83,7 +113,10 @@ export class BatchList {
   #readRow(row) {
     const show = (/** @type {Outcome} */ outcome) => {
       row.outcome = outcome;
-      row.words.textContent = this.#describe(outcome).words;
+      const { words, note } = this.#describe(outcome);
+      row.words.textContent = words;
+      row.note.textContent = note;
+      this.#summarize();
     };
     return new Promise((resolve) => {
       this.#queue = new RequestQueue(this.#predict, {
@@ -100,4 +133,15 @@ export class BatchList {
       this.#queue.put(row.file);
     });
   }
+}
+
+/**
+ * A line whose first field spreadsheets do not take for a formula.
+ * @param {unknown[]} fields
+ */
+function toCsvLine([name, ...fields]) {
+  const first = String(name).replace(/^[=+\-@\t\r']/, "'$&");
+  const quote = (/** @type {unknown} */ field) =>
+    typeof field === "string" ? `"${field.replaceAll('"', '""')}"` : String(field);
+  return `${[first, ...fields].map(quote).join(",")}\n`;
 }

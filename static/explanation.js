@@ -34,7 +34,7 @@ export class ExplanationView {
         onError(new ApiError("no_explanation"));
       },
     });
-    button.addEventListener("click", () => (this.#isShown ? this.#hide() : this.#show()));
+    digits.append(...Array.from({ length: 10 }, (_, digit) => radioOf(digit)));
     digits.addEventListener("change", () => this.#request());
   }
 
@@ -45,14 +45,12 @@ export class ExplanationView {
    */
   setSubject(input, digit) {
     this.#subject = { input, digit };
-    this.#button.ariaDisabled = "false";
-    if (this.#isShown) this.#show();
+    if (this.isShown) this.#show();
   }
 
   /** The ink is changing: its heat map is out of date, and the next subject gets one. */
   clearSubject() {
     this.#subject = null;
-    this.#button.ariaDisabled = String(!this.#isShown);
     this.#clear();
   }
 
@@ -62,7 +60,12 @@ export class ExplanationView {
     this.clearSubject();
   }
 
-  get #isShown() {
+  toggle() {
+    if (this.isShown) this.#hide();
+    else this.#show();
+  }
+
+  get isShown() {
     return this.#button.ariaPressed === "true";
   }
 
@@ -76,7 +79,6 @@ export class ExplanationView {
 
   #hide() {
     this.#button.ariaPressed = "false";
-    this.#button.ariaDisabled = String(!this.#subject);
     this.#digits.hidden = true;
     this.#clear();
   }
@@ -100,7 +102,7 @@ export class ExplanationView {
   async #paint({ heat, box }) {
     const subject = this.#subject;
     const place = await this.#locate(box);
-    if (!place || !subject || this.#subject !== subject || !this.#isShown) return;
+    if (!place || !subject || this.#subject !== subject || !this.isShown) return;
     const { color, outlineColor } = getComputedStyle(this.#canvas);
     const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
     context.globalCompositeOperation = "copy"; // clears the canvas, too
@@ -109,6 +111,18 @@ export class ExplanationView {
     this.#canvas.hidden = false;
     this.#sheet.classList.add("with-heatmap");
   }
+}
+
+/** @param {number} digit */
+function radioOf(digit) {
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const text = document.createElement("span");
+  input.type = "radio";
+  input.name = "explained-digit";
+  input.value = text.textContent = String(digit);
+  label.append(input, text);
+  return label;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { isDrawing } from "./ink.js";
 import { load, save } from "./storage.js";
-import { drawingThumbnail, pictureThumbnail, thumbnailItem } from "./thumbnails.js";
+import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
 
 const KEY = "digits.history";
 const MAX_ENTRIES = 20;
@@ -87,8 +87,7 @@ export class History {
     this.#root.classList.toggle("is-empty", entries.length === 0);
     const items = entries.map((entry) => {
       const { caption, label } = this.#describe(entry.prediction);
-      const thumbnail = "strokes" in entry ? drawingThumbnail(entry.strokes) : pictureThumbnail(entry.picture);
-      const { item, button } = thumbnailItem(thumbnail, caption, () => this.#open(entry));
+      const { item, button } = thumbnailItem(thumbnailOf(entry), caption, () => this.#open(entry));
       button.ariaLabel = label;
       return item;
     });
@@ -116,14 +115,15 @@ function loadEntries() {
 }
 
 /**
+ * Whether an untrusted value can be shown again.
  * @param {any} value
  * @returns {value is HistoryEntry}
  */
-function isEntry(value) {
+export function isEntry(value) {
   const { strokes, picture, prediction } = value ?? {};
   const isPicture = typeof picture === "string" && picture.startsWith("data:image/");
   return prediction?.top?.length === 3 && prediction.probabilities?.length === 10 && (isPicture || isDrawing(strokes));
 }
 
 /** @param {any} entry */
-const subjectKey = ({ strokes, picture }) => JSON.stringify([strokes, picture]);
+export const subjectKey = ({ strokes, picture }) => JSON.stringify([strokes, picture]);

@@ -83,6 +83,22 @@ export function trace(path, stroke) {
   for (const { control, end } of curves(stroke)) path.quadraticCurveTo(control[0], control[1], end[0], end[1]);
 }
 
+const probe = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(1, 1).getContext("2d"));
+probe.lineWidth = 2 * PEN_WIDTH; // fingers are not precise
+probe.lineCap = "round";
+
+/**
+ * Whether a stroke is at, or next to, a place on the sheet.
+ * @param {Stroke} stroke
+ * @param {number} x
+ * @param {number} y
+ */
+export function isAt(stroke, x, y) {
+  const path = new Path2D();
+  trace(path, stroke);
+  return probe.isPointInStroke(path, x, y);
+}
+
 /**
  * Draw a stroke, wider where the pen was pressed harder.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context

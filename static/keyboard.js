@@ -1,4 +1,4 @@
-// Drawing with the keyboard: arrow keys move a pen, the space bar lowers and lifts it.
+// Drawing with the keyboard: arrow keys move a pen, the space bar lowers and lifts it, Delete erases the stroke under it.
 
 import { SIDE } from "./ink.js";
 
@@ -61,6 +61,9 @@ export function drawWithKeys(canvas, pad, sketch, announce) {
       move(event.shiftKey ? FINE_STEP : STEP);
     } else if (event.key === " ") {
       if (!event.repeat) toggle();
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      lift();
+      sketch.erase(x, y);
     } else {
       return;
     }

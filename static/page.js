@@ -3,15 +3,12 @@
 import { Announcer } from "./announcer.js";
 import { AnswerView } from "./answer.js";
 import { ApiError, post } from "./api.js";
-import { BatchList } from "./batch.js";
-import { ExplanationView } from "./explanation.js";
 import { listenForFiles } from "./files.js";
 import { History } from "./history.js";
 import { isDrawing, toApiStrokes } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
 import { fromDataUrl, loadPicture, Picture, toDataUrl } from "./picture.js";
-import { Playback } from "./playback.js";
 import { drawWithPointers } from "./pointer.js";
 import { RequestQueue } from "./request-queue.js";
 import { Sketch } from "./sketch.js";
@@ -29,35 +26,34 @@ function element(id, type) {
 }
 
 const { predictUrl = "", explainUrl = "", maxBytes, labels = "" } = element("page", HTMLElement).dataset;
-/** @type {Record<"pen_down" | "pen_up" | "open_again", string>} */
+/** @type {Record<string, string>} */
 const texts = JSON.parse(labels);
 const sheet = element("sheet", HTMLElement);
 const canvas = element("pad", HTMLCanvasElement);
 const live = element("live", HTMLInputElement);
 const padOnRight = element("pad-side", HTMLInputElement);
-const buttons = Object.fromEntries(
-  ["undo", "redo", "clear", "predict", "play"].map((id) => [id, element(id, HTMLButtonElement)]),
-);
+/** @type {Record<string, () => void>} By the ids of their buttons. */
+const actions = {
+  undo,
+  redo,
+  erase: toggleEraser,
+  clear,
+  predict: predictNow,
+  turn: turnPicture,
+  play: togglePlayback,
+  explain: toggleExplanation,
+  copy: copyAnswer,
+  link: copyLink,
+};
+const buttons = Object.fromEntries(Object.keys(actions).map((id) => [id, element(id, HTMLButtonElement)]));
+
+const correction = element("correction", HTMLSelectElement);
 
 const sketch = new Sketch();
 const pad = new Pad(canvas, sketch);
 const picture = new Picture(element("picture", HTMLImageElement), element("outline", SVGElement));
 const announcer = new Announcer(element("announcements", HTMLElement));
 const answerView = new AnswerView(element("answer", HTMLElement), announcer);
-const playback = new Playback();
-const explanation = new ExplanationView(
-  {
-    button: element("explain", HTMLButtonElement),
-    digits: element("explained-digit", HTMLElement),
-    canvas: element("heatmap", HTMLCanvasElement),
-    sheet,
-  },
-  explainUrl,
-  {
-    locate: async (box) => (picture.file ? picture.locate(box) : box),
-    onError: (error) => answerView.showError(error),
-  },
-);
 const history = new History(element("history", HTMLElement), {
   describe(prediction) {
     const { numeral, words } = answerView.describe(prediction);
@@ -65,12 +61,15 @@ const history = new History(element("history", HTMLElement), {
   },
   open: openEntry,
 });
-const batch = new BatchList(element("batch", HTMLElement), {
-  predict,
-  describe: (outcome) => answerView.describe(outcome),
-  open: openFromBatch,
-  onPrediction: addPictureToHistory,
-});
+// What is not needed at first is loaded when it is.
+/** @type {import("./explanation.js").ExplanationView | null} */
+let explanation = null;
+/** @type {import("./playback.js").Playback | null} */
+let playback = null;
+/** @type {import("./batch.js").BatchList | null} */
+let batch = null;
+/** @type {import("./corrections.js").Corrections | null} */
+let corrections = null;
 /** @type {RequestQueue<{ input: Input, isReplay?: boolean }, Prediction>} */
 const queue = new RequestQueue(({ input }, signal) => predict(input, signal), {
   onResponse(prediction, { input, isReplay }) {
@@ -96,8 +95,11 @@ async function predict(input, signal) {
 
 const isTooLarge = (/** @type {Input} */ input) => input instanceof Blob && input.size > Number(maxBytes);
 
-/** @type {{ prediction: Prediction, input: Input } | null} The answer on the page. */
-let answer = null;
+/** @type {{ prediction: Prediction, input: Input } | null} The latest answer. */
+let latest = null;
+
+/** The answer to what is on the sheet. */
+const currentAnswer = () => (latest?.input === (picture.file ?? sketch.strokes) ? latest : null);
 
 /**
  * Show the prediction for what is on the sheet.
@@ -105,11 +107,13 @@ let answer = null;
  * @param {Input} input
  */
 function showPrediction(prediction, input) {
-  answer = { prediction, input };
+  if (latest?.input !== input) correction.selectedIndex = 0;
+  latest = { prediction, input };
   answerView.showPrediction(prediction, sketch.isDrawing || isDots(input));
   if (picture.file) picture.outline(prediction.box);
-  if (!sketch.isDrawing) explanation.setSubject(input, prediction.digit);
+  if (!sketch.isDrawing) explanation?.setSubject(input, prediction.digit);
   buttons.predict.hidden = live.checked;
+  updateAnswerTools();
 }
 
 /** Whether only dots are drawn, which most digits and no whole one begin with. */
@@ -118,17 +122,17 @@ const isDots = (/** @type {Input} */ input) =>
 
 /** @param {ApiError} error */
 function showError(error) {
-  answer = null;
+  latest = null;
+  updateAnswerTools();
   answerView.showError(error);
   if (!error.isTransient) buttons.predict.hidden = false; // to try again
 }
 
 /** Show that there is nothing to read. */
 function showEmpty() {
-  answer = null;
   queue.cancel();
   history.closeEntry();
-  explanation.stop();
+  explanation?.stop();
   answerView.showState("empty");
 }
 
@@ -138,9 +142,8 @@ function showEmpty() {
 const knownPredictions = new WeakMap();
 
 function onSketchInput() {
-  playback.stop();
-  explanation.clearSubject();
-  answer = null;
+  playback?.stop();
+  explanation?.clearSubject();
   if (!sketch.isEmpty) picture.remove();
   updateTools();
   const known = knownPredictions.get(sketch.strokes);
@@ -159,7 +162,8 @@ function onSketchInput() {
 function onSketchChange() {
   save("sessionStorage", "digits.drawing", sketch.strokes);
   // What was said while the pen was down is said in full.
-  if (answer?.input === sketch.strokes) showPrediction(answer.prediction, answer.input);
+  const answer = currentAnswer();
+  if (answer) showPrediction(answer.prediction, answer.input);
 }
 
 function predictNow() {
@@ -167,6 +171,24 @@ function predictNow() {
   if (input === sketch.strokes && sketch.isEmpty) return;
   queue.cancel();
   queue.put({ input });
+}
+
+async function copyAnswer() {
+  const { copy } = await import("./share.js");
+  const answer = currentAnswer();
+  if (answer) copy(buttons.copy, String(answer.prediction.digit), texts.copied);
+}
+
+async function copyLink() {
+  const { copy, linkTo } = await import("./share.js");
+  if (!sketch.isEmpty) copy(buttons.link, linkTo(sketch.strokes), texts.copied);
+}
+
+async function openLink() {
+  if (!location.hash) return;
+  const { takeLinkedDrawing } = await import("./share.js");
+  const strokes = takeLinkedDrawing();
+  if (strokes) sketch.replace(strokes);
 }
 
 function undo() {
@@ -181,20 +203,25 @@ function redo() {
   sketch.redo();
 }
 
+function toggleEraser() {
+  buttons.erase.ariaPressed = String(!sketch.isEmpty && buttons.erase.ariaPressed === "false");
+}
+
 function clear() {
-  batch.clear();
+  batch?.clear();
   picture.remove();
   sketch.clear();
   showEmpty();
   updateTools();
 }
 
-function togglePlayback() {
+async function togglePlayback() {
+  playback ??= await createPlayback();
   if (playback.isPlaying) {
     playback.stop();
   } else if (!sketch.isEmpty) {
     queue.cancel();
-    explanation.clearSubject();
+    explanation?.clearSubject();
     buttons.play.ariaPressed = "true";
     playback.play(sketch.strokes, (strokes) => {
       pad.override(strokes);
@@ -203,19 +230,52 @@ function togglePlayback() {
   }
 }
 
+async function createPlayback() {
+  const { Playback } = await import("./playback.js");
+  const playback = new Playback();
+  playback.addEventListener("end", onPlaybackEnd);
+  return playback;
+}
+
 function onPlaybackEnd() {
   buttons.play.ariaPressed = "false";
   pad.override(null);
   predictNow();
 }
 
+// ---- explanations ----
+
+async function toggleExplanation() {
+  const answer = currentAnswer();
+  if (!answer && !explanation?.isShown) return;
+  explanation ??= await createExplanation();
+  if (answer) explanation.setSubject(answer.input, answer.prediction.digit);
+  explanation.toggle();
+  updateAnswerTools();
+}
+
+async function createExplanation() {
+  const { ExplanationView } = await import("./explanation.js");
+  const elements = {
+    button: buttons.explain,
+    digits: element("explained-digit", HTMLElement),
+    canvas: element("heatmap", HTMLCanvasElement),
+    sheet,
+  };
+  return new ExplanationView(elements, explainUrl, {
+    locate: async (box) => (picture.file ? picture.locate(box) : box),
+    onError: (error) => answerView.showError(error),
+  });
+}
+
 // ---- pictures ----
 
 /** @param {File[]} files */
-function readFiles(files) {
-  batch.clear();
+async function readFiles(files) {
+  batch?.clear();
   queue.cancel();
   if (files.length > 1) {
+    batch ??= await createBatch();
     batch.read(files);
   } else if (isTooLarge(files[0])) {
     showError(new ApiError("too_large"));
@@ -227,6 +287,30 @@ function readFiles(files) {
   }
 }
 
+async function createBatch() {
+  const { BatchList } = await import("./batch.js");
+  return new BatchList(element("batch", HTMLElement), element("batch-head", HTMLElement), {
+    summary: texts.summary,
+    predict,
+    describe: (outcome) => answerView.describe(outcome),
+    open: openFromBatch,
+    onPrediction: addPictureToHistory,
+  });
+}
+
+async function turnPicture() {
+  const { turn } = await import("./turn.js");
+  const turned = picture.file && (await turn(picture.file));
+  if (turned) readFiles([turned]);
+}
+
+/** @param {HTMLButtonElement} sample with the address of a picture */
+async function readSample({ value }) {
+  const response = await fetch(value).catch(() => null);
+  if (response?.ok) readFiles([new File([await response.blob()], value)]);
+  else showError(new ApiError("offline"));
+}
+
 /**
  * Show a picture in place of the drawing, which undo brings back.
  * @param {Blob} file
@@ -235,7 +319,7 @@ function readFiles(files) {
 function showPicture(file, originalSize) {
   queue.cancel();
   history.closeEntry();
-  explanation.clearSubject();
+  explanation?.clearSubject();
   picture.show(file, originalSize);
   sketch.clear();
   updateTools();
@@ -249,6 +333,26 @@ function openFromBatch(file, outcome) {
   showPicture(file);
   if (outcome instanceof ApiError) showError(outcome);
   else showPrediction(outcome, file);
+}
+
+// ---- corrections ----
+
+async function loadCorrections() {
+  const { Corrections } = await import("./corrections.js");
+  corrections ??= new Corrections(element("corrections", HTMLElement), texts, openEntry);
+  return corrections;
+}
+
+/** Keep the choice in the list of digits, the last of which stands for none. */
+async function correct() {
+  const answer = currentAnswer();
+  if (!answer) return;
+  const { prediction, input } = answer;
+  const subject = input instanceof Blob ? await toSubject(picture.loaded) : { strokes: input };
+  if (!subject) return;
+  const digit = Number(correction.value);
+  (await loadCorrections()).add({ id: Date.now(), label: Number.isNaN(digit) ? null : digit, ...subject, prediction });
+  announcer.announce(texts.corrected);
 }
 
 // ---- the history ----
@@ -285,7 +389,7 @@ async function toSubject(loading) {
 function openEntry(entry) {
   queue.cancel();
   history.closeEntry();
-  batch.clear();
+  batch?.clear();
   if ("strokes" in entry) {
     knownPredictions.set(entry.strokes, entry.prediction);
     sketch.replace(entry.strokes);
@@ -308,6 +412,16 @@ function updateTools() {
   buttons.play.ariaDisabled = String(sketch.isEmpty);
   buttons.predict.ariaDisabled = String(isBlank);
   buttons.predict.hidden = live.checked;
+  buttons.erase.ariaDisabled = buttons.link.ariaDisabled = String(sketch.isEmpty);
+  if (sketch.isEmpty) buttons.erase.ariaPressed = "false";
+  buttons.turn.ariaDisabled = String(!picture.file);
+  updateAnswerTools();
+}
+
+function updateAnswerTools() {
+  const answer = currentAnswer();
+  buttons.explain.ariaDisabled = String(!answer && !explanation?.isShown);
+  buttons.copy.ariaDisabled = String(!answer?.prediction.is_digit);
 }
 
 const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });
@@ -315,12 +429,26 @@ const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });
 /** @param {KeyboardEvent} event */
 function onKeyDown(event) {
   const key = event.key.toLowerCase();
-  if (key === "escape") playback.stop();
+  if (key === "escape") playback?.stop();
+  if (key === "r" && !event.ctrlKey && !event.metaKey && !event.altKey) turnPicture();
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
   if (key === "z") (event.shiftKey ? redo : undo)();
   else if (key === "y") redo();
   else return;
   event.preventDefault();
+}
+
+/**
+ * Handle clicks on buttons that are, or will be, in an element.
+ * @param {string} id
+ * @param {string} selector
+ * @param {(button: HTMLButtonElement) => void} handle
+ */
+function onClickOf(id, selector, handle) {
+  element(id, HTMLElement).addEventListener("click", ({ target }) => {
+    const button = target instanceof Element ? target.closest(selector) : null;
+    if (button instanceof HTMLButtonElement) handle(button);
+  });
 }
 
 function movePad() {
@@ -329,34 +457,30 @@ function movePad() {
   save("localStorage", "digits.side", side);
 }
 
-drawWithPointers(canvas, pad, sketch);
+drawWithPointers(canvas, pad, sketch, () => buttons.erase.ariaPressed === "true");
 drawWithKeys(canvas, pad, sketch, (event) => announcer.announce(texts[event]));
 listenForFiles(element("upload", HTMLFormElement), readFiles);
 
 sketch.addEventListener("input", onSketchInput);
 sketch.addEventListener("change", onSketchChange);
-playback.addEventListener("end", onPlaybackEnd);
-buttons.undo.addEventListener("click", undo);
-buttons.redo.addEventListener("click", redo);
-buttons.clear.addEventListener("click", clear);
-buttons.predict.addEventListener("click", predictNow);
-buttons.play.addEventListener("click", togglePlayback);
+for (const [id, button] of Object.entries(buttons)) button.addEventListener("click", actions[id]);
 live.addEventListener("change", () => {
   save("localStorage", "digits.live", live.checked);
   updateTools();
   if (live.checked) predictNow();
 });
-for (const id of ["batch", "history"]) {
-  element(id, HTMLElement).addEventListener("click", ({ target }) => {
-    if (target instanceof Element && target.closest(".card")) bringSheetIntoView();
-  });
-}
+for (const id of ["batch", "history", "corrections"]) onClickOf(id, ".card", bringSheetIntoView);
+onClickOf("samples", ".card", readSample);
+correction.addEventListener("change", correct);
 padOnRight.addEventListener("change", movePad);
 addEventListener("keydown", onKeyDown);
+addEventListener("hashchange", openLink);
 addEventListener("online", () => queue.retryNow());
 
 live.checked = load("localStorage", "digits.live") !== false;
 padOnRight.checked = document.documentElement.dataset.padSide === "right";
 const earlier = load("sessionStorage", "digits.drawing");
 if (isDrawing(earlier) && !picture.isShown) sketch.restore(earlier);
+openLink();
+if (load("localStorage", "digits.corrections")) loadCorrections();
 updateTools();

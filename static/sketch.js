@@ -1,6 +1,6 @@
 // The strokes on the pad, with undo and redo.
 
-import { addPoint } from "./ink.js";
+import { addPoint, isAt } from "./ink.js";
 
 /** Dispatches "input" whenever the strokes change, and "change" once a step is complete. */
 export class Sketch extends EventTarget {
@@ -64,6 +64,16 @@ export class Sketch extends EventTarget {
 
   redo() {
     this.#step(this.#redoStack, this.#undoStack);
+  }
+
+  /**
+   * Remove the strokes at a place, as one step.
+   * @param {number} x
+   * @param {number} y
+   */
+  erase(x, y) {
+    const others = this.#strokes.filter((stroke) => !isAt(stroke, x, y));
+    if (others.length < this.#strokes.length) this.replace(others);
   }
 
   clear() {

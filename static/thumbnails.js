@@ -23,8 +23,13 @@ export function thumbnailItem(thumbnail, caption, open) {
   return { item, button };
 }
 
+/** @param {Subject} subject */
+export function thumbnailOf(subject) {
+  return "strokes" in subject ? drawingThumbnail(subject.strokes) : pictureThumbnail(subject.picture);
+}
+
 /** @param {Stroke[]} strokes */
-export function drawingThumbnail(strokes) {
+function drawingThumbnail(strokes) {
   const [left, top, width, height] = bounds(strokes);
   const side = Math.max(width, height) + 2 * PEN_WIDTH;
   const svg = document.createElementNS(SVG, "svg");

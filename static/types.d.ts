@@ -20,6 +20,8 @@ interface Prediction {
   /** The three likeliest digits, likeliest first; confidence is from 0 to 1. */
   top: { digit: number; confidence: number }[];
   probabilities: number[];
+  /** Id of the model. */
+  model: string;
   elapsed_ms: number;
   /** The network's 28x28 input, as a data URL. */
   frame: string;
@@ -44,6 +46,8 @@ interface Answer {
 /** A drawing, or a small copy of a picture as a data URL with the size of the original, in the history. */
 type Subject = { strokes: Stroke[] } | { picture: string; size: Size };
 type HistoryEntry = Subject & { id: number; prediction: Prediction };
+/** `label` is the true digit; null if there is none. */
+type Correction = HistoryEntry & { label: number | null };
 
 type Announcer = import("./announcer.js").Announcer;
 type Pad = import("./pad.js").Pad;

@@ -28,7 +28,7 @@ _PARAMETER = _COOKIE = "lang"
 _SECURE_COOKIE = f"__Host-{_COOKIE}"
 _YEAR = 365 * 24 * 3600  # seconds
 # Other content types contain no sentences.
-_TRANSLATED_TYPES = frozenset({"text/html", "application/problem+json"})
+_TRANSLATED_TYPES = frozenset({"text/html", "application/manifest+json", "application/problem+json"})
 
 
 def init_app(app: Flask) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, render_template
+from flask_babel import gettext
 
 from config import VERSION
 from recognition import InputError, Prediction
+from recognition.errors import N_
 from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
@@ -17,6 +21,16 @@ from web.rate_limits import count_predictions
 # From this confidence on, the page says "This is a 7"; below, that it is not sure.
 SURE_FROM = 0.9
 
+# The pictures in static/samples/, which docs/pictures.py makes.
+SAMPLES: Mapping[str, str] = {
+    "chalk": N_("Chalk on a blackboard"),
+    "pencil": N_("Pencil on squared paper"),
+    "ballpoint": N_("Ballpoint on lined paper"),
+    "marker": N_("Felt pen in a shadow"),
+    "row": N_("A row of digits"),
+    "scribble": N_("A scribble"),
+}
+
 pages = Blueprint("pages", __name__)
 
 
@@ -24,6 +38,12 @@ pages = Blueprint("pages", __name__)
 def page() -> str:
     """The page without a digit."""
     return render_template("page.html")
+
+
+@pages.get("/manifest.webmanifest")
+def manifest() -> Response:
+    """What a browser needs to install the page as an app."""
+    return Response(render_template("manifest.json"), content_type="application/manifest+json")
 
 
 @pages.post("/")
@@ -61,6 +81,7 @@ def _page_variables() -> dict[str, object]:
         "sure": SURE_FROM,
         "certainty": certainty,
         "phrase": phrase,
+        "samples": {name: gettext(words) for name, words in SAMPLES.items()},
         "picture_types": ",".join(MEDIA_TYPES),
         "version": VERSION,
     }

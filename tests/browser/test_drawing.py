@@ -245,6 +245,54 @@ def test_redo_by_buttons_and_keys(open_page: OpenPage) -> None:
     expect(page.get_by_role("button", name="Redo")).to_be_disabled()
 
 
+def test_eraser_takes_a_whole_stroke(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.get_by_role("button", name="Eraser")).to_be_disabled()
+    draw(page, EUROPEAN_7)
+    bar = EUROPEAN_7[1][2]
+    page.get_by_role("button", name="Eraser").click()
+    page.mouse.click(*place(page, 20, 20))
+    assert has_ink(page, *bar)
+    x, y = EUROPEAN_7[1][0]
+    draw(page, [[[x, y + 60], [x, y], [x, y - 1]]])
+    assert not has_ink(page, *bar)
+    assert has_ink(page, *EUROPEAN_7[0][12])
+    page.keyboard.press("Control+z")
+    assert has_ink(page, *bar)
+    page.get_by_role("button", name="Eraser").click()
+    draw(page, [LEFT])
+    assert has_ink(page, *LEFT[2])
+
+
+def test_pen_that_is_turned_round_erases(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, [LEFT, RIGHT])
+    page.evaluate(
+        """([x, y]) => {
+            const pad = document.getElementById("pad");
+            const pen = { pointerId: 7, pointerType: "pen", clientX: x, clientY: y, bubbles: true };
+            pad.setPointerCapture = () => {};
+            pad.dispatchEvent(new PointerEvent("pointerdown", { ...pen, button: 5, buttons: 32 }));
+            pad.dispatchEvent(new PointerEvent("pointerup", { ...pen, button: 5 }));
+        }""",
+        list(place(page, *LEFT[2])),
+    )
+    assert not has_ink(page, *LEFT[2])
+    assert has_ink(page, *RIGHT[2])
+    draw(page, [LEFT])
+    assert has_ink(page, *LEFT[2])
+
+
+def test_delete_key_erases_the_stroke_under_the_pen(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, [LEFT, [[140, 100], [140, 140], [140, 180]]])
+    page.get_by_role("application").focus()
+    page.keyboard.press("Delete")
+    page.keyboard.press("Tab")
+    assert not has_ink(page, 140, 120)
+    assert has_ink(page, *LEFT[2])
+
+
 def test_drawing_survives_a_reload_and_the_way_back(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, EUROPEAN_7)
@@ -412,11 +460,15 @@ def test_without_live_only_the_button_predicts(open_page: OpenPage) -> None:
 def test_keyboard_reaches_every_control_and_shows_where_it_is(open_page: OpenPage) -> None:
     page = open_page()
     names = []
-    for _ in range(11):
+    for _ in range(20):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-    assert names == ["pad", "undo", "redo", "clear", "play", "explain", "live", "file", "pad-side", "A", "A"]
+    assert names == [
+        *("pad", "undo", "redo", "erase", "clear", "play", "explain", "live", "copy", "link", "file"),
+        *(["BUTTON"] * 6),
+        *("pad-side", "A", "A"),
+    ]
 
 
 def test_tools_work_by_keyboard(open_page: OpenPage) -> None:

@@ -1,5 +1,6 @@
 """Appearance: contrast, small screens, and no layout shifts."""
 
+import json
 import re
 from itertools import product
 from pathlib import Path
@@ -69,7 +70,8 @@ def test_layout_does_not_shift_when_answers_appear_and_disappear(open_page: Open
     page.evaluate(
         """() => {
             window.shifts = [];
-            const name = ({ node }) => (node.parentNode ?? node).outerHTML;
+            const name = ({ node, previousRect: a, currentRect: b }) =>
+                [(node.parentNode ?? node).outerHTML.slice(0, 80), a.toJSON(), b.toJSON()];
             new PerformanceObserver((list) => {
                 for (const { sources } of list.getEntries()) shifts.push(...sources.map(name));
             }).observe({ type: "layout-shift", buffered: true });
@@ -92,3 +94,24 @@ def test_dark_scheme_has_light_ink_and_follows_a_change(open_page: OpenPage) -> 
     page.emulate_media(color_scheme="light")
     # Chromium tells the page some frames later.
     eventually(lambda: colour(page, *DIGITS[1][0][5])[0] < 60)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_page_is_light(open_page: OpenPage, locale: str) -> None:
+    page = open_page(locale=locale)
+    page.wait_for_load_state("networkidle")
+    sizes = page.evaluate("performance.getEntries().map((entry) => entry.decodedBodySize ?? 0)")
+    assert len(sizes) > 10
+    assert sum(sizes) <= 90_000
+
+
+@pytest.mark.browser
+def test_page_can_be_installed(open_page: OpenPage) -> None:
+    page = open_page(locale="de")
+    found = page.context.new_cdp_session(page).send("Page.getAppManifest")
+    assert found["errors"] == []
+    manifest = json.loads(found["data"])
+    assert (manifest["name"], manifest["lang"], manifest["display"]) == ("Handgeschriebene Ziffern", "de", "standalone")
+    for icon in manifest["icons"]:
+        assert page.request.get(page.url.rstrip("/") + icon["src"]).headers["content-type"].startswith(icon["type"])

@@ -39,6 +39,23 @@ def test_nothing_is_cut_off(open_page: OpenPage, width: int) -> None:
     assert cut == []
 
 
+def test_table_that_is_cut_off_shows_that_it_scrolls(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 320, "height": 800})
+    page.goto(page.url + "model")
+    table = page.get_by_role("region", name="Digits", exact=True)
+    assert table.evaluate("table => table.scrollWidth > table.clientWidth")
+    before = table.screenshot()
+    table.evaluate("table => { table.style.backgroundImage = 'none'; }")
+    assert table.screenshot() != before
+
+
+def test_visitors_are_not_told_to_run_commands(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto(page.url + "model")
+    expect(page.locator("main")).not_to_contain_text("python")
+    expect(page.get_by_text("This model was trained longer")).to_be_visible()
+
+
 def test_chart_has_a_table_that_says_the_same(open_page: OpenPage) -> None:
     page = open_page()
     page.goto(page.url + "model")

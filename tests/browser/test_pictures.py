@@ -1,13 +1,15 @@
 """Pictures in a real browser: chosen, dropped, pasted, and without JavaScript."""
 
 import base64
+import csv
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
 from testing.page import OpenPage, expect_answer, expect_nothing_drawn, expect_picture, payload
 from testing.pictures import draw_picture, encode, picture_of
@@ -152,6 +154,49 @@ def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> No
     expect(page.locator("#history .card span")).to_have_text(["9", "4"])
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#batch")).to_be_hidden()
+
+
+def test_several_pictures_are_summed_up_and_saved_as_csv(open_page: OpenPage) -> None:
+    page = open_page(errors="415")
+    files = [payload(picture_of(DIGITS[4]), '=4 "four".png'), payload(b"hello", "bad.png")]
+    page.get_by_label("Upload pictures").set_input_files(files)
+    expect(page.get_by_text("1 of 2 pictures read, 1 not readable")).to_be_visible()
+    expect(page.locator("#batch small")).to_have_text([">99.9% sure", re.compile("not a picture")])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert download.value.suggested_filename == "digits.csv"
+    four, bad = csv.DictReader(Path(download.value.path()).read_text().splitlines())
+    assert (four["name"], four["digit"], four["is_digit"], four["error"]) == ('\'=4 "four".png', "4", "true", "")
+    assert 0.99 < float(four["confidence"]) <= 1
+    assert (bad["name"], bad["digit"]) == ("bad.png", "")
+    assert "not a picture" in bad["error"]
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("button", name="Download CSV")).to_be_hidden()
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_picture_is_turned_and_read_again(open_page: OpenPage, by_key: bool) -> None:
+    page = open_page()
+    picture = draw_picture(EUROPEAN_7, (280, 240)).rotate(90, expand=True)
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(picture)))
+    expect(page.locator("[data-slot=words]")).not_to_have_text(re.compile("Nothing|Reading"))
+    with page.expect_request("**/predict*"):
+        if by_key:
+            page.keyboard.press("r")
+        else:
+            page.get_by_role("button", name="Turn").click()
+    expect_answer(page, 7)
+    wait_until(page, "document.getElementById('picture').naturalWidth === 280")
+
+
+@pytest.mark.parametrize(
+    ("name", "numeral"), [("Chalk", "2"), ("Pencil", "5"), ("Ballpoint", "7"), ("Felt pen", "8"), ("scribble", "?")]
+)
+def test_sample_is_read_with_one_tap(open_page: OpenPage, name: str, numeral: str) -> None:
+    page = open_page()
+    page.get_by_role("button", name=name).click()
+    expect(page.locator("[data-slot=numeral]")).to_have_text(numeral)
+    expect_picture(page)
 
 
 def test_several_pictures_without_javascript_give_a_list(open_page: OpenPage) -> None:

@@ -15,9 +15,11 @@ from PIL import Image, ImageDraw
 from PIL.JpegImagePlugin import JpegImageFile
 
 from config import Limits
+from recognition import picture
 from recognition.errors import PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 from recognition.picture import MAX_DECODED_SIDE, decode_picture
-from testing.pictures import encode
+from testing.handwriting import EUROPEAN_7
+from testing.pictures import draw_picture, encode
 
 LIMITS = Limits(_env_file=None)
 
@@ -293,6 +295,24 @@ FOREIGN = {
 def test_other_formats_are_not_supported(data: bytes) -> None:
     with pytest.raises(UnsupportedPicture, match="PNG, JPEG, GIF, BMP or WebP"):
         decode(data)
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+
+
+@pytest.mark.skipif("HEIF" in picture._OPENED, reason="pillow-heif is installed")
+def test_heic_is_named_with_what_to_do() -> None:
+    with pytest.raises(UnsupportedPicture, match=r"HEIC .* Save the picture as JPEG"):
+        decode(HEIC)
+
+
+@pytest.mark.skipif("HEIF" not in picture._OPENED, reason="pillow-heif is not installed")
+def test_heic_is_read_where_pillow_heif_is_installed() -> None:
+    seven = draw_picture(EUROPEAN_7)
+    found = decode(encode(seven, "HEIF"))
+    assert np.abs(found - decode(encode(seven))).mean() < 0.02
+    with pytest.raises(UndecodablePicture, match="damaged"):
+        decode(HEIC)
 
 
 def test_empty_file_is_not_a_picture() -> None:

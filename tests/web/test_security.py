@@ -15,6 +15,7 @@ from testing.handwriting import DIGITS
 ROOT = Path(__file__).parents[2]
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "manifest-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 ANSWERS = [

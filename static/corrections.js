@@ -1,0 +1,84 @@
+// Answers that the visitor has corrected, kept in this browser only, as a file to train with.
+
+import { isEntry, subjectKey } from "./history.js";
+import { toApiStrokes } from "./ink.js";
+import { download } from "./share.js";
+import { load, save } from "./storage.js";
+import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
+
+const KEY = "digits.corrections";
+
+export class Corrections {
+  #root;
+  #texts;
+  #open;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {Record<"delete_correction" | "no_digit", string>} texts
+   * @param {(entry: HistoryEntry) => void} open
+   */
+  constructor(root, texts, open) {
+    this.#root = root;
+    this.#texts = texts;
+    this.#open = open;
+    const [saveButton, deleteButton] = root.querySelectorAll("button");
+    saveButton.addEventListener("click", () => download("corrections.jsonl", loadCorrections().map(toLine).join("")));
+    deleteButton.addEventListener("click", () => this.#keep([]));
+    this.#render();
+  }
+
+  /**
+   * Keep a correction, in place of an earlier one of the same drawing or picture.
+   * @param {Correction} correction
+   */
+  add(correction) {
+    const key = subjectKey(correction);
+    this.#keep([correction, ...loadCorrections().filter((other) => subjectKey(other) !== key)]);
+  }
+
+  /** @param {Correction[]} corrections */
+  #keep(corrections) {
+    save("localStorage", KEY, corrections);
+    this.#render();
+  }
+
+  #render() {
+    const corrections = loadCorrections();
+    this.#root.hidden = corrections.length === 0;
+    const items = corrections.map((correction) => {
+      const { label, prediction } = correction;
+      const caption = `${prediction.is_digit ? prediction.digit : "?"} → ${label ?? this.#texts.no_digit}`;
+      const { item } = thumbnailItem(thumbnailOf(correction), caption, () => this.#open(correction));
+      const remove = document.createElement("button");
+      remove.type = "button";
+      remove.className = "quiet";
+      remove.textContent = "×";
+      remove.ariaLabel = this.#texts.delete_correction.replace("{correction}", caption);
+      remove.addEventListener("click", () => this.#keep(loadCorrections().filter(({ id }) => id !== correction.id)));
+      item.append(remove);
+      return item;
+    });
+    this.#root.querySelector("ol")?.replaceChildren(...items);
+  }
+}
+
+/** @returns {Correction[]} */
+function loadCorrections() {
+  const corrections = load("localStorage", KEY);
+  return Array.isArray(corrections) ? corrections.filter(isCorrection) : [];
+}
+
+/** @param {any} value */
+const isCorrection = (value) => (value?.label === null || Number.isInteger(value?.label)) && isEntry(value);
+
+/**
+ * A line of the file: the true digit or null, the drawing or picture, and which model answered what.
+ * @param {Correction} correction
+ */
+function toLine({ label, prediction, ...subject }) {
+  const { model, digit, is_digit, top } = prediction;
+  const input = "strokes" in subject ? { strokes: toApiStrokes(subject.strokes) } : { picture: subject.picture };
+  const answer = { digit, is_digit, confidence: top[0].confidence };
+  return `${JSON.stringify({ label, ...input, model, answer })}\n`;
+}

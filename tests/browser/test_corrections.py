@@ -1,0 +1,85 @@
+"""Corrected answers: kept in the browser alone, to look through, delete and save to a file for the trainer."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from testing.handwriting import DIGITS
+from testing.pad import draw
+from testing.page import OpenPage, expect_answer, payload
+from testing.pictures import picture_of
+
+pytestmark = pytest.mark.browser
+
+
+def correct(page: Page, label: str) -> None:
+    page.get_by_label("Wrong? It was").select_option(label)
+    expect(page.get_by_role("status")).to_contain_text("Correction kept")
+
+
+def expect_corrections(page: Page, *captions: str) -> None:
+    expect(page.locator("#corrections .card")).to_have_text(list(captions))
+
+
+def downloaded(page: Page) -> list[dict]:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download corrections").click()
+    assert download.value.suggested_filename == "corrections.jsonl"
+    return [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+
+
+def test_corrections_are_listed_opened_and_saved_without_the_server(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.get_by_label("Wrong? It was")).to_be_hidden()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    page.wait_for_load_state("networkidle")
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
+    correct(page, "6")
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+    correct(page, "no digit")
+    expect_corrections(page, "4 → no digit", "5 → 6")
+    assert len(sent) == 1  # the picture, to be read
+    page.reload()
+    picture, drawing = downloaded(page)
+    assert (picture["label"], drawing["label"]) == (None, 6)
+    assert picture["picture"].startswith("data:image/webp;base64,")
+    assert len(drawing["strokes"][0]) == len(DIGITS[5][0])
+    assert drawing["answer"]["digit"] == 5
+    assert drawing["answer"]["confidence"] > 0.9
+    assert len(drawing["model"]) == 12
+    page.locator("#corrections .card").nth(1).click()
+    expect_answer(page, 5)
+
+
+def test_latest_correction_of_a_drawing_counts_and_each_can_be_deleted(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    correct(page, "6")
+    correct(page, "8")
+    expect_corrections(page, "5 → 8")
+    page.get_by_role("button", name="Clear").click()
+    draw(page, DIGITS[3])
+    expect_answer(page, 3)
+    expect(page.get_by_label("Wrong? It was")).to_have_value("…")
+    correct(page, "9")
+    page.get_by_role("button", name="Delete correction 5 → 8").click()
+    expect_corrections(page, "3 → 9")
+    page.get_by_role("button", name="Delete corrections").click()
+    expect(page.locator("#corrections")).to_be_hidden()
+    assert page.evaluate("localStorage.getItem('digits.corrections')") == "[]"
+
+
+def test_what_is_no_correction_in_the_storage_is_ignored(open_page: OpenPage) -> None:
+    page = open_page()
+    page.evaluate("localStorage.setItem('digits.corrections', '[null, {\"label\": 3}, {\"strokes\": 7}]')")
+    page.reload()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    expect(page.locator("#corrections")).to_be_hidden()
