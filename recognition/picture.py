@@ -30,7 +30,7 @@ _HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)
 try:
     from pillow_heif import register_heif_opener
 except ImportError:
-    _OPENED = FORMATS
+    _OPENED: tuple[str, ...] = FORMATS
 else:
     register_heif_opener()
     _OPENED = (*FORMATS, "HEIF")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Blueprint, Response, render_template
-from flask_babel import gettext
 
 from config import VERSION
 from recognition import InputError, Prediction
@@ -13,7 +12,7 @@ from recognition.errors import N_
 from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
-from web.language import share
+from web.language import gettext, share
 from web.operations import current_model_id, current_recognizer, current_settings
 from web.problems import describe
 from web.rate_limits import count_predictions
