@@ -45,7 +45,7 @@ def load_model(app: Flask) -> None:
     engine = start_engine(model or read_model(settings.model_path, settings.engine))
     recognizer = Recognizer(engine, settings.limits)
     recognizer.predict_strokes(_WARM_UP_STROKES)
-    _log.info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
+    logging.getLogger("digits.model").info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
     metrics.observe(recognizer)
     app.extensions["recognizer"] = recognizer
 
