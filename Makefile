@@ -34,8 +34,8 @@ serve: $(VENV)/serve.stamp ## start the app under gunicorn, as in production
 	$(BIN)/python -m gunicorn $(ARGS)
 
 .PHONY: train
-train: $(VENV)/train.stamp ## train a network and write mnist_model.pth, mnist_model.onnx and CSV files
-	$(BIN)/python train_model.py $(ARGS)
+train: $(VENV)/train.stamp ## train a network and write runs/mnist_model.pth, its .onnx and CSV files; ARGS="--output FILE" chooses others
+	$(BIN)/python train_model.py --output runs/mnist_model.pth $(ARGS)
 
 .PHONY: robustness
 robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DIGITS_DATA_DIR, to reports/

@@ -39,7 +39,7 @@ from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, init
 from training.onnx_export import export_onnx
 from training.options import build_recipe, parse_arguments
 from training.recipes import Recipe, UsageError
-from training.reports import epoch_reporter, format_metrics, record_in_manifest, write_reports
+from training.reports import describe_plan, epoch_reporter, format_metrics, record_in_manifest, write_reports
 from training.training_state import Stateful, load_training_state, save_training_state
 from training.tuning import tune, write_parameters
 
@@ -81,10 +81,13 @@ def _fail(message: str, status: int) -> int:
 def train(options: argparse.Namespace, data_dir: Path, device: torch.device, world: World) -> None:
     """Train the network, or each member of an ensemble."""
     recipe = build_recipe(options)
+    members = list_members(options.output, options.members, options.seed)
+    if world.is_main_process:
+        print(describe_plan(recipe, members, options.reports, device), flush=True)
     teachers = load_teachers(options.distill, recipe, device)
     split = load_data(recipe, data_dir, world)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    for member in list_members(options.output, options.members, options.seed):
+    for member in members:
         if not (options.resume and options.members > 1 and member.is_finished):
             train_member(member, recipe, split, teachers, options, device, world)
 
@@ -156,8 +159,9 @@ def train_member(
     if world.is_main_process:
         checkpoint = export(average, progress, recipe, split, member)
         folder = member.folder(options.reports)
-        write_reports(checkpoint, run, recipe, split, progress, member, folder, plots=not options.no_plots)
-        print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}", flush=True)
+        files = write_reports(checkpoint, run, recipe, split, progress, member, folder, plots=not options.no_plots)
+        print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}")
+        print(f"and {', '.join(map(str, files))}; more in {folder}", flush=True)
         member.state.unlink(missing_ok=True)
     world.barrier()
 

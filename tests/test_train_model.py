@@ -196,6 +196,18 @@ def test_ensemble_resumes_at_the_interrupted_member(monkeypatch: pytest.MonkeyPa
         assert load_checkpoint(Path(f"m-{member}.pth")).id == load_checkpoint(Path(f"whole-{member}.pth")).id
 
 
+def test_plan_and_files_are_printed_and_the_old_checkpoint_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    old = trained("--epochs", "1")
+    assert "will be replaced" not in capsys.readouterr().out
+    assert train("--epochs", "1", "--seed", "1") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("training dense with ")
+    assert "data: mnist; real non-digits: none\n" in said
+    assert "m.pth will be replaced, and kept as m.previous.pth\n" in said
+    assert all(name in said.rpartition("wrote m.pth")[2] for name in ("m.onnx", *TABLES))
+    assert load_checkpoint(Path("m.previous.pth")).id == old.id
+
+
 def test_missing_state_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert fails("--resume") == 2
     assert "m.state.pth does not exist" in capsys.readouterr().err

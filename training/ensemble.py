@@ -33,6 +33,11 @@ class Member:
         """The file of its training state."""
         return state_path(self.output)
 
+    @property
+    def previous(self) -> Path:
+        """Where the checkpoint goes that the training replaces."""
+        return self.output.with_suffix(f".previous{self.output.suffix}")
+
     def folder(self, base: Path) -> Path:
         """The folder of its reports: `base`, or a sub-folder of it if there are several members."""
         return base / f"member{self.suffix}" if self.suffix else base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import shutil
 import subprocess
 from collections.abc import Mapping
 
@@ -28,6 +29,8 @@ def export(average: AveragedModel, progress: Progress, recipe: Recipe, split: Sp
     # The test digits are used once, after all choices have been made.
     metrics = checkpoint.metrics | measure_test(checkpoint, split.test)
     checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
+    if member.output.exists():
+        shutil.copyfile(member.output, member.previous)
     save_model(checkpoint, member.output)
     return checkpoint
 

@@ -179,6 +179,8 @@ def train_one_epoch(
         f"epoch {number}/{recipe.epochs}",
         total=len(batches),
         initial=progress.batches,
+        unit=" samples",
+        unit_scale=recipe.batch_size,
         leave=False,
         disable=None if world.is_main_process else True,  # None: no bar where standard error is not a terminal
     )

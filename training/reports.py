@@ -28,7 +28,7 @@ from training.distributed import World
 from training.ensemble import Member
 from training.loop import Epoch, Progress
 from training.metrics import predict_logits
-from training.recipes import Recipe, UsageError
+from training.recipes import Recipe, UsageError, build_network
 
 
 def write_reports(
@@ -41,10 +41,10 @@ def write_reports(
     folder: Path,
     *,
     plots: bool,
-) -> None:
+) -> list[Path]:
     """Write tables beside the checkpoint, and reports and plots to `folder`.
 
-    The manifest records the files that the app shows. Raises `OSError`.
+    Returns the files that the app shows, which the manifest records. Raises `OSError`.
     """
     history, validation, temperature = progress.history, split.validation, checkpoint.temperature
     logits = predict_logits(checkpoint.build(), validation)
@@ -59,6 +59,7 @@ def write_reports(
         write_plots(history, logits, validation, temperature, split.training.digits, augment, folder)
         files["mistakes/mnist-validation"] = folder / "misclassified_digits.png"
     record_in_manifest(member.output, checkpoint.id, files)
+    return list(files.values())
 
 
 def write_tables(
@@ -189,6 +190,19 @@ class TensorBoardWriter:
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, epoch.number)
         self._writer.flush()
+
+
+def describe_plan(recipe: Recipe, members: Sequence[Member], reports: Path, device: torch.device) -> str:
+    """What a training is about to do, and which files it will replace."""
+    n_parameters = sum(weights.numel() for weights in build_network(recipe).parameters())
+    lines = [
+        f"training {recipe.architecture} with {n_parameters:,} parameters for {recipe.epochs} epochs on {device}",
+        f"data: {', '.join(recipe.data)}; real non-digits: {', '.join(recipe.nondigits) or 'none'}",
+        f"writing {', '.join(str(member.output) for member in members)}, files beside it, and reports to {reports}",
+    ]
+    replaced = [member for member in members if member.output.exists()]
+    lines += [f"{member.output} will be replaced, and kept as {member.previous}" for member in replaced]
+    return "\n".join(lines)
 
 
 def epoch_reporter(recipe: Recipe, tensorboard: Path | None, world: World) -> Callable[[Epoch], None]:

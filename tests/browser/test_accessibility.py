@@ -26,6 +26,12 @@ def explained(page: Page) -> None:
     expect(page.locator("#heatmap")).to_be_visible()
 
 
+def corrected(page: Page) -> None:
+    answered(page)
+    page.get_by_label("Wrong? It was").select_option("6")
+    expect(page.locator("#corrections .card")).to_have_count(1)
+
+
 def not_live(page: Page) -> None:
     page.get_by_label("Live").uncheck()
     draw(page, DIGITS[5])
@@ -53,6 +59,7 @@ STATES: dict[str, Callable[[Page], object]] = {
     "empty": lambda _: None,
     "answered": answered,
     "explained": explained,
+    "corrected": corrected,
     "not live": not_live,
     "not a digit": not_a_digit,
     "several pictures": batch_read,

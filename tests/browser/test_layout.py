@@ -1,11 +1,12 @@
 """Where things are on the page, at many sizes: nothing overlaps or leaves its box, and the answer is in sight."""
 
 import pytest
-from playwright.sync_api import FloatRect, Page
+from playwright.sync_api import FloatRect, Page, expect
 
 from testing.handwriting import DIGITS
 from testing.pad import draw
-from testing.page import OpenPage, expect_answer
+from testing.page import OpenPage, expect_answer, payload
+from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
 
@@ -77,9 +78,13 @@ def overlap(a: FloatRect, b: FloatRect) -> bool:
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_nothing_overlaps_or_leaves_its_box(open_page: OpenPage, language: str) -> None:
-    page = open_page(locale=language)
+    page = open_page(locale=language, errors="415")
     draw(page, DIGITS[5])
     expect_answer(page, 5)
+    page.locator("#correction").select_option("6")
+    files = [payload(picture_of(DIGITS[4]), "a long name of a picture.png"), payload(b"hello", "bad.png")]
+    page.locator("#file").set_input_files(files)
+    expect(page.locator("#batch small").last).not_to_be_empty()
     for width, height in WIDE + SMALL:
         page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
