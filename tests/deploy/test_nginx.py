@@ -245,12 +245,9 @@ def test_too_large_a_body_is_a_problem(proxy: Proxy, upstream: Upstream) -> None
         (b"GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"),
         (b"GET /api/ HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"GET /api/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "bad-request"),
-        (b"GET /" + 33 * 1024 * b"a" + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri-too-long"),
-        (
-            b"GET /api/ HTTP/1.1\r\nHost: a\r\nA: " + 33 * 1024 * b"a" + b"\r\n\r\n",
-            431,
-            "request-header-fields-too-large",
-        ),
+        # Lines that fill nginx's buffer of 8 KiB exactly: it resets a connection that it closes with bytes unread.
+        (b"GET /".ljust(8192, b"a"), 414, "uri-too-long"),
+        (b"GET /api/ HTTP/1.1\r\nHost: a\r\n" + b"A: ".ljust(8192, b"a"), 431, "request-header-fields-too-large"),
         (b"TRACE /api/ HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method-not-allowed"),
         (b"POST /api/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "not-implemented"),
         (b"GET /api/ HTTP/3.0\r\nHost: a\r\n\r\n", 505, "http-version-not-supported"),
