@@ -26,6 +26,7 @@ def test_probabilities_change_while_it_plays(open_page: OpenPage) -> None:
     expect_answer(page, 7)
     page.evaluate(WATCH)
     play(page)
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
     assert not has_ink(page, *EUROPEAN_7[1][-2])
     expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
     assert page.evaluate("shares.size") > 1
@@ -62,8 +63,8 @@ def test_whole_strokes_appear_with_reduced_motion(open_page: OpenPage) -> None:
             asked.append([len(stroke) for stroke in (request.post_data_json or {})["strokes"]])
 
     page.on("request", note)
-    with page.expect_request(lambda request: request.method == "POST"):
-        play(page)
+    play(page)
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
     assert first in asked
     assert all(lengths in (first, whole) for lengths in asked)
