@@ -12,23 +12,18 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-
-import numpy as np
 
 from benchmarks.report import RESULTS, Report
 from config import ROOT, Settings
 from model import load_checkpoint
-from recognition import BlankInput, Prediction, Recognizer
-from recognition.ink import draw
-from recognition.normalize import WHOLE_FRAME, Candidate, find_candidates
-from recognition.picture import decode_picture
+from recognition import Recognizer
 from recognition.torch_engine import TorchEngine
 from training.ensemble import list_members
 from training.evaluation import MetricsRow, collect, evaluate
-from training.evaluation_sets import VALIDATION, FrameInput, Item, StrokeInput, open_evaluation_sets
+from training.evaluation_sets import VALIDATION, EvaluationSet, open_evaluation_sets, predict_items
 
 SHORT = {"arguments": {"width": 16}, "epochs": 1, "lr": 6e-3, "ema_decay": 0.98}
 ROWS = {
@@ -42,7 +37,6 @@ SETS = (
     *("pen_letters.jsonl", "pen_punctuation.jsonl", "pen_other_scripts.jsonl", "font_letters.npz"),
 )
 N_SEEDS = 3
-Candidates = Sequence[Sequence[Candidate]]  # of each item; none for a blank one
 
 
 def main() -> None:
@@ -55,18 +49,17 @@ def main() -> None:
     data_dir = Settings.load().data_dir
     sets = [each for spec in SETS for each in open_evaluation_sets(str(data_dir / "dev" / spec), data_dir)]
     sets += open_evaluation_sets(VALIDATION, data_dir)
-    inputs = {each.name: (each.items, [find(item) for item in each.items]) for each in sets}
     report = Report("What each source of training data brings")
     report.say(
         f"`python -m benchmarks.ablation`: recipe `best` with {json.dumps(SHORT)}, mean of {N_SEEDS} seeds. Digits: "
         "right % (rejected %); non-digits: AUROC % (accepted %). The networks are smaller and trained far shorter than "
         "the pretrained one, so only the differences between the rows count."
     )
-    names = [name for name in inputs if name != VALIDATION]
+    names = [each.name for each in sets if each.name != VALIDATION]
     table = []
     for row in ROWS:
         members = list_members(checkpoint_path(work, row), N_SEEDS, 0)
-        results = [measure(Recognizer(TorchEngine(load_checkpoint(member.output))), inputs) for member in members]
+        results = [measure(Recognizer(TorchEngine(load_checkpoint(member.output))), sets) for member in members]
         table.append([row, *(to_cell([result[name] for result in results]) for name in names)])
     report.table(("trained", *names), table)
     report.publish(RESULTS / "ablation.md")
@@ -89,35 +82,11 @@ def train(output: Path, options: Sequence[str]) -> None:
     subprocess.run([*command, "--no-plots", "--resume"], cwd=ROOT, check=True)
 
 
-def find(item: Item) -> Sequence[Candidate]:
-    """The frames that serving would choose from."""
-    match item.input:
-        case FrameInput(pixels):
-            return [Candidate(pixels.astype(np.float32) / np.float32(255), 0, WHOLE_FRAME)]
-        case StrokeInput(strokes):
-            return [Candidate(draw([np.array(stroke, np.float64) for stroke in strokes if stroke]), 0, WHOLE_FRAME)]
-        case picture:
-            try:
-                return find_candidates(decode_picture(picture.read(), Settings.load().limits))
-            except BlankInput:
-                return []
-
-
-def measure(recognizer: Recognizer, inputs: Mapping[str, tuple[Sequence[Item], Candidates]]) -> dict[str, MetricsRow]:
+def measure(recognizer: Recognizer, sets: Sequence[EvaluationSet]) -> dict[str, MetricsRow]:
     """Metrics of each set."""
-    predictions = {name: collect(items, predict(recognizer, found)) for name, (items, found) in inputs.items()}
+    predictions = {each.name: collect(each.items, predict_items(recognizer, each.items)) for each in sets}
     reference = predictions[VALIDATION].digit_scores
     return {name: evaluate(name, each, reference) for name, each in predictions.items()}
-
-
-def predict(recognizer: Recognizer, found: Candidates) -> list[Prediction | BlankInput]:
-    """A prediction for each item, 256 at a time."""
-    results: list[Prediction | BlankInput] = []
-    for start in range(0, len(found), 256):
-        chunk = found[start : start + 256]
-        predictions = iter(recognizer.predict_candidates([candidates for candidates in chunk if candidates]))
-        results += [next(predictions) if candidates else BlankInput() for candidates in chunk]
-    return results
 
 
 def to_cell(rows: Sequence[MetricsRow]) -> str:
