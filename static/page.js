@@ -216,7 +216,7 @@ function clear() {
 }
 
 async function togglePlayback() {
-  playback ??= await createPlayback();
+  const playback = await loadPlayback();
   if (playback.isPlaying) {
     playback.stop();
   } else if (!sketch.isEmpty) {
@@ -230,10 +230,12 @@ async function togglePlayback() {
   }
 }
 
-async function createPlayback() {
+async function loadPlayback() {
   const { Playback } = await import("./playback.js");
-  const playback = new Playback();
-  playback.addEventListener("end", onPlaybackEnd);
+  if (!playback) {
+    playback = new Playback();
+    playback.addEventListener("end", onPlaybackEnd);
+  }
   return playback;
 }
 
@@ -248,13 +250,13 @@ function onPlaybackEnd() {
 async function toggleExplanation() {
   const answer = currentAnswer();
   if (!answer && !explanation?.isShown) return;
-  explanation ??= await createExplanation();
-  if (answer) explanation.setSubject(answer.input, answer.prediction.digit);
-  explanation.toggle();
+  const view = await loadExplanation();
+  if (answer) view.setSubject(answer.input, answer.prediction.digit);
+  view.toggle();
   updateAnswerTools();
 }
 
-async function createExplanation() {
+async function loadExplanation() {
   const { ExplanationView } = await import("./explanation.js");
   const elements = {
     button: buttons.explain,
@@ -262,10 +264,11 @@ async function createExplanation() {
     canvas: element("heatmap", HTMLCanvasElement),
     sheet,
   };
-  return new ExplanationView(elements, explainUrl, {
+  explanation ??= new ExplanationView(elements, explainUrl, {
     locate: async (box) => (picture.file ? picture.locate(box) : box),
     onError: (error) => answerView.showError(error),
   });
+  return explanation;
 }
 
 // ---- pictures ----
@@ -275,8 +278,7 @@ async function readFiles(files) {
   batch?.clear();
   queue.cancel();
   if (files.length > 1) {
-    batch ??= await createBatch();
-    batch.read(files);
+    (await loadBatch()).read(files);
   } else if (isTooLarge(files[0])) {
     showError(new ApiError("too_large"));
   } else {
@@ -287,15 +289,16 @@ async function readFiles(files) {
   }
 }
 
-async function createBatch() {
+async function loadBatch() {
   const { BatchList } = await import("./batch.js");
-  return new BatchList(element("batch", HTMLElement), element("batch-head", HTMLElement), {
+  batch ??= new BatchList(element("batch", HTMLElement), element("batch-head", HTMLElement), {
     summary: texts.summary,
     predict,
     describe: (outcome) => answerView.describe(outcome),
     open: openFromBatch,
     onPrediction: addPictureToHistory,
   });
+  return batch;
 }
 
 async function turnPicture() {
