@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import shutil
 import subprocess
 from collections.abc import Mapping
 
@@ -14,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from config import ROOT
 from model import Checkpoint, save_checkpoint
+from storage import write_atomically
 from training.calibration import fit_temperature, rejection_threshold
 from training.datasets import Digits, Split
 from training.ensemble import Member
@@ -30,7 +30,7 @@ def export(average: AveragedModel, progress: Progress, recipe: Recipe, split: Sp
     metrics = checkpoint.metrics | measure_test(checkpoint, split.test)
     checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
     if member.output.exists():
-        shutil.copyfile(member.output, member.previous)
+        write_atomically(member.previous, member.output.read_bytes())
     save_model(checkpoint, member.output)
     return checkpoint
 
