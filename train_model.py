@@ -1,7 +1,8 @@
 """Train a digit network and write `mnist_model.pth` with its metrics.
 
 python train_model.py                                  # the default recipe, on MNIST
-python train_model.py --recipe best                    # the recipe of the shipped weights
+python train_model.py --recipe mnist                   # the recipe of the shipped weights
+python train_model.py --recipe best                    # with open handwriting and real non-digits
 python train_model.py --data mnist folder:photos strokes:pens.jsonl --nondigits open folder:others
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth

@@ -1,4 +1,4 @@
-// Answers that the visitor has corrected, kept in this browser only, as a file to train with.
+// Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
 import { isEntry, subjectKey } from "./history.js";
 import { toApiStrokes } from "./ink.js";

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config import VERSION
+from recognition.recognizer import Mode
 
 MAX_BATCH_PICTURES = 64
 FRAME_SIDE = 28
@@ -69,9 +70,9 @@ class PredictQuery(BaseModel):
     """Query parameters of predictions."""
 
     include: Literal["frame"] | None = Field(None, description="`frame` adds frame and box to the answer")
-    mode: Literal["sure", "balanced", "guess"] = Field(
+    mode: Mode = Field(
         "balanced",
-        description="how easily `is_digit` is true: `sure` rejects more digits, `guess` accepts more that is none",
+        description="the threshold for `is_digit`: `sure` accepts fewer non-digits, `guess` rejects fewer digits",
     )
 
 
