@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from testing.handwriting import EUROPEAN_7
-from testing.pad import draw, has_ink
+from testing.pad import draw, has_ink, wait_until
 from testing.page import OpenPage, expect_answer
 
 pytestmark = pytest.mark.browser
@@ -44,6 +44,24 @@ def test_playing_can_be_stopped_and_loses_nothing(open_page: OpenPage) -> None:
         stop()
         expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
         assert has_ink(page, *EUROPEAN_7[1][-2])
+
+
+def test_second_click_stops_what_the_first_one_starts(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    page.evaluate(
+        """() => {
+            window.before = [];
+            const note = (changes) => before.push(...changes.map(({ oldValue }) => oldValue));
+            const options = { attributeFilter: ["aria-pressed"], attributeOldValue: true };
+            new MutationObserver(note).observe(document.getElementById("play"), options);
+            document.getElementById("play").click(); // its script is loaded now
+            document.getElementById("play").click();
+        }"""
+    )
+    wait_until(page, "before.length > 1 && document.getElementById('play').ariaPressed === 'false'")
+    assert page.evaluate("before") == ["false", "true"]
 
 
 def test_whole_strokes_appear_with_reduced_motion(open_page: OpenPage) -> None:
