@@ -98,8 +98,8 @@ const isTooLarge = (/** @type {Input} */ input) => input instanceof Blob && inpu
 /** @type {{ prediction: Prediction, input: Input } | null} The latest answer. */
 let latest = null;
 
-/** The answer to what is on the sheet. */
-const currentAnswer = () => (latest?.input === (picture.file ?? sketch.strokes) ? latest : null);
+/** The answer to what is on the sheet, unless a newer one is awaited. */
+const currentAnswer = () => (!queue.isBusy && latest?.input === (picture.file ?? sketch.strokes) ? latest : null);
 
 /**
  * Show the prediction for what is on the sheet.
@@ -145,7 +145,6 @@ function onSketchInput() {
   playback?.stop();
   explanation?.clearSubject();
   if (!sketch.isEmpty) picture.remove();
-  updateTools();
   const known = knownPredictions.get(sketch.strokes);
   if (sketch.isEmpty) {
     if (!picture.isShown) showEmpty();
@@ -157,6 +156,7 @@ function onSketchInput() {
     queue.cancel();
     answerView.showState("waiting");
   }
+  updateTools();
 }
 
 function onSketchChange() {

@@ -33,6 +33,11 @@ export class RequestQueue {
     this.#onError = onError;
   }
 
+  /** Whether a response is awaited. */
+  get isBusy() {
+    return this.#inFlight !== null || this.#waiting !== null;
+  }
+
   /** @param {Request} request */
   put(request) {
     this.#waiting = request;

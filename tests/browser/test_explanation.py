@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from testing.handwriting import DIGITS
-from testing.pad import SIDE, draw, has_ink
+from testing.pad import SIDE, draw, has_ink, place
 from testing.page import OpenPage, expect_answer, payload
 from testing.pictures import picture_of
 from testing.waiting import eventually
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 
 SEVEN = DIGITS[7]
 EXPLAIN = "**/api/v1/explain*"
+PREDICT = "**/api/v1/predict*"
 
 
 def explain(page: Page) -> None:
@@ -87,6 +88,21 @@ def test_late_explanation_is_not_shown_over_newer_ink(open_page: OpenPage) -> No
     draw(page, DIGITS[1])
     expect_answer(page, 1)
     expect(page.locator("#heatmap")).to_be_hidden()
+
+
+def test_answer_to_unfinished_ink_cannot_be_explained(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+    draw(page, SEVEN, release=False)
+    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")
+    page.route(PREDICT, lambda route: held.append(route))
+    with page.expect_request(PREDICT):
+        page.mouse.move(*place(page, *SEVEN[-1][0]))
+    page.mouse.up()
+    assert page.locator("#explain").get_attribute("aria-disabled") == "true"
+    for route in held:
+        route.continue_()
+    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")
 
 
 def test_prediction_stays_if_the_explanation_fails(open_page: OpenPage) -> None:
