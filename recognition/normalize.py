@@ -36,16 +36,13 @@ _MIN_DIGIT_SIDE = 64  # a digit that is smaller after shrinking is cropped from 
 OVERSAMPLING = 4  # ink is drawn this many times larger than the frame and averaged down
 # Stroke widths, in frame pixels, that are not adjusted: the 5th to the 95th percentile of MNIST's.
 _STROKE_RANGE = (1.8, 4.0)
-# Subtracted from the digit score of a candidate that depends on an assumption about the picture. Long lines along the
-# border may be the top of a 7, especially on clean paper. Chosen on the development sets, where 1 more or less makes no
-# difference.
-_PENALTY_LINES = 2.0
-_PENALTY_LINES_IF_CLEAN = 3.0
-_PENALTY_PAPER = 1.0
-_PENALTY_RULING = 2.0
-_PENALTY_SHADE = 2.0
-_PENALTY_FRAME = 1.0
-_PENALTY_DENOISED_FRAME = 2.0
+# Subtracted from the digit score of a candidate that depends on an assumption about the picture.
+_ASSUMPTION_PENALTY = 1.5
+# Subtracted if nearly all ink lies along the border of the picture: a line of squared paper has the form of a 1, two
+# that meet have that of a 7, and only their place tells that they are none.
+_BORDER_PENALTY = 5.0
+_BORDER = 0.18  # of a side
+_BORDER_LENGTH = 0.6  # of a side, which such lines have at least
 _MAX_STROKE = 7  # pixels of a frame; broader structures are fog or stripes, not ink
 
 
@@ -95,9 +92,23 @@ class _Hypothesis:
     penalty: float
     view: _View
 
-    def to_candidate(self) -> Candidate:
+    def to_candidate(self, shape: tuple[int, ...]) -> Candidate:
+        """The candidate in a picture of this shape."""
         view = self.view
-        return Candidate(frame_ink(self.ink), self.penalty, region_of(self.ink).scaled(view.scale, view.left, view.top))
+        penalty = self.penalty + _BORDER_PENALTY * self._is_along_border(shape)
+        return Candidate(frame_ink(self.ink), penalty, region_of(self.ink).scaled(view.scale, view.left, view.top))
+
+    def _is_along_border(self, shape: tuple[int, ...]) -> bool:
+        """Whether the ink is as long as a side, and less than a tenth of it is far from the border of the picture."""
+        view = self.view
+        _, _, *extent = _bounding_box(self.ink)
+        if max(extent) * view.scale < _BORDER_LENGTH * max(shape):
+            return False
+        rows, columns = (
+            slice(*(max(0, round((edge * length - start) / view.scale)) for edge in (_BORDER, 1 - _BORDER)))
+            for length, start in zip(shape, (view.top, view.left), strict=True)
+        )
+        return float(self.ink[rows, columns].sum()) < 0.1 * float(self.ink.sum())
 
 
 def normalize(picture: Picture) -> Frame:
@@ -127,28 +138,28 @@ def find_candidates(picture: Picture) -> list[Candidate]:
         is_duplicate = any(np.array_equal(hypothesis.ink, other.ink) for other in distinct)
         if not is_duplicate and (hypothesis.ink > INK_LEVEL).any():
             distinct.append(hypothesis)
-    found = [hypothesis.to_candidate() for hypothesis in distinct]
+    found = [hypothesis.to_candidate(picture.shape) for hypothesis in distinct]
     return [*found, *_as_frames(picture, found[0].frame)] if picture.shape == found[0].frame.shape else found
 
 
 def _assumptions(ink: Ink, view: _View) -> Iterator[_Hypothesis]:
     """Hypotheses that depend on an assumption about the ink or the paper."""
     if (inner := remove_lines(ink.amount)) is not ink.amount:
-        yield _Hypothesis(keep_digit(inner), _PENALTY_LINES_IF_CLEAN if ink.is_clean else _PENALTY_LINES, view)
-    yield from _without_ruling(ink.amount, _PENALTY_RULING, view)
+        yield _Hypothesis(keep_digit(inner), _ASSUMPTION_PENALTY, view)
+    yield from _without_ruling(ink.amount, view)
     if ink.in_shade is not None:
-        yield _Hypothesis(keep_digit(ink.in_shade), _PENALTY_SHADE, view)
-        yield from _without_ruling(ink.in_shade, _PENALTY_SHADE + _PENALTY_RULING, view)
+        yield _Hypothesis(keep_digit(ink.in_shade), _ASSUMPTION_PENALTY, view)
+        yield from _without_ruling(ink.in_shade, view)
     if ink.alternative is not None:
-        yield _Hypothesis(keep_digit(ink.alternative), _PENALTY_PAPER, view)
+        yield _Hypothesis(keep_digit(ink.alternative), _ASSUMPTION_PENALTY, view)
 
 
-def _without_ruling(ink: Picture, penalty: float, view: _View) -> Iterator[_Hypothesis]:
+def _without_ruling(ink: Picture, view: _View) -> Iterator[_Hypothesis]:
     """Hypotheses without ruled lines, and without lines along the border as well; none if there are no ruled lines."""
     if (unruled := remove_ruling(ink)) is not ink:
-        yield _Hypothesis(keep_digit(unruled), penalty, view)
+        yield _Hypothesis(keep_digit(unruled), _ASSUMPTION_PENALTY, view)
         if (inner := remove_lines(unruled)) is not unruled:
-            yield _Hypothesis(keep_digit(inner), penalty + 1, view)
+            yield _Hypothesis(keep_digit(inner), _ASSUMPTION_PENALTY, view)
 
 
 def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
@@ -158,7 +169,7 @@ def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
     plain = _full_range(1 - picture if is_dark_paper else picture)
     if float(np.abs(plain - known).max()) < MIN_CONTRAST:
         return
-    yield Candidate(plain, _PENALTY_FRAME, WHOLE_FRAME)
+    yield Candidate(plain, _ASSUMPTION_PENALTY, WHOLE_FRAME)
     samples = np.round(plain * 255).astype(np.uint8)
     window = np.ones((_MAX_STROKE, _MAX_STROKE), np.uint8)
     # Without specks; without fog and stripes, for light ink and for dark ink.
@@ -168,7 +179,7 @@ def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
         cv2.morphologyEx(samples, cv2.MORPH_BLACKHAT, window),
     ):
         if float(np.ptp(denoised)) >= MIN_CONTRAST * 255:
-            yield Candidate(_full_range(denoised.astype(np.float32)), _PENALTY_DENOISED_FRAME, WHOLE_FRAME)
+            yield Candidate(_full_range(denoised.astype(np.float32)), _ASSUMPTION_PENALTY, WHOLE_FRAME)
 
 
 def _full_range(picture: Picture) -> Frame:
@@ -182,7 +193,7 @@ def _without_bars(picture: Picture) -> Iterator[_Hypothesis]:
     if (inner := area_between_bars(picture)) is not None:
         view = _make_view(picture, *inner)
         with contextlib.suppress(BlankInput):
-            yield _Hypothesis(keep_digit(find_ink(view.picture).amount), _PENALTY_LINES_IF_CLEAN, view)
+            yield _Hypothesis(keep_digit(find_ink(view.picture).amount), _ASSUMPTION_PENALTY, view)
 
 
 def _make_view(picture: Picture, rows: slice = slice(0, None), columns: slice = slice(0, None)) -> _View:

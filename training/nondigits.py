@@ -1,8 +1,7 @@
 """Synthetic non-digits, on which the background class is trained.
 
 Scribbles, random glyphs, shapes, dots and dashes are rendered by recognition.ink, as drawings on the page are. Rows and
-crops are made from the training digits, textures are computed. Real letters, signs and scripts are not used: they are
-kept for evaluation.
+crops are made from the training digits, textures are computed. Real non-digits are in training.datasets.
 """
 
 from __future__ import annotations

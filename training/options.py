@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import Settings
 from model import ARCHITECTURES
-from training.datasets import DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, STROKES
+from training.datasets import DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, PRINTED, STROKES
 from training.distributed import DEVICES
 from training.recipes import (
     DISTORTIONS,
@@ -47,9 +47,9 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--params", type=Path, metavar="FILE", help="JSON file of parameters, as tuning writes it")
     group.add_argument("--model", choices=ARCHITECTURES, help="network to train")
     files = f"{FOLDER}DIR of pictures or {STROKES}FILE of JSON lines"
-    digits = f"{', '.join([*DATASETS, *OPEN_DIGITS])}, {OPEN} (the last {len(OPEN_DIGITS)})"
+    digits = f"{', '.join([*DATASETS, *OPEN_DIGITS])}, {OPEN} (the last {len(OPEN_DIGITS)}), {PRINTED}"
     group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"digits: {digits}, {files}")
-    others = f"{', '.join(OPEN_NONDIGITS)}, {OPEN} (all of these)"
+    others = f"{', '.join(OPEN_NONDIGITS)}, {OPEN} (all of these), {PRINTED}"
     group.add_argument(
         "--nondigits", nargs="*", action="extend", metavar="DATA", help=f"real non-digits: {others}, {files}"
     )

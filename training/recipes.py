@@ -55,10 +55,12 @@ RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(),
     "mnist": Recipe(epochs=40, ema_decay=0.9995),
     "best": Recipe(
-        data=("mnist", "open"),
+        data=("mnist", "open", "printed"),
         repeats={"semeion": 2},
-        nondigits=("open",),
+        nondigits=("open", "printed"),
         n_composed=8_000,
+        epochs=50,
+        ema_decay=0.9995,
         nondigit_share=0.25,
     ),
 }

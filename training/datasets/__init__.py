@@ -18,6 +18,7 @@ from torch import Tensor
 from training.datasets.digits import DataError, Digits, split_digits, split_indices
 from training.datasets.drawings import NO_DRAWINGS, Drawings, load_strokes
 from training.datasets.folder import abbreviate, load_folder, load_frames
+from training.datasets.fonts import load_printed_digits, load_printed_letters
 from training.datasets.mnist import load_emnist_digits, load_mnist, load_qmnist, load_usps
 from training.datasets.open import OPEN_DIGITS, OPEN_NONDIGITS, load_nondigits
 
@@ -27,6 +28,7 @@ __all__ = [
     "OPEN",
     "OPEN_DIGITS",
     "OPEN_NONDIGITS",
+    "PRINTED",
     "STROKES",
     "Composed",
     "DataError",
@@ -43,6 +45,7 @@ __all__ = [
 
 FOLDER = "folder:"  # followed by the path of a folder of pictures; for digits with sub-folders 0 to 9
 STROKES = "strokes:"  # followed by the path of a file of strokes
+PRINTED = "printed"  # digits, or letters and signs, in fonts
 OPEN = "open"  # all sets of `data/open`
 _NO_FRAMES = torch.empty(0, 28, 28, dtype=torch.uint8)
 
@@ -107,8 +110,8 @@ def load_split(
     `repeats` is how many times an epoch has each training digit of a set, where not once.
     """
     names, nondigits = _expand(names, OPEN_DIGITS), _expand(nondigits, OPEN_NONDIGITS)
-    _check_names(names, [*DATASETS, *OPEN_DIGITS])
-    _check_names(nondigits, OPEN_NONDIGITS)
+    _check_names(names, [*DATASETS, *OPEN_DIGITS, PRINTED])
+    _check_names(nondigits, [*OPEN_NONDIGITS, PRINTED])
     frames, drawings, validation = [], [], {}
     for name in names:
         found = _load_digits(name, root)
@@ -156,6 +159,8 @@ def _load_digits(name: str, root: Path) -> Digits | Drawings:
         if (drawings.labels > 9).any():
             raise DataError(f"{path} has labels other than 0 to 9; give non-digits by --nondigits.")
         return drawings
+    if name == PRINTED:
+        return load_printed_digits()
     return OPEN_DIGITS[name](root) if name in OPEN_DIGITS else DATASETS[name](root, train=True)
 
 
@@ -164,6 +169,8 @@ def _load_nondigits(name: str, root: Path) -> Tensor | Drawings:
         return load_frames(Path(name.removeprefix(FOLDER)), root / "cache")
     if name.startswith(STROKES):
         return load_strokes(Path(name.removeprefix(STROKES)), lambda _line: 10)
+    if name == PRINTED:
+        return load_printed_letters()
     return load_nondigits(OPEN_NONDIGITS[name], root)
 
 
