@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from model_file import (
     FRAME_SIZE,
     N_DIGITS,
+    NUMBER_READER,
     PREPROCESSING_VERSION,
     CheckpointError,
     ModelInfo,
@@ -69,11 +70,11 @@ class DigitCNN(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             Standardize(),
-            *_conv(1, width, kernel=5, pool=True),  # [N, w, 14, 14]
+            *_conv(1, width, kernel=5, pool=2),  # [N, w, 14, 14]
             *_conv(width, 2 * width),
-            *_conv(2 * width, 2 * width, pool=True),  # [N, 2w, 7, 7]
+            *_conv(2 * width, 2 * width, pool=2),  # [N, 2w, 7, 7]
             *_conv(2 * width, 4 * width),
-            *_conv(4 * width, 4 * width, pool=True),  # [N, 4w, 3, 3]
+            *_conv(4 * width, 4 * width, pool=2),  # [N, 4w, 3, 3]
         )
         self.classifier = nn.Sequential(
             nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * width * 3 * 3, n_outputs(background))
@@ -84,9 +85,9 @@ class DigitCNN(nn.Module):
         return logits
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, pool: bool = False) -> list[nn.Module]:
+def _conv(inputs: int, outputs: int, kernel: int = 3, pool: int | tuple[int, int] | None = None) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-    return [convolution, *([nn.MaxPool2d(2)] if pool else []), nn.BatchNorm2d(outputs), nn.ReLU()]
+    return [convolution, *([nn.MaxPool2d(pool)] if pool else []), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 def _perceptron(*hidden: int, dropout: float = 0.0) -> Callable[..., nn.Module]:
@@ -102,6 +103,47 @@ def _perceptron(*hidden: int, dropout: float = 0.0) -> Callable[..., nn.Module]:
     return build
 
 
+class NumberCNN(nn.Module):
+    """Reads a line of digits, without segmentation: log-probabilities of the digits and the blank of CTC, 0.4 million
+    parameters.
+
+    Strips `[N, 32, W]` to logits `[N, W // 2, 11]`: one step every two columns, so that two narrow 1s have a blank
+    between them. Source of CTC: Graves et al. 2006, doi:10.1145/1143844.1143891.
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *_conv(1, width, pool=(2, 2)),  # [N, w, 16, W/2]
+            *_conv(width, 2 * width),
+            *_conv(2 * width, 2 * width, pool=(2, 1)),  # [N, 2w, 8, W/2]
+            *_conv(2 * width, 4 * width),
+            *_conv(4 * width, 4 * width, pool=(2, 1)),  # [N, 4w, 4, W/2]
+            nn.Conv2d(4 * width, 8 * width, (4, 3), padding=(0, 1), bias=False),
+            nn.BatchNorm2d(8 * width),
+            nn.ReLU(),  # [N, 8w, 1, W/2]
+            nn.Flatten(1, 2),
+        )
+        self.context = nn.Sequential(*[ResidualConv1d(8 * width, dilation) for dilation in (1, 2, 4, 1)])
+        self.classifier = nn.Conv1d(8 * width, N_DIGITS + 1, 1)
+
+    def forward(self, strips: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.context(self.features(strips.unsqueeze(1))))
+        return logits.transpose(1, 2)
+
+
+class ResidualConv1d(nn.Module):
+    """A convolution along the line, added to its input."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.relu(features + self.norm(self.convolution(features)))
+
+
 # The registry: add a network here to train it by name and serve it from its checkpoint.
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "cnn": DigitCNN,
@@ -109,6 +151,9 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "dense": _perceptron(128),
     "linear": _perceptron(),
 }
+
+# The networks of checkpoint files.
+_NETWORKS = {**ARCHITECTURES, NUMBER_READER: NumberCNN}
 
 
 def digit_score(logits: Tensor) -> Tensor:
@@ -178,7 +223,7 @@ class Checkpoint:
 
     def build(self) -> nn.Module:
         """The network with its weights, ready to predict."""
-        network = ARCHITECTURES[self.architecture](**self.arguments)
+        network = _NETWORKS[self.architecture](**self.arguments)
         network.load_state_dict(self.state_dict)
         return network.eval()
 
@@ -256,7 +301,7 @@ def _has_right_types(content: Mapping[str, Any]) -> bool:
 
 def _verify(checkpoint: Checkpoint, path: Path) -> None:
     verify_preprocessing(checkpoint.preprocessing, path)
-    if checkpoint.architecture not in ARCHITECTURES:
+    if checkpoint.architecture not in _NETWORKS:
         raise CheckpointError(f"{path} holds a network {checkpoint.architecture!r}, which this program does not know")
     if not all(torch.isfinite(tensor).all() for tensor in checkpoint.state_dict.values()):
         raise CheckpointError(f"{path} is damaged: a weight is not a finite number")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 N_DIGITS = 10
 FRAME_SIZE = 28
+STRIP_HEIGHT = 32  # of the lines that the number reader reads
+NUMBER_READER = "number-cnn"  # the architecture of the number reader; every other one recognises single digits
 # Incremented whenever recognition.normalize or recognition.ink change the frame of an input: weights trained on frames
 # of one version are not served with frames of another.
 PREPROCESSING_VERSION = 2
@@ -32,6 +34,18 @@ class ModelInfo:
     rejection_threshold: float  # a digit score below it means "not a digit"
     data: tuple[str, ...]
     metrics: Mapping[str, float]
+
+
+def example_shape(architecture: str) -> tuple[int, int, int]:
+    """The shape of an input of a network: one frame, or one strip."""
+    return (1, STRIP_HEIGHT, 64) if architecture == NUMBER_READER else (1, FRAME_SIZE, FRAME_SIZE)
+
+
+def verify_purpose(info: ModelInfo, path: Path, *, reads_numbers: bool) -> None:
+    """Raise `CheckpointError` unless the network reads what it is loaded for."""
+    if (info.architecture == NUMBER_READER) != reads_numbers:
+        purpose = ("single digits", "numbers")
+        raise CheckpointError(f"{path} reads {purpose[not reads_numbers]}, not {purpose[reads_numbers]}")
 
 
 def read_model_file(path: Path) -> bytes:

@@ -34,7 +34,7 @@ class Engine(Protocol):
         """Its metadata."""
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
+        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`; number readers: `[N, W // 2, 11]` of strips `[N, 32, W]`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def trace(strokes: Sequence[Stroke]) -> list[Stroke]:
     fitted = _fit(strokes)
     # Limits the cost of a scribble of a thousand lines across the frame, which is drawn coarsely.
     spacing = max(_SPACING, sum(map(_length, fitted)) / _MAX_DRAWN_POINTS)
-    return [_smooth(stroke, spacing) for stroke in fitted]
+    return [smooth(stroke, spacing) for stroke in fitted]
 
 
 def render(lines: Sequence[Stroke], pen_width: float = PEN_WIDTH) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -128,7 +128,7 @@ def _length(stroke: Stroke) -> float:
     return float(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum())
 
 
-def _smooth(stroke: Stroke, spacing: float) -> Stroke:
+def smooth(stroke: Stroke, spacing: float) -> Stroke:
     """A centripetal Catmull-Rom spline through the points, which makes no loops at corners.
 
     Source: Yuksel et al. 2011, doi:10.1016/j.cad.2010.08.008.

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model_file import FRAME_SIZE, N_DIGITS, CheckpointError
+from model_file import N_DIGITS, CheckpointError, example_shape
 from recognition.engine import VerifiedModel
 
 
@@ -22,14 +22,14 @@ class OnnxEngine:
         self.info = model.info
         try:
             self._session = onnxruntime.InferenceSession(model.content, _options(), ["CPUExecutionProvider"])
-            logits = self.logits(np.zeros((1, FRAME_SIZE, FRAME_SIZE), np.float32))
+            logits = self.logits(np.zeros(example_shape(model.info.architecture), np.float32))
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise CheckpointError(f"{model.path} is damaged: ONNX Runtime cannot run its network") from error
-        if logits.shape not in {(1, N_DIGITS), (1, N_DIGITS + 1)}:
+        if logits.shape[-1] not in {N_DIGITS, N_DIGITS + 1}:
             raise CheckpointError(f"{model.path} is damaged: its weights do not fit its architecture")
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
+        """See `Engine`."""
         logits: NDArray[np.float32] = self._session.run(["logits"], {"frames": frames})[0]
         return logits
 

@@ -50,7 +50,7 @@ def find_ink(picture: Picture) -> Ink:
     """The ink on a picture `[H, W]`. Raises `BlankInput` where nothing stands out from the paper."""
     uniform = _uniform_paper(picture)
     contrast = picture - (_local_paper(picture) if uniform is None else uniform)
-    sign = 1 if _is_dark_on_light(contrast) else -1
+    sign = 1 if is_dark_on_light(contrast) else -1
     in_shade = _ink_in_shade(picture)
     if uniform is None:
         return Ink(_threshold(sign * contrast), _ink_relative_to_median(sign * picture), in_shade, is_clean=False)
@@ -125,7 +125,7 @@ def _resize_like(small: NDArray[np.float32], like: Picture) -> Picture:
     return large
 
 
-def _is_dark_on_light(contrast: Picture) -> bool:
+def is_dark_on_light(contrast: Picture) -> bool:
     """Whether the ink is darker than the paper; the margin is ignored, because it may show a printed frame."""
     height, width = contrast.shape
     margin_y, margin_x = height // 8, width // 8

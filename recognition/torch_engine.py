@@ -27,7 +27,7 @@ class TorchEngine:
         self._network = checkpoint.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`."""
+        """See `Engine`."""
         # This number is per calling thread in OpenMP. Otherwise each thread of a server would start its own thread
         # pool, which makes it five times as slow on a busy machine.
         torch.set_num_threads(1)

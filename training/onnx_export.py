@@ -10,10 +10,9 @@ from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
 
 from model import Checkpoint, dump_checkpoint, parse_checkpoint
-from model_file import FRAME_SIZE, N_DIGITS, read_model_file
+from model_file import N_DIGITS, NUMBER_READER, example_shape, read_model_file
 from recognition.onnx_file import parse_onnx, seal
 from storage import replace_atomically, write_atomically
 
@@ -46,9 +45,10 @@ def export_onnx(path: Path) -> Path:
 
 def to_onnx(checkpoint: Checkpoint, content: bytes, path: Path) -> bytes:
     """The ONNX file `path` of a checkpoint whose file has this content. Raises `CheckpointError`."""
-    model = onnx.load_from_string(_export_network(checkpoint.build()))
-    n_outputs = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    model = onnx.load_from_string(_export_network(checkpoint))
     info = checkpoint.info
+    eleventh = "blank" if info.architecture == NUMBER_READER else "not a digit"
+    n_outputs = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
     metadata = {
         "id": info.id,
         "architecture": info.architecture,
@@ -58,7 +58,7 @@ def to_onnx(checkpoint: Checkpoint, content: bytes, path: Path) -> bytes:
         "rejection_threshold": str(info.rejection_threshold),
         "data": json.dumps(info.data),
         "metrics": json.dumps(info.metrics),
-        "labels": json.dumps([*map(str, range(N_DIGITS)), "not a digit"][:n_outputs]),
+        "labels": json.dumps([*map(str, range(N_DIGITS)), eleventh][:n_outputs]),
         "checkpoint_sha256": sha256(content).hexdigest(),
     }
     onnx.helper.set_model_props(model, metadata)
@@ -67,18 +67,20 @@ def to_onnx(checkpoint: Checkpoint, content: bytes, path: Path) -> bytes:
     return sealed
 
 
-def _export_network(network: nn.Module) -> bytes:
+def _export_network(checkpoint: Checkpoint) -> bytes:
+    is_reader = checkpoint.architecture == NUMBER_READER
+    inputs, steps = ({0: "n", 2: "width"}, {1: "steps"}) if is_reader else ({0: "n"}, {})
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # PyTorch's newer exporter needs two more packages and ten seconds; both make the same graph.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            network,
-            (torch.zeros(2, FRAME_SIZE, FRAME_SIZE),),
+            checkpoint.build(),
+            (torch.zeros(2, *example_shape(checkpoint.architecture)[1:]),),
             buffer,  # type: ignore[arg-type] # which this exporter accepts, unlike the newer one
             dynamo=False,
             input_names=["frames"],
             output_names=["logits"],
-            dynamic_axes={"frames": {0: "n"}, "logits": {0: "n"}},
+            dynamic_axes={"frames": inputs, "logits": {0: "n", **steps}},
         )
     return buffer.getvalue()

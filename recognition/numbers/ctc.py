@@ -1,0 +1,80 @@
+"""Decoding of the number reader's output: CTC's prefix beam search, and where each digit is.
+
+Source: Graves et al. 2006, doi:10.1145/1143844.1143891; Hannun et al. 2014, arXiv:1408.2873.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_file import N_DIGITS
+
+Array = NDArray[np.float32]
+BLANK = N_DIGITS
+_MIN_LOG_P = -7.0  # less likely outputs of a step are not followed
+_NEVER = -np.inf
+
+
+def best_texts(log_p: Array, n_best: int = 4, beam: int = 12) -> list[tuple[str, float]]:
+    """The likeliest texts with their log-probabilities, likeliest first, from log-probabilities `[T, 11]`."""
+    beams: dict[str, tuple[float, float]] = {"": (0.0, _NEVER)}  # by text: ending in a blank, and in its last digit
+    for step in log_p:
+        blank, last = float(step[BLANK]), step.tolist()
+        following: dict[str, list[float]] = defaultdict(lambda: [_NEVER, _NEVER])
+        digits = [digit for digit in range(N_DIGITS) if last[digit] > _MIN_LOG_P]
+        for text, (with_blank, with_digit) in beams.items():
+            either = _add(with_blank, with_digit)
+            same = following[text]
+            same[0] = _add(same[0], either + blank)
+            if text:
+                same[1] = _add(same[1], with_digit + last[int(text[-1])])
+            for digit in digits:
+                longer = following[f"{text}{digit}"]
+                # The same digit again needs a blank in between.
+                longer[1] = _add(longer[1], (with_blank if text.endswith(str(digit)) else either) + last[digit])
+        ranked = sorted(following.items(), key=lambda item: -_add(*item[1]))
+        beams = {text: (scores[0], scores[1]) for text, scores in ranked[:beam]}
+    return [(text, _add(*scores)) for text, scores in beams.items()][:n_best]
+
+
+def _add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))"""
+    high, low = (a, b) if a > b else (b, a)
+    return high if low == _NEVER else high + float(np.log1p(np.exp(low - high)))
+
+
+def align(log_p: Array, text: str) -> list[tuple[int, int]]:
+    """First and last step of each digit of `text` on its likeliest path (Viterbi), from log-probabilities `[T, 11]`."""
+    states = [BLANK]
+    for digit in text:
+        states += [int(digit), BLANK]
+    labels = np.array(states)
+    can_skip = np.zeros(len(labels), bool)
+    can_skip[2:] = (labels[2:] != BLANK) & (labels[2:] != labels[:-2])
+    score = np.full(len(labels), _NEVER)
+    score[:2] = log_p[0, labels[:2]]
+    back = np.zeros((len(log_p), len(labels)), np.int64)
+    for t in range(1, len(log_p)):
+        previous = np.stack(
+            [
+                score,
+                np.concatenate([[_NEVER], score[:-1]]),
+                np.where(can_skip, np.concatenate([[_NEVER] * 2, score[:-2]])[: len(labels)], _NEVER),
+            ]
+        )
+        back[t] = previous.argmax(axis=0)
+        score = previous.max(axis=0) + log_p[t, labels]
+    state = len(labels) - 1 if len(labels) == 1 or score[-1] >= score[-2] else len(labels) - 2
+    path = [state]
+    for t in range(len(log_p) - 1, 0, -1):
+        state -= int(back[t, state])
+        path.append(state)
+    steps = np.array(path[::-1])
+    places = []
+    for index in range(len(text)):
+        at = np.flatnonzero(steps == 2 * index + 1)
+        places.append((int(at[0]), int(at[-1])) if len(at) else (0, 0))
+    return places

@@ -1,0 +1,151 @@
+"""Finding the lines of writing in a picture or a drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.errors import BlankInput
+from recognition.ink import Stroke
+from recognition.paper import Picture, find_ink, is_dark_on_light, shrink
+from recognition.pieces import remove_lines
+from recognition.ruling import remove_ruling
+
+_SEARCH_SIDE = 640  # pictures are shrunk to at most this many pixels a side to find lines
+_MIN_HEIGHT = 7  # of a digit, in pixels of the shrunk picture
+_MAX_PIECES = 1_500  # with more pieces of ink, a picture is a texture
+_MARGIN = 0.18  # around a line, in heights of it
+_MAX_SLOPE = 0.2
+MAX_LINES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of writing in a picture, in its pixels: the text runs along `slope` from the left to the right."""
+
+    left: float
+    right: float
+    top: float  # at `left`
+    bottom: float
+    slope: float = 0.0  # pixels down per pixel to the right
+
+
+def crop_line(picture: Picture, line: Line, height: int = 64) -> tuple[Picture, float]:
+    """The line made horizontal, at most `height` pixels high, and the pixels of the picture per pixel of it."""
+    unit = max(1.0, (line.bottom - line.top) / height)
+    size = max(2, round((line.right - line.left) / unit)), max(2, round((line.bottom - line.top) / unit))
+    # From the crop to the picture: y follows the slope.
+    to_picture = np.array([[unit, 0, line.left], [line.slope * unit, unit, line.top]])
+    if unit > 2:  # averaged, because sampling every few pixels would miss thin strokes
+        scale = 1 / int(unit)
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        ratio = np.array([[small.shape[1] / picture.shape[1]], [small.shape[0] / picture.shape[0]]])
+        to_picture, picture = to_picture * ratio, small
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    crop: Picture = cv2.warpAffine(picture, to_picture, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return crop, unit
+
+
+def darken_ink(picture: Picture) -> Picture:
+    """The picture with dark ink on lighter paper."""
+    small = shrink(picture, 128)
+    return picture if is_dark_on_light(small - np.float32(np.median(small))) else 1 - picture
+
+
+def find_lines(picture: Picture) -> list[Line]:
+    """The lines of writing in a picture `[H, W]` of dark ink, top to bottom; none if there is only texture."""
+    small = shrink(picture, _SEARCH_SIDE)
+    scale = max(picture.shape) / max(small.shape)
+    try:
+        ink = find_ink(small).amount
+    except BlankInput:
+        return []
+    boxes = _digit_sized(_boxes(remove_lines(remove_ruling(ink)), small.shape))
+    if not len(boxes):
+        return []
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    slope = _slope(boxes, height)
+    lines = [_line_around(boxes[row], slope, scale) for row in _rows(boxes, slope, height)]
+    return lines[:MAX_LINES]
+
+
+def _boxes(ink: Picture, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Left, top, right and bottom of each piece of ink that may be writing, `[N, 4]`."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats((ink > 0.4).astype(np.uint8), connectivity=8)
+    if count > _MAX_PIECES:
+        return np.empty((0, 4))
+    left, top, width, height, area = stats[1:].T
+    is_frame = (width > 0.7 * shape[1]) & ((height > 0.7 * shape[0]) | (height < 0.1 * shape[0]))
+    is_rule = (np.minimum(width, height) * 12 < np.maximum(width, height)) & (np.maximum(width, height) > 80)
+    keep = ~is_frame & ~is_rule & (area >= 6)
+    boxes: NDArray[np.float64] = np.stack([left, top, left + width, top + height], axis=1)[keep].astype(np.float64)
+    return boxes
+
+
+def _digit_sized(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The boxes that are as high as digits; specks, points and dashes are left out."""
+    heights = boxes[:, 3] - boxes[:, 1]
+    boxes, heights = boxes[heights >= _MIN_HEIGHT], heights[heights >= _MIN_HEIGHT]
+    if not len(boxes):
+        return boxes
+    # Weighted by height: there may be more specks than digits.
+    order = np.argsort(heights)
+    typical = heights[order][np.searchsorted(heights[order].cumsum(), heights.sum() / 2)]
+    sized: NDArray[np.float64] = boxes[(heights >= 0.4 * typical) & (heights <= 2.5 * typical)]
+    return sized
+
+
+def _slope(boxes: NDArray[np.float64], height: float) -> float:
+    """The median slope between the lower ends of neighbours."""
+    x, bottom = (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]
+    dx, dy = x[None] - x[:, None], bottom[None] - bottom[:, None]
+    is_neighbour = (dx > 0.3 * height) & (dx < 4 * height) & (np.abs(dy) < 0.6 * height)
+    if is_neighbour.sum() < 2:
+        return 0.0
+    return float(np.clip(np.median(dy[is_neighbour] / dx[is_neighbour]), -_MAX_SLOPE, _MAX_SLOPE))
+
+
+def _rows(boxes: NDArray[np.float64], slope: float, height: float) -> list[NDArray[np.int64]]:
+    """Indices of the boxes of each row, top to bottom."""
+    middle = (boxes[:, 1] + boxes[:, 3]) / 2 - slope * (boxes[:, 0] + boxes[:, 2]) / 2
+    order = np.argsort(middle)
+    starts = np.flatnonzero(np.diff(middle[order]) > 0.5 * height) + 1
+    return np.split(order, starts)
+
+
+def _line_around(boxes: NDArray[np.float64], slope: float, scale: float) -> Line:
+    left, right = float(boxes[:, 0].min()), float(boxes[:, 2].max())
+    x = (boxes[:, 0] + boxes[:, 2]) / 2 - left
+    top, bottom = float((boxes[:, 1] - slope * x).min()), float((boxes[:, 3] - slope * x).max())
+    margin = _MARGIN * (bottom - top)
+    return Line(
+        (left - 2 * margin) * scale,
+        (right + 2 * margin) * scale,
+        (top - margin - slope * 2 * margin) * scale,
+        (bottom + margin - slope * 2 * margin) * scale,
+        slope,
+    )
+
+
+def group_strokes(strokes: Sequence[Stroke]) -> list[list[int]]:
+    """Indices of the strokes of each line of a drawing, top to bottom."""
+    tops = np.array([stroke[:, 1].min() for stroke in strokes])
+    bottoms = np.array([stroke[:, 1].max() for stroke in strokes])
+    typical = float(np.median((bottoms - tops)[(bottoms - tops) >= 0.4 * (bottoms - tops).max()]))
+    # A dot or dash has no height of its own.
+    low = np.minimum(tops, (tops + bottoms - 0.3 * typical) / 2)
+    high = np.maximum(bottoms, (tops + bottoms + 0.3 * typical) / 2)
+    lines: list[list[int]] = []
+    for index in np.argsort(low).tolist():
+        for line in lines:
+            shared = min(high[index], max(high[i] for i in line)) - max(low[index], min(low[i] for i in line))
+            if shared > 0.35 * min(high[index] - low[index], typical):
+                line.append(index)
+                break
+        else:
+            lines.append([index])
+    return lines
