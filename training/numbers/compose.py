@@ -55,7 +55,7 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
     """The training or validation digits of MNIST and of the open sets, by hand. Raises `DataError`."""
     semeion = split_digits(load_semeion(root))[for_validation]
     return {
-        "mnist": _group_by_width(split_digits(load_mnist(root, train=True))[for_validation], _HANDS_OF_MNIST),
+        "mnist": group_by_width(split_digits(load_mnist(root, train=True))[for_validation], _HANDS_OF_MNIST),
         "unipen": _group_by_writer(load_unipen_digits(root), for_validation),
         "pendigits": _group_by_writer(load_pendigits(root), for_validation),
         "swiss": _group_by_writer(load_swiss(root), for_validation),
@@ -63,7 +63,7 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
     }
 
 
-def _group_by_width(digits: Digits, count: int) -> list[Hand]:
+def group_by_width(digits: Digits, count: int) -> list[Hand]:
     frames, labels = digits.frames.numpy(), digits.labels.numpy()
     order = np.argsort([stroke_width(frame.astype(np.float32) / np.float32(255)) for frame in frames])
     return [_hand([frames[i] for i in part], labels[part]) for part in np.array_split(order, count)]

@@ -1,0 +1,205 @@
+"""How many whole numbers are read right: composed ones, drawn ones, cheque amounts, and single digits.
+
+    python -m benchmarks.numbers                    # needs MNIST and the development sets under DIGITS_DATA_DIR
+    python -m benchmarks.numbers --model runs/number_model.pth --limit 300
+
+Writes benchmarks/results/numbers.md, and a sheet of the misread ones of each set to reports/numbers/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from PIL import Image, ImageDraw
+
+from benchmarks.report import RESULTS, Report
+from config import ROOT, Settings
+from recognition import InputError, Recognizer
+from recognition.engine import read_model, start_engine
+from recognition.ink import Stroke
+from recognition.numbers.reader import NumberReader, Reading, draw_strip
+from recognition.preview import to_png
+from training.datasets import load_mnist
+from training.datasets.drawings import read_lines
+from training.evaluation_sets import Item, PictureFile, StrokeInput, open_evaluation_sets
+from training.numbers.compose import group_by_width, write
+
+_N = 1_000
+_TILE = 300, 44  # pixels of a misread number on a sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number to read: the bytes of a picture, or strokes."""
+
+    text: str
+    given: bytes | list[list[list[float]]]
+
+    def read(self, reader: NumberReader) -> Reading | InputError:
+        """What the reader says."""
+        try:
+            given = self.given
+            return reader.read_picture(given) if isinstance(given, bytes) else reader.read_strokes(given)
+        except InputError as error:
+            return error
+
+    def picture(self) -> Image.Image:
+        """For a sheet."""
+        if isinstance(self.given, bytes):
+            return Image.open(io.BytesIO(self.given)).convert("L")
+        strip, _, _ = draw_strip([np.array(stroke) for stroke in self.given])
+        return Image.fromarray((255 - strip.clip(0, 1) * 255).astype(np.uint8))
+
+
+# ---- sets ----
+
+
+def compose_mnist(data_dir: Path, gaps: Sequence[str]) -> Iterator[Number]:
+    """Numbers of 2 to 6 of MNIST's test digits, alike in width, on white paper."""
+    hands, random = group_by_width(load_mnist(data_dir, train=False), 6), np.random.default_rng(0)
+    for _ in range(_N):
+        text = _text(random)
+        ink = write(text, hands[random.integers(len(hands))], random, with_signs=False, gaps=str(random.choice(gaps)))
+        yield Number(text, to_png(Image.fromarray(255 - ink)))
+
+
+def draw_numbers(data_dir: Path, gap: Callable[[Generator], float]) -> Iterator[Number]:
+    """Numbers of 2 to 6 pen digits by one development writer, as strokes."""
+    hands: dict[str, dict[str, list[list[Stroke]]]] = defaultdict(lambda: defaultdict(list))
+    for line in read_lines(data_dir / "dev" / "pen_digits.jsonl"):
+        hands[line["writer"]][str(line["label"])].append([np.array(stroke, float) for stroke in line["strokes"]])
+    complete = [hand for hand in hands.values() if len(hand) == 10]
+    random = np.random.default_rng(0)
+    for _ in range(_N):
+        text, hand = _text(random), complete[random.integers(len(complete))]
+        strokes: list[list[list[float]]] = []
+        right = 0.0
+        for label in text:
+            digit = hand[label][random.integers(len(hand[label]))]
+            points = np.concatenate(digit)
+            low, high = points.min(axis=0), points.max(axis=0)
+            height = max(1e-6, high[1] - low[1])
+            move = np.array([right, random.normal(0, 0.04)])
+            strokes += [((stroke - low) / height + move).tolist() for stroke in digit]
+            right += (high[0] - low[0]) / height + gap(random)
+        yield Number(text, strokes)
+
+
+def read_amounts(data_dir: Path) -> Iterator[Number]:
+    """Amounts cut from cheques."""
+    folder = data_dir / "dev" / "amounts"
+    for line in read_lines(folder / "labels.jsonl"):
+        yield Number(str(line["text"]), (folder / line["file"]).read_bytes())
+
+
+def _text(random: Generator) -> str:
+    return "".join(map(str, random.integers(0, 10, random.integers(2, 7))))
+
+
+def single_digits(data_dir: Path, name: str) -> list[Number]:
+    """The digits of a development set, without its non-digits."""
+    (found,) = open_evaluation_sets(str(data_dir / "dev" / name), data_dir)
+    return [Number(str(item.label), _given(item)) for item in found.items if item.label >= 0]
+
+
+def _given(item: Item) -> bytes | list[list[list[float]]]:
+    if isinstance(item.input, StrokeInput):
+        return item.input.strokes
+    assert isinstance(item.input, PictureFile)
+    return item.input.read()
+
+
+# ---- measures ----
+
+
+def measure(reader: NumberReader, numbers: Sequence[Number], sheet: Path) -> tuple[float, float]:
+    """Share of the numbers that are read right, and the calibration error of their confidence; writes a sheet."""
+    readings = [number.read(reader) for number in numbers]
+    texts = ["" if isinstance(each, InputError) else each.text for each in readings]
+    right = np.array([text == number.text for text, number in zip(texts, numbers, strict=True)])
+    confidence = np.array([0.0 if isinstance(each, InputError) else each.confidence for each in readings])
+    wrong = [(number, text) for number, text, ok in zip(numbers, texts, right, strict=True) if not ok]
+    _save_sheet(wrong[:80], sheet)
+    return float(right.mean()), _calibration_error(confidence, right)
+
+
+def _calibration_error(confidence: np.ndarray, right: np.ndarray, n_bins: int = 10) -> float:
+    """Expected calibration error in bins with equally many numbers."""
+    order = np.argsort(confidence)
+    bins = np.array_split(order, n_bins)
+    return float(sum(abs(confidence[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)) / len(order))
+
+
+def _save_sheet(wrong: Sequence[tuple[Number, str]], path: Path) -> None:
+    width, height = _TILE
+    sheet = Image.new("L", (4 * width, height * -(-len(wrong) // 4) or 1), 200)
+    for index, (number, text) in enumerate(wrong):
+        x, y = index % 4 * width, index // 4 * height
+        picture = number.picture()
+        picture.thumbnail((width - 130, height - 4))
+        sheet.paste(picture, (x, y))
+        ImageDraw.Draw(sheet).text((x + width - 125, y + 12), f"{number.text} read {text or 'nothing'}"[:24], 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def main() -> int:
+    """Measure and publish."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=ROOT / "number_model.pth", help="the number reader's checkpoint")
+    parser.add_argument("--limit", type=int, help="read at most so many numbers of each set")
+    options = parser.parse_args()
+    settings = Settings.load()
+    recognizer = Recognizer.load(settings.model_path, settings.limits)
+    reader = NumberReader(recognizer, start_engine(read_model(options.model)))
+    root, reports = settings.data_dir, ROOT / "reports" / "numbers"
+    sets: dict[str, Iterator[Number]] = {
+        "MNIST test digits, apart": compose_mnist(root, ["apart"]),
+        "MNIST test digits, 30 % touching": compose_mnist(root, ["apart"] * 7 + ["touching"] * 3),
+        "drawn, apart": draw_numbers(root, lambda random: random.uniform(0.15, 0.6)),
+        "drawn, touching or overlapping": draw_numbers(root, lambda random: random.uniform(-0.12, 0.03)),
+        "cheque amounts": read_amounts(root),
+    }
+    report = Report("Whole numbers")
+    rows = []
+    for name, numbers in sets.items():
+        items = list(numbers)[: options.limit]
+        right, error = measure(reader, items, reports / f"{name}.png")
+        rows.append([name, len(items), f"{100 * right:.1f}", f"{100 * error:.1f}"])
+        print(rows[-1], flush=True)
+    report.table(["set", "n", "whole numbers right %", "calibration error %"], rows)
+    rows = []
+    for name in ("pen_digits.jsonl", "swiss", "photo_cells"):
+        items = single_digits(root, name)
+        items = items[:: max(1, len(items) // options.limit)] if options.limit else items
+        right, _ = measure(reader, items, reports / f"{name}.png")
+        alone = np.mean([_predict(recognizer, item) == item.text for item in items])
+        rows.append([name, len(items), f"{100 * right:.1f}", f"{100 * float(alone):.1f}"])
+        print(rows[-1], flush=True)
+    report.table(["single digits", "n", "right and accepted by read %", "by predict %"], rows)
+    report.say(f"Model {reader.info.id} with {recognizer.info.id}; `python -m benchmarks.numbers`.")
+    return report.publish(RESULTS / "numbers.md")
+
+
+def _predict(recognizer: Recognizer, number: Number) -> str:
+    try:
+        given = number.given
+        if isinstance(given, bytes):
+            prediction = recognizer.predict_picture(given)
+        else:
+            prediction = recognizer.predict_strokes(given)
+    except InputError:
+        return ""
+    return str(prediction.digit) if prediction.is_digit else "?"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
