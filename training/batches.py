@@ -20,6 +20,8 @@ from training.recipes import Recipe
 _DRAWINGS, _TURNED, _ROWS, _CROPS = 0.55, 0.2, 0.12, 0.05
 _N_DRAWINGS = 40_000
 _N_TURNED = 20_000
+# A few real non-digits, such as corrections, must not be a large part of all that a network learns as no digit.
+_MAX_REPEATS = 20  # of a real non-digit in an epoch, on average; but each batch has at least one
 _SHOW_COMPOSED = 0.4  # of the digits of which pictures were composed, in each epoch
 
 
@@ -95,7 +97,8 @@ class BatchLoader:
     def _choose_shares(self, recipe: Recipe) -> None:
         """How many of a batch's non-digits are real, wrong candidates of composed pictures, and generated."""
         n_wrong = 0 if self._composed is None else len(self._composed.wrong)
-        self._n_real = round(self.n_nondigits * recipe.real_share) if len(self._real) else 0
+        most_real = max(1, _MAX_REPEATS * len(self._real) // max(1, len(self) * self._world.size))
+        self._n_real = min(round(self.n_nondigits * recipe.real_share), most_real) if len(self._real) else 0
         self._n_wrong = round(self.n_nondigits * recipe.composed_share) if n_wrong else 0
 
     def _make_nondigits(self, n_used: int, seed: int) -> None:

@@ -78,3 +78,11 @@ def test_batch_has_real_and_composed_non_digits(digits: Digits, tmp_path: Path) 
     assert (batches.n_nondigits, batches._n_real, batches._n_wrong) == (50, 21, 8)
     sampled = batches._sample_nondigits()
     assert int((sampled == 77 / 255).flatten(1).all(1).sum()) == 21
+
+
+def test_a_few_real_non_digits_do_not_fill_the_batches(digits: Digits) -> None:
+    real = torch.full((1, 28, 28), 77, dtype=torch.uint8)
+    of_one, of_three = (TrainingSet(digits, nondigits=real.repeat(count, 1, 1)) for count in (1, 3))
+    # 20 batches with 5 non-digits: each real one 20 times an epoch, instead of 40 times in total.
+    batches = [BatchLoader(training, plain(10, nondigit_share=0.5), seed=0) for training in (of_one, of_three)]
+    assert [(len(each), each._n_real) for each in batches] == [(20, 1), (20, 2)]
