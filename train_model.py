@@ -4,6 +4,7 @@ python train_model.py                                  # the default recipe, on 
 python train_model.py --recipe mnist                   # the recipe of the shipped weights
 python train_model.py --recipe best                    # with open handwriting and real non-digits
 python train_model.py --data mnist folder:photos strokes:pens.jsonl --nondigits open folder:others
+python train_model.py --data mnist open corrections:corrections.jsonl
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
@@ -86,7 +87,7 @@ def train(options: argparse.Namespace, data_dir: Path, device: torch.device, wor
     if world.is_main_process:
         print(describe_plan(recipe, members, options.reports, device), flush=True)
     teachers = load_teachers(options.distill, recipe, device)
-    split = load_data(recipe, data_dir, world)
+    split = load_data(recipe, data_dir, world, options)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     for member in members:
         if not (options.resume and options.members > 1 and member.is_finished):
@@ -99,11 +100,12 @@ def load_teachers(paths: list[Path], recipe: Recipe, device: torch.device) -> Te
     return Teachers(checkpoints, device, background=recipe.nondigit_share > 0) if checkpoints else None
 
 
-def load_data(recipe: Recipe, data_dir: Path, world: World) -> Split:
+def load_data(recipe: Recipe, data_dir: Path, world: World, options: argparse.Namespace) -> Split:
     """The recipe's data; the main process loads it first, so that only one process downloads. Raises `DataError`."""
+    checkpoint = next((path for path in (options.output, options.model_path) if path.exists()), None)
     if not world.is_main_process:
         world.barrier()
-    split = load_split(recipe.data, data_dir, recipe.nondigits, recipe.repeats)
+    split = load_split(recipe.data, data_dir, recipe.nondigits, recipe.repeats, checkpoint)
     if recipe.n_composed:
         composed = compose(split.training.digits, recipe.n_composed, 0, data_dir / "cache")
         split = dataclasses.replace(split, training=dataclasses.replace(split.training, composed=composed))
@@ -192,7 +194,7 @@ def describe_run(
 def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.device) -> None:
     """Search for the recipe with the lowest validation loss, and write its parameters."""
     base = build_recipe(options)
-    split = load_data(base, data_dir, World())
+    split = load_data(base, data_dir, World(), options)
 
     def objective(recipe: Recipe, report: Callable[[Epoch], None]) -> float:
         progress = Progress()

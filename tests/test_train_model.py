@@ -157,6 +157,25 @@ def test_network_is_distilled_from_an_ensemble() -> None:
     assert distilled.metrics["val_accuracy"] > 0.2
 
 
+# ---- corrections ----
+
+
+def test_corrections_are_learned_unless_the_old_network_contradicts_them(capsys: pytest.CaptureFixture[str]) -> None:
+    trained("--epochs", "20", "--recipe", "fast")
+    lines = [
+        {"label": 8, "strokes": DIGITS[8]},
+        {"label": 8, "strokes": DIGITS[8]},
+        {"label": None, "strokes": DIGITS[0]},
+    ]
+    Path("c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    checkpoint = trained("--data", "mnist", "corrections:c.jsonl", "--epochs", "1", output="new.pth")
+    assert checkpoint.data == ["mnist", "corrections:c.jsonl"]
+    assert json.loads(Path("reports/history.json").read_text())["digits"] == 216 + 1
+    said = capsys.readouterr().err
+    assert "line 2 is not learned: it has the same input as line 1" in said
+    assert "line 3 is not learned: it is labelled no digit, and m.pth is more than 99.9 % certain of 0" in said
+
+
 # ---- interrupt and resume ----
 
 
@@ -361,6 +380,7 @@ def test_divergence_stops_the_training_and_keeps_the_best_weights(
         (["--distill", "missing.pth"], "missing.pth"),
         (["--tun"], "unrecognized arguments"),
         (["--data", "folder:nowhere"], "nowhere"),
+        (["--data", "mnist", "corrections:nowhere"], "nowhere"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_names_what_is_valid(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import Settings
 from model import ARCHITECTURES
-from training.datasets import DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, PRINTED, STROKES
+from training.datasets import CORRECTIONS, DATASETS, FOLDER, OPEN, OPEN_DIGITS, OPEN_NONDIGITS, PRINTED, STROKES
 from training.distributed import DEVICES
 from training.recipes import (
     DISTORTIONS,
@@ -36,6 +36,7 @@ def parse_arguments(description: str | None, settings: Settings, arguments: list
         _add_tuning(parser)
     else:
         _add_outputs(parser, settings)
+    parser.set_defaults(output=settings.model_path, model_path=settings.model_path)
     options = parser.parse_args(arguments[1:] if is_tuning else arguments)
     options.is_tuning = is_tuning
     return options
@@ -48,7 +49,8 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", choices=ARCHITECTURES, help="network to train")
     files = f"{FOLDER}DIR of pictures or {STROKES}FILE of JSON lines"
     digits = f"{', '.join([*DATASETS, *OPEN_DIGITS])}, {OPEN} (the last {len(OPEN_DIGITS)}), {PRINTED}"
-    group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"digits: {digits}, {files}")
+    saved = f"{CORRECTIONS}FILE saved from the page"
+    group.add_argument("--data", nargs="+", action="extend", metavar="DATA", help=f"digits: {digits}, {files}, {saved}")
     others = f"{', '.join(OPEN_NONDIGITS)}, {OPEN} (all of these), {PRINTED}"
     group.add_argument(
         "--nondigits", nargs="*", action="extend", metavar="DATA", help=f"real non-digits: {others}, {files}"

@@ -15,6 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from model_file import N_DIGITS
+from training.datasets.corrections import load_corrections
 from training.datasets.digits import DataError, Digits, split_digits, split_indices
 from training.datasets.drawings import NO_DRAWINGS, Drawings, load_strokes
 from training.datasets.folder import abbreviate, load_folder, load_frames
@@ -23,6 +25,7 @@ from training.datasets.mnist import load_emnist_digits, load_mnist, load_qmnist,
 from training.datasets.open import OPEN_DIGITS, OPEN_NONDIGITS, load_nondigits
 
 __all__ = [
+    "CORRECTIONS",
     "DATASETS",
     "FOLDER",
     "OPEN",
@@ -45,6 +48,7 @@ __all__ = [
 
 FOLDER = "folder:"  # followed by the path of a folder of pictures; for digits with sub-folders 0 to 9
 STROKES = "strokes:"  # followed by the path of a file of strokes
+CORRECTIONS = "corrections:"  # followed by the path of a file of corrections, saved from the page
 PRINTED = "printed"  # digits, or letters and signs, in fonts
 OPEN = "open"  # all sets of `data/open`
 _NO_FRAMES = torch.empty(0, 28, 28, dtype=torch.uint8)
@@ -104,16 +108,21 @@ def load_split(
     root: Path,
     nondigits: Sequence[str] = (),
     repeats: Mapping[str, int] = {},
+    checkpoint: Path | None = None,
 ) -> Split:
     """The named data sets, digits and non-digits, the digits split separately. Raises `DataError`.
 
-    `repeats` is how many times an epoch has each training digit of a set, where not once.
+    `repeats` is how many times an epoch has each training digit of a set, where not once. Corrections are all for
+    training, except those that the network of `checkpoint` contradicts. Raises `CheckpointError` if that is damaged.
     """
     names, nondigits = _expand(names, OPEN_DIGITS), _expand(nondigits, OPEN_NONDIGITS)
-    _check_names(names, [*DATASETS, *OPEN_DIGITS, PRINTED])
-    _check_names(nondigits, [*OPEN_NONDIGITS, PRINTED])
+    _check_names(names, [*DATASETS, *OPEN_DIGITS, PRINTED], (FOLDER, STROKES, CORRECTIONS))
+    _check_names(nondigits, [*OPEN_NONDIGITS, PRINTED], (FOLDER, STROKES))
+    corrected = [name for name in names if name.startswith(CORRECTIONS)]
+    if corrected and len(corrected) == len(names):
+        raise DataError("Corrections are never used for validation: give --data another set too, such as mnist.")
     frames, drawings, validation = [], [], {}
-    for name in names:
+    for name in [each for each in names if each not in corrected]:
         found = _load_digits(name, root)
         training, held_out = split_indices(found.labels, found.writers)
         training = training.repeat(repeats.get(name, 1))
@@ -124,6 +133,12 @@ def load_split(
             frames.append(found.select(training))
             validation[name] = found.select(held_out)
     others = [_load_nondigits(name, root) for name in nondigits]
+    for name in corrected:
+        pictures, lines = load_corrections(Path(name.removeprefix(CORRECTIONS)), checkpoint)
+        frames.append(pictures.select((pictures.labels < N_DIGITS).nonzero()[:, 0]))
+        drawings.append(lines.select((lines.labels < N_DIGITS).nonzero()[:, 0]))
+        others.append(pictures.frames[pictures.labels == N_DIGITS])
+        others.append(lines.select((lines.labels == N_DIGITS).nonzero()[:, 0]))
     return Split(
         training=TrainingSet(
             _concatenate(frames),
@@ -143,10 +158,10 @@ def _expand(names: Iterable[str], of_open: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(each for name in names for each in (of_open if name == OPEN else [name])))
 
 
-def _check_names(names: Iterable[str], known: Iterable[str]) -> None:
+def _check_names(names: Iterable[str], known: Iterable[str], prefixes: tuple[str, ...]) -> None:
     for name in names:
-        if name not in known and not name.startswith((FOLDER, STROKES)):
-            valid = f"{OPEN}, {', '.join(known)}, {FOLDER}PATH and {STROKES}PATH"
+        if name not in known and not name.startswith(prefixes):
+            valid = ", ".join([OPEN, *known, *(f"{prefix}PATH" for prefix in prefixes)])
             raise DataError(f"{name!r} is not a data set; choose from {valid}.")
 
 

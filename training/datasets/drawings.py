@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,12 @@ class Drawings:
 
     def render(self) -> Digits:
         """The frames that serving makes of the same drawings."""
-        return Digits(_stack([render(lines)[0] for lines in self.lines]), self.labels)
+        return Digits(stack_frames([render(lines)[0] for lines in self.lines]), self.labels)
 
     def vary(self, random: Generator) -> Tensor:
         """Frames uint8 `[N, 28, 28]` as if drawn once more: with another pen, slant, proportions and steadiness."""
         if not self.lines:
-            return _stack([])
+            return stack_frames([])
         sizes = np.array([len(line) for lines in self.lines for line in lines])
         owner = np.repeat(np.arange(len(self)), [sum(map(len, lines)) for lines in self.lines])  # of each point
         points = np.concatenate([line for lines in self.lines for line in lines])
@@ -64,13 +65,14 @@ class Drawings:
         frames = [
             render([next(strokes) for _ in lines], pen)[0] for lines, pen in zip(self.lines, pens.tolist(), strict=True)
         ]
-        return _stack(frames)
+        return stack_frames(frames)
 
 
 NO_DRAWINGS = Drawings([], torch.empty(0, dtype=torch.int64))
 
 
-def _stack(frames: Sequence[NDArray[np.uint8]]) -> Tensor:
+def stack_frames(frames: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Frames `[28, 28]` as one tensor `[N, 28, 28]`; there may be none."""
     return torch.from_numpy(np.stack(frames)) if frames else torch.empty(0, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)
 
 
@@ -148,22 +150,28 @@ def parse_label(label: object) -> int:
     return int(text) if len(text) == 1 and text in "0123456789" else N_DIGITS
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects in a file of one JSON object a line, plain or gz. Raises `DataError`."""
+def read_lines(path: Path, max_length: int | None = None) -> Iterator[dict[str, Any]]:
+    """The objects in a file of one JSON object a line, plain or gz. Raises `DataError`.
+
+    No line may have more than `max_length` characters; by default, any length is read.
+    """
+    n_read = -1 if max_length is None else max_length + 1
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, start=1):
+            for number, text in enumerate(iter(lambda: file.readline(n_read), ""), start=1):
+                if max_length is not None and len(text) > max_length:
+                    raise DataError(f"{path} is damaged: line {number} has more than {max_length:,} characters.")
                 yield _parse_line(text, f"{path} is damaged: line {number}")
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}.") from error
 
 
 def _parse_line(text: str, place: str) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{place} is not JSON.") from error
     if not isinstance(line, dict):
         raise DataError(f"{place} is not a JSON object.")

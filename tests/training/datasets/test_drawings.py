@@ -81,6 +81,10 @@ def test_damaged_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "pens.jsonl.gz").write_bytes(gzip.compress(b"{}")[:-5])
     with pytest.raises(DataError, match=r"pens\.jsonl\.gz is damaged"):
         load_strokes(tmp_path / "pens.jsonl.gz")
+    whole = gzip.compress(b"{}" * 1000)
+    (tmp_path / "pens.jsonl.gz").write_bytes(whole[:12] + b"\xff" * 9 + whole[21:])
+    with pytest.raises(DataError, match=r"pens\.jsonl\.gz is damaged"):
+        load_strokes(tmp_path / "pens.jsonl.gz")
     with pytest.raises(DataError, match="There is no file"):
         load_strokes(tmp_path / "missing.jsonl")
 
