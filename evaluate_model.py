@@ -45,6 +45,7 @@ from training.evaluation_sets import (
     NON_DIGIT,
     VALIDATION,
     EvaluationSet,
+    development_sets,
     open_evaluation_sets,
     predict_items,
 )
@@ -104,15 +105,9 @@ def parse_arguments(settings: Settings, arguments: list[str] | None) -> argparse
         parser.error("--json cannot be combined with --confusion or --report")
     options.data = options.data or ([] if options.robustness else ["mnist"])
     if options.robustness:
-        options.data += [*_ROBUSTNESS, *map(str, _development_sets(settings.data_dir))]
+        options.data += [*_ROBUSTNESS, *map(str, development_sets(settings.data_dir))]
         options.mistakes = options.mistakes or options.reports / "robustness"
     return options
-
-
-def _development_sets(data_dir: Path) -> list[Path]:
-    """Evaluation sets under `dev`; folders of unlabelled pictures are left out."""
-    found = sorted((data_dir / "dev").glob("*"))
-    return [p for p in found if p.suffix in {".npz", ".jsonl"} or (p / "labels.jsonl").is_file() or (p / "1").is_dir()]
 
 
 def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> list[MetricsRow]:

@@ -4,7 +4,7 @@ python train_model.py                                  # the default recipe, on 
 python train_model.py --recipe mnist                   # the recipe of the shipped weights
 python train_model.py --recipe best                    # with open handwriting and real non-digits
 python train_model.py --data mnist folder:photos strokes:pens.jsonl --nondigits open folder:others
-python train_model.py --data mnist open corrections:corrections.jsonl
+python train_model.py --data mnist open corrections:corrections.jsonl --promote-if-not-worse
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
@@ -36,7 +36,8 @@ from training.compose import compose
 from training.datasets import DataError, Split, load_split
 from training.distributed import World, choose_device, process_group
 from training.ensemble import Member, Teachers, list_members
-from training.export import export, save_last_good
+from training.evaluation import Baseline, NotPromotedError, open_baseline
+from training.export import best_network, calibrate, export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
 from training.onnx_export import export_onnx
 from training.options import build_recipe, parse_arguments
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
                 train(options, settings.data_dir, device, world)
     except (SettingsError, UsageError, DataError, CheckpointError) as error:
         return _fail(str(error), 2)
-    except (DivergedError, OSError) as error:
+    except (DivergedError, NotPromotedError, OSError) as error:
         return _fail(str(error), 1)
     except Interrupted:
         return _fail("interrupted and saved; the same command with --resume continues the training", 130)
@@ -85,13 +86,17 @@ def train(options: argparse.Namespace, data_dir: Path, device: torch.device, wor
     recipe = build_recipe(options)
     members = list_members(options.output, options.members, options.seed)
     if world.is_main_process:
-        print(describe_plan(recipe, members, options.reports, device), flush=True)
+        if_not_worse = options.promote_if_not_worse
+        print(describe_plan(recipe, members, options.reports, device, if_not_worse=if_not_worse), flush=True)
     teachers = load_teachers(options.distill, recipe, device)
     split = load_data(recipe, data_dir, world, options)
+    baseline = None
+    if options.promote_if_not_worse and options.output.exists() and world.is_main_process:
+        baseline = open_baseline(options.output, data_dir)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     for member in members:
         if not (options.resume and options.members > 1 and member.is_finished):
-            train_member(member, recipe, split, teachers, options, device, world)
+            train_member(member, recipe, split, teachers, baseline, options, device, world)
 
 
 def load_teachers(paths: list[Path], recipe: Recipe, device: torch.device) -> Teachers | None:
@@ -119,6 +124,7 @@ def train_member(
     recipe: Recipe,
     split: Split,
     teachers: Teachers | None,
+    baseline: Baseline | None,
     options: argparse.Namespace,
     device: torch.device,
     world: World,
@@ -159,14 +165,21 @@ def train_member(
         saved = save_last_good(average, progress, recipe, split, member)
         raise DivergedError(f"{error}; {saved}. A lower --lr may help.") from error
 
+    losses: list[str] = []
     if world.is_main_process:
-        checkpoint = export(average, progress, recipe, split, member)
-        folder = member.folder(options.reports)
-        files = write_reports(checkpoint, run, recipe, split, progress, member, folder, plots=not options.no_plots)
-        print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}")
+        checkpoint = calibrate(best_network(average, progress), recipe, split, member.seed)
+        losses = baseline.list_losses(checkpoint) if baseline else []
+        target = member.rejected if losses else member
+        checkpoint = export(checkpoint, split, target)
+        folder = target.folder(options.reports)
+        files = write_reports(checkpoint, run, recipe, split, progress, target, folder, plots=not options.no_plots)
+        print(f"wrote {target.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}")
         print(f"and {', '.join(map(str, files))}; more in {folder}", flush=True)
         member.state.unlink(missing_ok=True)
     world.barrier()
+    if losses:
+        place = f"{member.output} is unchanged, and the new network is in {member.rejected.output}"
+        raise NotPromotedError(f"not promoted, because {', and '.join(losses)}; {place}")
 
 
 def describe_run(

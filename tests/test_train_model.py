@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ from model import Checkpoint, load_checkpoint
 from recognition import Recognizer
 from recognition.engine import read_model
 from testing.handwriting import DIGITS
+from testing.tiny_mnist import make_digits, write_mnist
 from training import loop
 from training.loss import training_loss
 from training.recipes import DISTORTIONS
@@ -157,7 +160,7 @@ def test_network_is_distilled_from_an_ensemble() -> None:
     assert distilled.metrics["val_accuracy"] > 0.2
 
 
-# ---- corrections ----
+# ---- corrections and promotion ----
 
 
 def test_corrections_are_learned_unless_the_old_network_contradicts_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,6 +177,33 @@ def test_corrections_are_learned_unless_the_old_network_contradicts_them(capsys:
     said = capsys.readouterr().err
     assert "line 2 is not learned: it has the same input as line 1" in said
     assert "line 3 is not learned: it is labelled no digit, and m.pth is more than 99.9 % certain of 0" in said
+
+
+def test_only_a_network_that_is_not_worse_is_promoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (write_mnist(tmp_path / "data") / "dev").mkdir()
+    np.savez(tmp_path / "data" / "dev" / "hands.npz", x=make_digits(20, seed=3)[0], y=np.arange(20) % 10)
+    monkeypatch.setenv("DIGITS_DATA_DIR", str(tmp_path / "data"))
+    untrained = trained("--epochs", "1", "--lr", "1e-9", "--promote-if-not-worse")  # there is nothing to compare with
+    good = trained("--epochs", "20", "--recipe", "fast", "--promote-if-not-worse")
+    assert load_checkpoint(Path("m.previous.pth")).id == untrained.id
+    kept = {path: path.read_bytes() for path in [*map(Path, TABLES), *Path().glob("m.*"), *Path().glob("reports/*.*")]}
+    capsys.readouterr()
+    torch.set_num_threads(2)
+
+    assert train("--epochs", "1", "--lr", "1e-9", "--promote-if-not-worse") == 1
+    said = capsys.readouterr()
+    assert "m.pth will be replaced if the new network is not worse" in said.out
+    assert re.search(r"accuracy on mnist-validation is lower by \d\d\.\d\d points", said.err)
+    assert re.search(r"accuracy on hands is lower by \d\d\.\d\d points", said.err)
+    assert "m.pth is unchanged, and the new network is in m.rejected.pth" in said.err
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert load_checkpoint(Path("m.pth")).id == good.id
+    assert load_checkpoint(Path("m.rejected.pth")).digest == untrained.digest
+    assert Path("val_metrics-rejected.csv").exists()
+    assert not Path("m.state.pth").exists()
+    assert json.loads(Path("reports/member-rejected/history.json").read_text())["threads"] == 2
 
 
 # ---- interrupt and resume ----
@@ -381,6 +411,7 @@ def test_divergence_stops_the_training_and_keeps_the_best_weights(
         (["--tun"], "unrecognized arguments"),
         (["--data", "folder:nowhere"], "nowhere"),
         (["--data", "mnist", "corrections:nowhere"], "nowhere"),
+        (["--promote-if-not-worse", "--members", "2"], "is for one network"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_names_what_is_valid(

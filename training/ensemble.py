@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -37,6 +37,12 @@ class Member:
     def previous(self) -> Path:
         """Where the checkpoint goes that the training replaces."""
         return self.output.with_suffix(f".previous{self.output.suffix}")
+
+    @property
+    def rejected(self) -> Member:
+        """The same with names of its own for all files, so that none of the better network's is replaced."""
+        output = self.output.with_suffix(f".rejected{self.output.suffix}")
+        return replace(self, output=output, suffix=f"{self.suffix}-rejected")
 
     def folder(self, base: Path) -> Path:
         """The folder of its reports: `base`, or a sub-folder of it if there are several members."""

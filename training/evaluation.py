@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from model import Checkpoint, load_checkpoint
 from model_file import N_DIGITS
-from recognition import BlankInput, InputError, Prediction
+from recognition import BlankInput, InputError, Prediction, Recognizer
 from recognition.normalize import Frame
+from recognition.torch_engine import TorchEngine
 from training.calibration import expected_calibration_error
-from training.evaluation_sets import NON_DIGIT, Item
+from training.evaluation_sets import (
+    NON_DIGIT,
+    VALIDATION,
+    EvaluationSet,
+    Item,
+    development_sets,
+    open_evaluation_sets,
+    predict_items,
+)
 
 MetricsRow = dict[str, float | int | str | None]
+# By how many points a new network may be worse on a set and still replace the old one. 0.2 points are 10 of MNIST's
+# 5,000 validation digits.
+_MAX_LOWER_ACCURACY, _MAX_MORE_ACCEPTED = 0.2, 1.0
 _BLANK = (np.full(N_DIGITS, 1 / N_DIGITS), -np.inf, False, None)
 
 
@@ -121,3 +135,53 @@ def worst_mistakes(predictions: Predictions, count: int) -> list[int]:
         *sorted(accepted, key=lambda i: -predictions.digit_scores[i]),
     ]
     return [int(index) for index in ranked[:count]]
+
+
+# ---- comparing a new network with the one that it is to replace ----
+
+
+class NotPromotedError(Exception):
+    """A new network is worse than the one that it was to replace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A network that a new one is compared with, and the sets for it."""
+
+    checkpoint: Checkpoint
+    sets: Sequence[EvaluationSet]
+
+    def list_losses(self, checkpoint: Checkpoint) -> list[str]:
+        """On which sets, and by how much, the network of `checkpoint` is worse; empty within the tolerance."""
+        n_threads = torch.get_num_threads()
+        before, after = (self._evaluate(each) for each in (self.checkpoint, checkpoint))
+        torch.set_num_threads(n_threads)  # which the engine of a recognizer sets to 1
+        return [loss for pair in zip(before, after, strict=True) for loss in list_losses(*pair)]
+
+    def _evaluate(self, checkpoint: Checkpoint) -> list[MetricsRow]:
+        recognizer = Recognizer(TorchEngine(checkpoint))
+        return [evaluate(s.name, collect(s.items, predict_items(recognizer, s.items)), None) for s in self.sets]
+
+
+def open_baseline(checkpoint: Path, data_dir: Path) -> Baseline:
+    """The network of a checkpoint, MNIST's validation digits and the development sets.
+
+    Raises `CheckpointError` or `DataError`.
+    """
+    specs = [VALIDATION, *map(str, development_sets(data_dir))]
+    return Baseline(load_checkpoint(checkpoint), [s for spec in specs for s in open_evaluation_sets(spec, data_dir)])
+
+
+def list_losses(before: MetricsRow, after: MetricsRow) -> list[str]:
+    """How the metrics of a set are worse than before, if by more than the tolerance."""
+    losses = []
+    for name, sign, tolerance, words in (
+        ("accuracy", -1, _MAX_LOWER_ACCURACY, "accuracy on {} is lower by {:.2f} points"),
+        ("accepted", 1, _MAX_MORE_ACCEPTED, "the share of accepted non-digits on {} is higher by {:.2f} points"),
+    ):
+        old, new = before[name], after[name]
+        if isinstance(old, float) and isinstance(new, float):
+            points = round(100 * sign * (new - old), 6)  # 99.8 - 99.6 is more than 0.2 in binary
+            if points > tolerance:
+                losses.append(words.format(before["set"], points))
+    return losses

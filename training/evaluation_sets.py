@@ -159,6 +159,12 @@ def open_evaluation_sets(spec: str, data_dir: Path, through: str | None = None) 
     raise DataError(f"{spec!r} is neither a data set ({names}) nor a folder, .npz or .jsonl file that exists.")
 
 
+def development_sets(data_dir: Path) -> list[Path]:
+    """Evaluation sets under `dev`; folders of unlabelled pictures are left out."""
+    found = sorted((data_dir / "dev").glob("*"))
+    return [p for p in found if p.suffix in _FILES or (p / "labels.jsonl").is_file() or (p / "1").is_dir()]
+
+
 def load_digits(name: str, data_dir: Path) -> Digits:
     """The test digits of a published data set, or MNIST's validation digits. Raises `DataError`."""
     if name == VALIDATION:

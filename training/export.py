@@ -23,9 +23,8 @@ from training.onnx_export import save_model
 from training.recipes import Recipe, network_arguments
 
 
-def export(average: AveragedModel, progress: Progress, recipe: Recipe, split: Split, member: Member) -> Checkpoint:
-    """Write the best weights, calibrated and measured, to the member's output. Raises `OSError`."""
-    checkpoint = calibrate(best_network(average, progress), recipe, split, member.seed)
+def export(checkpoint: Checkpoint, split: Split, member: Member) -> Checkpoint:
+    """Write a calibrated checkpoint to the member's output, with its test metrics. Raises `OSError`."""
     # The test digits are used once, after all choices have been made.
     metrics = checkpoint.metrics | measure_test(checkpoint, split.test)
     checkpoint = dataclasses.replace(checkpoint, metrics=metrics)

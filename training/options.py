@@ -38,6 +38,8 @@ def parse_arguments(description: str | None, settings: Settings, arguments: list
         _add_outputs(parser, settings)
     parser.set_defaults(output=settings.model_path, model_path=settings.model_path)
     options = parser.parse_args(arguments[1:] if is_tuning else arguments)
+    if not is_tuning and options.promote_if_not_worse and options.members > 1:
+        parser.error("--promote-if-not-worse is for one network, not for --members")
     options.is_tuning = is_tuning
     return options
 
@@ -80,6 +82,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
     group = parser.add_argument_group("outputs")
     group.add_argument("--output", type=Path, default=settings.model_path, help="checkpoint file to write")
+    group.add_argument(
+        "--promote-if-not-worse",
+        action="store_true",
+        help="replace the output only if the new network is not worse; else write NAME.rejected.pth and exit with 1",
+    )
     group.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
     group.add_argument("--members", type=_count, default=1, metavar="K", help="train K networks, to NAME-0.pth and on")
     group.add_argument(

@@ -192,8 +192,11 @@ class TensorBoardWriter:
         self._writer.flush()
 
 
-def describe_plan(recipe: Recipe, members: Sequence[Member], reports: Path, device: torch.device) -> str:
-    """What a training is about to do, and which files it will replace."""
+def describe_plan(
+    recipe: Recipe, members: Sequence[Member], reports: Path, device: torch.device, *, if_not_worse: bool = False
+) -> str:
+    """What a training is about to do, and which files it will replace, always or `if_not_worse`."""
+    condition = " if the new network is not worse" if if_not_worse else ""
     n_parameters = sum(weights.numel() for weights in build_network(recipe).parameters())
     lines = [
         f"training {recipe.architecture} with {n_parameters:,} parameters for {recipe.epochs} epochs on {device}",
@@ -201,7 +204,7 @@ def describe_plan(recipe: Recipe, members: Sequence[Member], reports: Path, devi
         f"writing {', '.join(str(member.output) for member in members)}, files beside it, and reports to {reports}",
     ]
     replaced = [member for member in members if member.output.exists()]
-    lines += [f"{member.output} will be replaced, and kept as {member.previous}" for member in replaced]
+    lines += [f"{member.output} will be replaced{condition}, and kept as {member.previous}" for member in replaced]
     return "\n".join(lines)
 
 

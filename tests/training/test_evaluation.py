@@ -6,7 +6,7 @@ import pytest
 from model_file import N_DIGITS
 from recognition import BlankInput, InputError, Prediction
 from recognition.errors import UndecodablePicture
-from training.evaluation import Predictions, collect, evaluate, worst_mistakes
+from training.evaluation import MetricsRow, Predictions, collect, evaluate, list_losses, worst_mistakes
 from training.evaluation_sets import NON_DIGIT, FrameInput, Item
 
 FRAME = np.zeros((28, 28), np.float32)
@@ -69,3 +69,21 @@ def test_worst_mistakes_are_ranked_by_confidence() -> None:
     predictions = collect([item(label) for label in (0, 0, 3, NON_DIGIT, NON_DIGIT)], results)
     assert worst_mistakes(predictions, 9) == [1, 0, 4, 3]
     assert worst_mistakes(predictions, 1) == [1]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "accepted", "losses"),
+    [
+        (0.996, 0.05, []),  # lower by 0.2 points, higher by 1 point
+        (1.0, 0.0, []),
+        (0.9959, 0.04, ["accuracy on set is lower by 0.21 points"]),
+        (0.998, 0.0501, ["the share of accepted non-digits on set is higher by 1.01 points"]),
+        (0.9, None, ["accuracy on set is lower by 9.80 points"]),
+        (None, 0.02, []),
+    ],
+)
+def test_losses_beyond_the_tolerance_are_listed(
+    accuracy: float | None, accepted: float | None, losses: list[str]
+) -> None:
+    before: MetricsRow = {"set": "set", "accuracy": 0.998, "accepted": 0.04}
+    assert list_losses(before, {"set": "set", "accuracy": accuracy, "accepted": accepted}) == losses
