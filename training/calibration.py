@@ -68,10 +68,18 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return min(max(log_temperature.exp().item(), 0.05), 20.0)
 
 
-def rejection_threshold(logits: Sequence[Tensor], share: float = 0.015) -> float:
-    """The highest digit score that rejects at most this share of the digits of each source; logits `[N, 10 or 11]`.
+def rejection_threshold(sources: Sequence[tuple[Tensor, Tensor]], share: float = 0.015) -> float:
+    """The highest digit score that rejects at most this share of the digits of each source that are read right.
 
-    A source with so few digits that the share is a handful decides only where there is no larger one.
+    Each source has logits `[N, 10 or 11]` and labels `[N]`. To reject a digit that is misread is right, and sources
+    have some that nobody can read, such as drawings cut in half. A source with so few digits that the share is a
+    handful decides only where there is no larger one.
     """
-    enough = [of_source for of_source in logits if len(of_source) * share >= _MIN_REJECTED] or logits
-    return min(float(torch.quantile(digit_score(of_source), share)) for of_source in enough)
+    enough = [source for source in sources if len(source[1]) * share >= _MIN_REJECTED] or sources
+    return min(_low_score(logits, labels, share) for logits, labels in enough)
+
+
+def _low_score(logits: Tensor, labels: Tensor, share: float) -> float:
+    is_right = logits[:, :N_DIGITS].argmax(1) == labels
+    scores = digit_score(logits[is_right] if is_right.any() else logits)
+    return float(torch.quantile(scores, share))

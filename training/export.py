@@ -56,7 +56,8 @@ def calibrate(network: nn.Module, recipe: Recipe, split: Split, seed: int) -> Ch
     """A checkpoint with the temperature and rejection threshold that fit the validation digits."""
     logits, labels = predict_logits(network, split.validation), split.validation.labels
     temperature = fit_temperature(logits, labels)
-    by_source = logits.split(list(split.n_validation.values()))
+    sizes = list(split.n_validation.values())
+    by_source = list(zip(logits.split(sizes), labels.split(sizes), strict=True))
     return Checkpoint(
         architecture=recipe.architecture,
         arguments=network_arguments(recipe),

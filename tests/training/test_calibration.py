@@ -25,22 +25,33 @@ def test_temperature_of_correct_predictions_is_above_zero(certainty: float) -> N
     assert 0.05 <= fit_temperature(torch.eye(10) * certainty, torch.arange(10)) <= 1
 
 
+def digits_of_3(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    logits = torch.zeros(n, 11)
+    logits[:, 3] = torch.linspace(0.01, 10, n)
+    return logits, torch.full((n,), 3)
+
+
 def test_threshold_rejects_at_most_three_in_two_hundred_digits_of_any_source() -> None:
-    logits = torch.zeros(1000, 11)
-    logits[:, 3] = torch.linspace(0, 10, 1000)
+    logits, labels = digits_of_3(1000)
     easier = logits.clone()
     easier[:, 3] += 5
-    threshold = rejection_threshold([easier, logits])
+    threshold = rejection_threshold([(easier, labels), (logits, labels)])
     rejected = [(torch.logsumexp(z[:, :10], 1) - z[:, 10]) < threshold for z in (easier, logits)]
     assert [int(each.sum()) for each in rejected] == [0, 15]
 
 
+def test_misread_digits_do_not_lower_the_threshold() -> None:
+    logits, labels = digits_of_3(1000)
+    with_misread = torch.cat([logits, torch.eye(11)[7].expand(100, 11) - 5 * torch.eye(11)[3]])
+    more_labels = torch.cat([labels, labels[:100]])
+    assert rejection_threshold([(with_misread, more_labels)]) == rejection_threshold([(logits, labels)])
+
+
 def test_threshold_is_not_set_by_a_handful_of_digits() -> None:
-    logits = torch.zeros(1000, 11)
-    logits[:, 3] = torch.linspace(0, 10, 1000)
-    few = torch.zeros(20, 11)
-    assert rejection_threshold([logits, few]) == rejection_threshold([logits])
-    assert rejection_threshold([few]) == pytest.approx(float(torch.tensor(10.0).log()))
+    many, (logits, labels) = digits_of_3(1000), digits_of_3(20)
+    few = logits + 3 * torch.eye(11)[10], labels
+    assert rejection_threshold([many, few]) == rejection_threshold([many])
+    assert rejection_threshold([few]) < rejection_threshold([many])
 
 
 def test_calibrated_loss_does_not_depend_on_the_scale_of_logits() -> None:
