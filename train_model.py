@@ -8,6 +8,7 @@ python train_model.py --data mnist open corrections:corrections.jsonl --promote-
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
+python train_model.py numbers                          # the reader of whole numbers, to number_model.pth
 python train_model.py export mnist_model.pth           # write mnist_model.onnx again
 python train_model.py tune --trials 30 --params-out best.json
 torchrun --nproc-per-node=2 train_model.py             # several processes, or GPUs
@@ -29,7 +30,7 @@ except ImportError:
     print("train_model: PyTorch is not installed, get it with: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(2)
 
-from config import Settings, SettingsError
+from config import ROOT, Settings, SettingsError
 from model import load_checkpoint
 from model_file import CheckpointError
 from training.compose import compose
@@ -39,11 +40,12 @@ from training.ensemble import Member, Teachers, list_members
 from training.evaluation import Baseline, NotPromotedError, open_baseline
 from training.export import best_network, calibrate, export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
-from training.onnx_export import export_onnx
+from training.numbers.fit import NumberRecipe, train_numbers
+from training.onnx_export import export_onnx, save_model
 from training.options import build_recipe, parse_arguments
 from training.recipes import Recipe, UsageError
 from training.reports import describe_plan, epoch_reporter, format_metrics, record_in_manifest, write_reports
-from training.training_state import Stateful, load_training_state, save_training_state
+from training.training_state import Stateful, load_training_state, save_training_state, state_path
 from training.tuning import tune, write_parameters
 
 
@@ -54,6 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments = sys.argv[1:] if arguments is None else arguments
         if arguments[:1] == ["export"]:
             export_checkpoints(arguments[1:])
+            return 0
+        if arguments[:1] == ["numbers"]:
+            train_number_reader(arguments[1:], settings)
             return 0
         options = parse_arguments(__doc__, settings, arguments)
         device = choose_device(options.device)
@@ -220,6 +225,28 @@ def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.devic
     if options.params_out:
         write_parameters(best, options.params_out)
         print(f"wrote {options.params_out}; train with --params {options.params_out}")
+
+
+# ---- the reader of whole numbers ----
+
+
+def train_number_reader(arguments: list[str], settings: Settings) -> None:
+    """Train the reader of whole numbers on composed ones. Raises `DataError`, `UsageError` or `OSError`."""
+    parser = argparse.ArgumentParser(prog="train_model.py numbers", description=train_number_reader.__doc__)
+    recipe = NumberRecipe()
+    parser.add_argument("--strips", type=int, default=recipe.n_strips, metavar="N", help="numbers to compose and learn")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
+    parser.add_argument("--output", type=Path, default=ROOT / "number_model.pth", help="checkpoint file to write")
+    parser.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
+    options = parser.parse_args(arguments)
+    recipe = dataclasses.replace(recipe, n_strips=options.strips, seed=options.seed)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    state = state_path(options.output)
+    checkpoint = train_numbers(recipe, settings.data_dir, state, resume=options.resume)
+    save_model(checkpoint, options.output)
+    state.unlink(missing_ok=True)
+    right = checkpoint.metrics["val_accuracy"]
+    print(f"wrote {options.output}, model {checkpoint.id}: {right:.2%} of composed numbers read right")
 
 
 # ---- export ----

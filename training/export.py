@@ -67,7 +67,7 @@ def calibrate(network: nn.Module, recipe: Recipe, split: Split, seed: int) -> Ch
         metrics=_prefixed("val", compute_metrics(logits, labels, temperature)),
         data=list(split.data),
         seed=seed,
-        commit=_commit(),
+        commit=read_commit(),
     )
 
 
@@ -89,7 +89,7 @@ def _prefixed(prefix: str, metrics: Metrics) -> dict[str, float]:
     return {f"{prefix}_{name}": value for name, value in dataclasses.asdict(metrics).items()}
 
 
-def _commit() -> str:
+def read_commit() -> str:
     """The commit of this code, or "unknown" outside a git checkout."""
     try:
         command = ["git", "rev-parse", "HEAD"]

@@ -1,9 +1,9 @@
 """Training of the number reader on composed numbers, which never repeat.
 
-    network = train_numbers(NumberRecipe(), data_dir, state_path)
+    checkpoint = train_numbers(NumberRecipe(), data_dir, state_path)
 
-Strips are composed by other processes while the network is trained. The state is saved now and then, so that a training
-can be interrupted and goes on.
+Strips are composed by other processes while the network is trained. The state is saved every twenty thousand strips, so
+that a training that was interrupted goes on from there.
 """
 
 from __future__ import annotations
@@ -24,20 +24,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
 
-from model import NumberCNN
-from model_file import N_DIGITS, STRIP_HEIGHT
+from model import Checkpoint, NumberCNN
+from model_file import N_DIGITS, NUMBER_READER, STRIP_HEIGHT
 from recognition.numbers.ctc import best_texts
 from recognition.numbers.strips import Strip, to_strip
 from storage import write_atomically
+from training.datasets import OPEN_DIGITS
+from training.export import read_commit
 from training.loop import has_fast_bfloat16
 from training.numbers.compose import Hands, compose_number, load_hands
+from training.recipes import UsageError
 from training.training_state import Stateful
 
 Sample = tuple[Strip, str]
 
 _CHUNK = 1_024  # strips that a process composes at a time; batches are of strips of similar width in a chunk
+_CHUNKS_BETWEEN_SAVES = 20
 _BLANK = N_DIGITS
+_TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +110,8 @@ def make_batch(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tenso
 # ---- training ----
 
 
-def train_numbers(recipe: NumberRecipe, root: Path, state: Path, *, resume: bool = False) -> nn.Module:
-    """Train a number reader, printing its progress. Raises `DataError` or `OSError`."""
+def train_numbers(recipe: NumberRecipe, root: Path, state: Path, *, resume: bool = False) -> Checkpoint:
+    """Train and calibrate a number reader, printing its progress. Raises `DataError`, `UsageError` or `OSError`."""
     torch.manual_seed(recipe.seed)
     network = NumberCNN().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
@@ -115,32 +121,53 @@ def train_numbers(recipe: NumberRecipe, root: Path, state: Path, *, resume: bool
         optimizer, recipe.lr, total_steps=n_chunks * per_chunk, pct_start=0.1
     )
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    done = _load(state, parts) if resume else 0
+    done = _load(state, recipe, parts) if resume else 0
     validation = compose_validation(root, recipe.n_validation)
     n_processes = max(1, (os.cpu_count() or 2) - 1)
     torch.set_num_threads(1)
     network.train()
     started, losses = time.perf_counter(), []
-    for number, chunk in enumerate(compose_chunks(root, recipe.seed, done, n_chunks, n_processes), done + 1):
-        for i in torch.randperm(per_chunk).tolist():
+    chunks = compose_chunks(root, recipe.seed, done, n_chunks, n_processes)
+    for number, chunk in enumerate(tqdm(chunks, unit=" thousand strips", disable=None), done + 1):
+        order = torch.randperm(per_chunk, generator=torch.Generator().manual_seed(number))
+        for i in order.tolist():
             batch = make_batch(chunk[i * recipe.batch_size : (i + 1) * recipe.batch_size])
             losses.append(_train_batch(network, optimizer, batch))
             schedule.step()
             average.update_parameters(network)
-        if number % 20 == 0 or number == n_chunks:
-            right = measure(average, validation)
+        if number % _CHUNKS_BETWEEN_SAVES == 0 or number == n_chunks:
             rate = (number - done) * _CHUNK / (time.perf_counter() - started)
-            loss = float(np.mean(losses[-20 * per_chunk :]))
-            print(
-                f"{number * _CHUNK:,} strips  loss {loss:.4f}  whole numbers right {right:.4f}  {rate:.0f} strips/s",
-                flush=True,
-            )
-            content = {"recipe": asdict(recipe), "done": number, **{k: v.state_dict() for k, v in parts.items()}}
-            buffer = io.BytesIO()
-            torch.save(content, buffer)
-            write_atomically(state, buffer.getvalue())
-    result: nn.Module = average.module.eval()
-    return result
+            loss = float(np.mean(losses[-_CHUNKS_BETWEEN_SAVES * per_chunk :]))
+            right = measure(average, validation)
+            print(f"{number * _CHUNK:,} strips  loss {loss:.4f}  right {right:.4f}  {rate:.0f} strips/s", flush=True)
+            _save(state, recipe, number, parts)
+    return _calibrate(average.module.eval(), validation, recipe)
+
+
+def _calibrate(network: nn.Module, validation: Sequence[Sample], recipe: NumberRecipe) -> Checkpoint:
+    """A checkpoint with the temperature at which the validation texts are likeliest."""
+    logits = predict_logits(network, validation)
+    losses = {
+        t: float(np.mean([_loss(z / t, text) for z, (_, text) in zip(logits, validation, strict=True)]))
+        for t in _TEMPERATURES
+    }
+    return Checkpoint(
+        architecture=NUMBER_READER,
+        arguments={},
+        state_dict={name: tensor.contiguous() for name, tensor in network.state_dict().items()},
+        temperature=min(losses, key=losses.__getitem__),
+        metrics={"val_accuracy": measure(network, validation)},
+        data=["mnist", *OPEN_DIGITS],
+        seed=recipe.seed,
+        commit=read_commit(),
+    )
+
+
+def _loss(logits: Tensor, text: str) -> float:
+    log_p, digits = F.log_softmax(logits, dim=1), torch.tensor([int(digit) for digit in text])
+    return float(
+        F.ctc_loss(log_p, digits, torch.tensor(len(log_p)), torch.tensor(len(text)), blank=_BLANK, reduction="sum")
+    )
 
 
 def _train_batch(
@@ -158,8 +185,21 @@ def _train_batch(
     return float(loss.detach())
 
 
-def _load(path: Path, parts: Mapping[str, Stateful]) -> int:
-    content = torch.load(path, weights_only=True)
+def _save(path: Path, recipe: NumberRecipe, done: int, parts: Mapping[str, Stateful]) -> None:
+    content = {"recipe": asdict(recipe), "done": done, **{name: part.state_dict() for name, part in parts.items()}}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def _load(path: Path, recipe: NumberRecipe, parts: Mapping[str, Stateful]) -> int:
+    """Restore the saved state; returns the number of chunks that were trained on. Raises `UsageError`."""
+    try:
+        content = torch.load(path, weights_only=True)
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no training to resume: {path} does not exist.") from error
+    if content["recipe"] != asdict(recipe):
+        raise UsageError(f"{path} belongs to a training with other parameters.")
     for name, part in parts.items():
         part.load_state_dict(content[name])
     return int(content["done"])
@@ -172,14 +212,16 @@ def measure(network: nn.Module, samples: Sequence[Sample]) -> float:
 
 
 def read(network: nn.Module, samples: Sequence[Sample]) -> list[str]:
-    """The likeliest text of each strip by the network's running average."""
+    """The likeliest text of each strip."""
+    return [best_texts(F.log_softmax(z, dim=1).numpy(), 1)[0][0] for z in predict_logits(network, samples)]
+
+
+def predict_logits(network: nn.Module, samples: Sequence[Sample]) -> list[Tensor]:
+    """Logits `[T, 11]` of each strip; leaves the network in evaluation mode."""
     network.eval()
-    texts = []
+    logits: list[Tensor] = []
     with torch.inference_mode():
         for start in range(0, len(samples), 64):
-            batch = samples[start : start + 64]
-            strips, steps, _, _ = make_batch(batch)
-            log_p = F.log_softmax(network(strips), dim=2).numpy()
-            texts += [best_texts(each[:n], 1)[0][0] for each, n in zip(log_p, steps.tolist(), strict=True)]
-    network.train()
-    return texts
+            strips, steps, _, _ = make_batch(samples[start : start + 64])
+            logits += [z[:n] for z, n in zip(network(strips), steps.tolist(), strict=True)]
+    return logits
