@@ -51,7 +51,7 @@ def crop_line(picture: Picture, line: Line, height: int = 64) -> tuple[Picture, 
 
 
 def darken_ink(picture: Picture) -> Picture:
-    """The picture with dark ink on lighter paper."""
+    """The picture `[H, W]`, 0 = white, 1 = black, with dark ink on lighter paper."""
     small = shrink(picture, 128)
     return picture if is_dark_on_light(small - np.float32(np.median(small))) else 1 - picture
 
@@ -136,14 +136,15 @@ def group_strokes(strokes: Sequence[Stroke]) -> list[list[int]]:
     tops = np.array([stroke[:, 1].min() for stroke in strokes])
     bottoms = np.array([stroke[:, 1].max() for stroke in strokes])
     typical = float(np.median((bottoms - tops)[(bottoms - tops) >= 0.4 * (bottoms - tops).max()]))
-    # A dot or dash has no height of its own.
-    low = np.minimum(tops, (tops + bottoms - 0.3 * typical) / 2)
-    high = np.maximum(bottoms, (tops + bottoms + 0.3 * typical) / 2)
+    # A dot, a dash or the top of a 5 may be a little above or below the other strokes of its line.
+    reach = np.where(bottoms - tops < 0.4 * typical, 0.25 * typical, 0.0)
+    low, high = tops - reach, bottoms + reach
     lines: list[list[int]] = []
     for index in np.argsort(low).tolist():
         for line in lines:
+            top, bottom = min(tops[i] for i in line), max(bottoms[i] for i in line)
             shared = min(high[index], max(high[i] for i in line)) - max(low[index], min(low[i] for i in line))
-            if shared > 0.35 * min(high[index] - low[index], typical):
+            if shared > 0.35 * min(bottoms[index] - tops[index], bottom - top, typical):
                 line.append(index)
                 break
         else:

@@ -228,7 +228,7 @@ def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
         fixed = np.round((np.vstack([line, line[-1:]]) * fine - 0.5) * 256).astype(np.int32)
         cv2.polylines(canvas, [fixed], False, 255, round(_PEN * fine), cv2.LINE_AA, 8)
     ink = cv2.resize(canvas, (columns, STRIP_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return to_strip(1 - ink / np.float32(255)), unit, float(low[0]) - _MARGIN * unit
+    return to_strip(ink / np.float32(255)), unit, float(low[0]) - _MARGIN * unit
 
 
 def _part(strokes: Sequence[Stroke], cuts: Sequence[float]) -> list[list[Stroke]]:

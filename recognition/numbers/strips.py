@@ -20,12 +20,13 @@ _MIN_DEPTH = 0.04  # of the darkest ink below the paper, of a range of 1
 
 
 def to_strip(picture: Picture) -> Strip:
-    """The strip of a picture `[H, W]` in 0..1 of one line of dark writing."""
+    """The strip of a picture `[H, W]` of one line of dark writing, 0 = white, 1 = black."""
     height, width = picture.shape
     size = int(np.clip(round(width * STRIP_HEIGHT / height), MIN_WIDTH, MAX_WIDTH)), STRIP_HEIGHT
     is_larger = height > STRIP_HEIGHT
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if is_larger else cv2.INTER_LINEAR)
-    darkest, paper = np.percentile(small, [3, 50])
-    depth = max(paper - darkest, 0.6 * (paper - float(small.min())), _MIN_DEPTH)
-    strip: Strip = np.clip((paper - small) / depth, -1, 1.5).astype(np.float32)
+    paper, dark, darkest = np.percentile(small, [50, 97, 99.5])
+    # The ink may cover less than three percent; what covers less than half a percent may be grain.
+    depth = max(dark - paper, 0.8 * (darkest - paper), _MIN_DEPTH)
+    strip: Strip = np.clip((small - paper) / depth, -1, 1.5).astype(np.float32)
     return strip

@@ -1,7 +1,7 @@
 """Composed numbers: pictures of digits of one hand in a row, on paper, as the number reader is trained on.
 
     hands = load_hands(data_dir)
-    picture, text = compose_number(hands, np.random.default_rng(0))     # float32 [H, W], 0 = black, 1 = white
+    picture, text = compose_number(hands, np.random.default_rng(0))     # float32 [H, W], 0 = white, 1 = black
 
 The digits come from MNIST's training digits and from `data/open`. They are written with one pen, apart, touching or
 joined, with the points, dashes and signs that people write beside numbers, which are no part of the text.
@@ -56,9 +56,9 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
     semeion = split_digits(load_semeion(root))[for_validation]
     return {
         "mnist": group_by_width(split_digits(load_mnist(root, train=True))[for_validation], _HANDS_OF_MNIST),
-        "unipen": _group_by_writer(load_unipen_digits(root), for_validation),
-        "pendigits": _group_by_writer(load_pendigits(root), for_validation),
-        "swiss": _group_by_writer(load_swiss(root), for_validation),
+        "unipen": group_by_writer(load_unipen_digits(root), for_validation),
+        "pendigits": group_by_writer(load_pendigits(root), for_validation),
+        "swiss": group_by_writer(load_swiss(root), for_validation),
         "semeion": [_hand(list(semeion.frames.numpy()), semeion.labels.numpy())],
     }
 
@@ -69,7 +69,7 @@ def group_by_width(digits: Digits, count: int) -> list[Hand]:
     return [_hand([frames[i] for i in part], labels[part]) for part in np.array_split(order, count)]
 
 
-def _group_by_writer(digits: Digits | Drawings, for_validation: bool) -> list[Hand]:
+def group_by_writer(digits: Digits | Drawings, for_validation: bool) -> list[Hand]:
     glyphs: Sequence[Glyph] = list(digits.frames.numpy()) if isinstance(digits, Digits) else digits.lines
     labels, writers = digits.labels.numpy(), np.array(digits.writers)
     chosen = split_indices(digits.labels, digits.writers)[for_validation].numpy()
@@ -109,7 +109,7 @@ class _Pen:
 
 
 def compose_number(hands: Hands, random: Generator) -> tuple[Array, str]:
-    """A picture `[H, W]` of a number, dark ink on lighter paper, 0 to 1, and its digits."""
+    """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits."""
     text = choose_text(random)
     is_clean = random.random() < 0.3
     ink = _finish_ink(write(text, _choose_hand(hands, random), random, with_signs=not is_clean), random)

@@ -15,11 +15,10 @@ Grid = tuple[Array, Array]  # y and x of each pixel, [H, W]
 
 
 def photograph(ink: NDArray[np.uint8], random: Generator, *, is_clean: bool) -> Array:
-    """A picture `[H, W]` in 0..1 of ink uint8 `[H, W]` on paper; a clean one is as if drawn on a screen."""
+    """A picture `[H, W]`, 0 = white, 1 = black, of ink uint8 `[H, W]` on paper; a clean one is as drawn on a screen."""
     amount = ink.astype(np.float32) / np.float32(255)
     if is_clean:
-        dark = np.float32(random.uniform(0, 0.3))
-        clean: Array = np.clip(1 - amount * (1 - dark), 0, 1)
+        clean: Array = amount * np.float32(random.uniform(0.7, 1))
         return clean
     amount = _fade(amount, random)
     print_ = _print(ink.shape, random)
@@ -27,7 +26,7 @@ def photograph(ink: NDArray[np.uint8], random: Generator, *, is_clean: bool) -> 
     paper = np.float32(random.uniform(0.5, 1)) * _light(ink.shape, random)
     darkest = random.uniform(0, 0.5)
     picture = paper * (1 - print_) * (1 - frame) * (1 - amount * np.float32(1 - darkest))
-    return _camera(picture, random)
+    return 1 - _camera(picture, random)
 
 
 def _grid(shape: tuple[int, ...]) -> Grid:

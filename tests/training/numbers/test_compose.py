@@ -1,0 +1,69 @@
+"""Composed numbers."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from testing.tiny_mnist import make_digits
+from training.datasets.drawings import Drawings
+from training.numbers.compose import Hand, choose_text, compose_number, group_by_writer, write
+
+
+@pytest.fixture(scope="module")
+def hand() -> Hand:
+    frames, labels = make_digits(60, 0)
+    return Hand(tuple(tuple(frames[labels == digit]) for digit in range(10)))
+
+
+def test_picture_is_the_same_for_the_same_seed(hand: Hand) -> None:
+    hands = {name: [hand] for name in ("mnist", "unipen", "pendigits", "swiss", "semeion")}
+    first, again = (compose_number(hands, np.random.default_rng(3)) for _ in range(2))
+    assert first[1] == again[1]
+    assert np.array_equal(first[0], again[0])
+    other, _ = compose_number(hands, np.random.default_rng(4))
+    assert other.shape != first[0].shape or not np.array_equal(other, first[0])
+
+
+def test_pictures_have_values_from_0_to_1_and_ink(hand: Hand) -> None:
+    hands = {name: [hand] for name in ("mnist", "unipen", "pendigits", "swiss", "semeion")}
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        picture, text = compose_number(hands, random)
+        assert text.isdecimal()
+        assert picture.dtype == np.float32
+        assert 0 <= picture.min() < picture.max() <= 1
+
+
+def test_digits_apart_have_gaps_and_touching_ones_fewer(hand: Hand) -> None:
+    def gaps(kind: str) -> int:
+        random = np.random.default_rng(1)
+        inks = [write("8888", hand, random, with_signs=False, gaps=kind) for _ in range(20)]
+        columns = [np.flatnonzero((ink > 60).any(axis=0)) for ink in inks]
+        return sum(int((np.diff(each) > 1).sum()) for each in columns)
+
+    assert gaps("apart") >= 55  # of 60, because digits lean over each other
+    assert gaps("touching") < 30
+
+
+def test_texts_have_every_digit_and_repeated_ones() -> None:
+    random = np.random.default_rng(0)
+    texts = [choose_text(random) for _ in range(500)]
+    assert set("".join(texts)) == set("0123456789")
+    assert {len(text) for text in texts} == set(range(1, 9))
+    assert sum(any(a == b for a, b in pairwise(text)) for text in texts) > 150
+
+
+def test_validation_has_other_writers_than_training() -> None:
+    writers = [f"writer {index // 10}" for index in range(200)]
+    lines = [[np.full((2, 2), float(index))] for index in range(200)]
+    drawings = Drawings(lines, torch.arange(200) % 10, writers)
+    known: list[set[float]] = []
+    for for_validation in (False, True):
+        hands = group_by_writer(drawings, for_validation)
+        known.append({float(glyph[0][0, 0]) // 10 for hand in hands for glyph in hand.glyphs[0]})
+    assert known[0]
+    assert known[1]
+    assert not known[0] & known[1]
+    assert len(known[0] | known[1]) == 20

@@ -1,0 +1,90 @@
+"""Training of the number reader."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import NumberCNN
+from training.numbers import fit
+from training.numbers.fit import NumberRecipe, Sample, make_batch, measure, train_numbers
+from training.recipes import UsageError
+
+
+def bars(n: int, width: int) -> Sample:
+    """A strip with `n` upright bars, which stand for the digit `n`."""
+    strip = np.zeros((32, width), np.float32)
+    for index in range(n):
+        strip[4:28, 6 + 10 * index : 9 + 10 * index] = 1
+    return strip, str(n)
+
+
+SAMPLES = [bars(n, width) for n in range(1, 5) for width in (48, 55, 63)]
+
+
+def test_batch_is_padded_with_paper_and_knows_its_lengths() -> None:
+    strips, steps, digits, lengths = make_batch([bars(1, 48), (bars(2, 63)[0], "22")])
+    assert strips.shape == (2, 32, 64)
+    assert float(strips[0, :, 48:].abs().max()) == 0
+    assert steps.tolist() == [24, 32]
+    assert digits.tolist() == [1, 2, 2]
+    assert lengths.tolist() == [1, 2]
+
+
+def compose_bars(_root: Path, _seed: int, start: int, end: int, _n: int) -> list[list[Sample]]:
+    return [SAMPLES * 2 for _ in range(start, end)]
+
+
+@pytest.fixture
+def few_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "compose_chunks", compose_bars)
+    monkeypatch.setattr(fit, "compose_validation", lambda _root, _count: SAMPLES)
+    monkeypatch.setattr(fit, "_CHUNK", 24)
+    monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_SAVES", 5)
+
+
+RECIPE = NumberRecipe(n_strips=60 * 24, batch_size=12, ema_decay=0.9)
+
+
+@pytest.mark.usefixtures("few_bars")
+def test_network_learns_to_count_bars(tmp_path: Path) -> None:
+    checkpoint = train_numbers(RECIPE, tmp_path, tmp_path / "state.pth")
+    assert checkpoint.metrics["val_accuracy"] == 1
+    assert measure(checkpoint.build(), SAMPLES) == 1
+
+
+@pytest.mark.usefixtures("few_bars")
+def test_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = NumberRecipe(n_strips=10 * 24, batch_size=12, ema_decay=0.9)
+    whole = train_numbers(recipe, tmp_path, tmp_path / "whole.pth")
+
+    def interrupted(_root: Path, _seed: int, start: int, end: int, _n: int):
+        yield from compose_bars(_root, _seed, start, end, _n)[:7]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "compose_chunks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_numbers(recipe, tmp_path, tmp_path / "state.pth")
+    monkeypatch.setattr(fit, "compose_chunks", compose_bars)
+    resumed = train_numbers(recipe, tmp_path, tmp_path / "state.pth", resume=True)
+    assert resumed.digest == whole.digest
+
+
+@pytest.mark.usefixtures("few_bars")
+def test_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    recipe = NumberRecipe(n_strips=10 * 24, batch_size=12)
+    train_numbers(recipe, tmp_path, tmp_path / "state.pth")
+    with pytest.raises(UsageError, match="other parameters"):
+        train_numbers(NumberRecipe(n_strips=20 * 24, batch_size=12), tmp_path, tmp_path / "state.pth", resume=True)
+    with pytest.raises(UsageError, match="does not exist"):
+        train_numbers(recipe, tmp_path, tmp_path / "none.pth", resume=True)
+
+
+def test_network_reads_each_strip_as_it_does_alone() -> None:
+    torch.manual_seed(0)
+    network = NumberCNN().eval()
+    strips, steps, _, _ = make_batch([bars(3, 48), bars(4, 96)])
+    with torch.inference_mode():
+        together, alone = network(strips)[0, : steps[0]], network(strips[:1, :, :48])[0]
+    assert together[: steps[0] - 10] == pytest.approx(alone[: steps[0] - 10], abs=1e-4)
