@@ -16,6 +16,8 @@ export class AnswerView {
   #frame;
   #topRows;
   #allRows;
+  /** @type {ReadDigit[]} of the number that is shown */
+  #digits = [];
   /** @type {Record<string, [words: string, note: string]>} */
   #phrases;
   #sureFrom;
@@ -27,11 +29,14 @@ export class AnswerView {
   constructor(root, announcer) {
     this.#root = root;
     this.#announcer = announcer;
-    for (const name of ["numeral", "words", "note", "elapsed"])
+    for (const name of ["numeral", "words", "note", "elapsed", "digits"])
       this.#slots[name] = /** @type {HTMLElement} */ (root.querySelector(`[data-slot=${name}]`));
     this.#frame = /** @type {HTMLImageElement} */ (root.querySelector("[data-slot=frame]"));
     this.#topRows = root.querySelectorAll("[data-slot=top] li");
     this.#allRows = root.querySelectorAll("[data-slot=all] tbody tr");
+    this.#slots.digits.addEventListener("change", ({ target }) =>
+      this.#showDigit(Number(/** @type {HTMLInputElement} */ (target).value)),
+    );
     this.#phrases = JSON.parse(root.dataset.phrases ?? "");
     this.#sureFrom = Number(root.dataset.sureFrom);
   }
@@ -44,6 +49,7 @@ export class AnswerView {
    */
   describe(outcome, isUnfinished = false) {
     if (outcome instanceof ApiError) return this.#describeError(outcome);
+    if (isNumber(outcome)) return this.#describeNumber(outcome);
     const [first, second] = outcome.top;
     const values = {
       digit: first.digit,
@@ -63,14 +69,43 @@ export class AnswerView {
    */
   showPrediction(prediction, isUnfinished) {
     this.#show(this.describe(prediction, isUnfinished));
-    for (const [i, row] of this.#topRows.entries()) {
-      setText(row, ".digit", prediction.top[i].digit);
-      setBar(row, "width", prediction.top[i].confidence);
-    }
-    for (const [digit, row] of this.#allRows.entries()) setBar(row, "height", prediction.probabilities[digit]);
-    this.#frame.src = prediction.frame;
-    this.#frame.hidden = false;
+    this.#digits = isNumber(prediction) ? prediction.digits : [prediction];
+    this.#slots.digits.hidden = this.#digits.length === 1;
+    this.#slots.digits.replaceChildren(...this.#digits.map(({ digit }, place) => choice("place", place, digit)));
+    this.#showDigit(0);
     this.#slots.elapsed.textContent = ` · ${MILLISECONDS.format(prediction.elapsed_ms)}`;
+  }
+
+  /**
+   * Show the details of a digit of the number.
+   * @param {number} place
+   */
+  #showDigit(place) {
+    const { top, probabilities, frame } = this.#digits[place];
+    for (const [i, row] of this.#topRows.entries()) {
+      setText(row, ".digit", top[i].digit);
+      setBar(row, "width", top[i].confidence);
+    }
+    for (const [digit, row] of this.#allRows.entries()) setBar(row, "height", probabilities[digit]);
+    this.#frame.src = frame;
+    this.#frame.hidden = false;
+    /** @type {HTMLInputElement} */ (this.#slots.digits.querySelectorAll("input")[place]).checked = true;
+  }
+
+  /**
+   * @param {Reading} reading
+   * @returns {Answer}
+   */
+  #describeNumber({ text, confidence, alternatives }) {
+    const [other] = alternatives;
+    const values = {
+      text: text.replaceAll("\n", ", "),
+      percent: percent(confidence),
+      other: other?.text.replaceAll("\n", ", "),
+      other_percent: percent(other?.confidence ?? 0),
+    };
+    const state = confidence >= this.#sureFrom || !other ? "sure" : "unsure";
+    return { ...this.#phrase(`${state}_number`, text, values), state };
   }
 
   /**
@@ -114,6 +149,7 @@ export class AnswerView {
   /** @param {Answer} answer */
   #show({ state, numeral, words, note }) {
     this.#root.dataset.state = state;
+    this.#slots.numeral.classList.toggle("is-number", numeral.length > 1);
     this.#slots.numeral.textContent = numeral;
     this.#slots.words.textContent = words;
     this.#slots.note.textContent = note;
@@ -121,6 +157,7 @@ export class AnswerView {
   }
 
   #clear() {
+    this.#slots.digits.hidden = true;
     for (const row of this.#topRows) {
       setText(row, ".digit", "–");
       setBar(row, "width", null);
@@ -129,6 +166,31 @@ export class AnswerView {
     this.#frame.hidden = true;
     this.#slots.elapsed.textContent = "";
   }
+}
+
+/**
+ * Whether a prediction is of several digits.
+ * @param {Prediction} prediction
+ * @returns {prediction is Prediction & Reading}
+ */
+export function isNumber(prediction) {
+  return (prediction.digits?.length ?? 0) > 1;
+}
+
+/**
+ * A radio button with a label.
+ * @param {string} name
+ * @param {number} value
+ * @param {number} text
+ */
+export function choice(name, value, text) {
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const span = document.createElement("span");
+  Object.assign(input, { type: "radio", name, value });
+  span.textContent = String(text);
+  label.append(input, span);
+  return label;
 }
 
 /**

@@ -84,9 +84,10 @@ export class BatchList {
     const rows = this.#rows.map(({ file: { name }, outcome }) => {
       if (outcome === null) return [name, "", "", "", ""];
       if (outcome instanceof ApiError) return [name, "", "", "", this.#describe(outcome).note];
-      return [name, outcome.digit, outcome.top[0].confidence, outcome.is_digit, ""];
+      const { digit, text = digit, confidence = 0, is_digit: isDigit } = outcome;
+      return [name, text, confidence, isDigit, ""];
     });
-    return [["name", "digit", "confidence", "is_digit", "error"], ...rows].map(toCsvLine).join("");
+    return [["name", "text", "confidence", "is_digit", "error"], ...rows].map(toCsvLine).join("");
   }
 
   /** @param {File} file */

@@ -1,5 +1,6 @@
 // Explains an answer with a heat map over the ink.
 
+import { choice } from "./answer.js";
 import { ApiError, post } from "./api.js";
 import { drawStroke, SIDE } from "./ink.js";
 import { RequestQueue } from "./request-queue.js";
@@ -34,7 +35,7 @@ export class ExplanationView {
         onError(new ApiError("no_explanation"));
       },
     });
-    digits.append(...Array.from({ length: 10 }, (_, digit) => radioOf(digit)));
+    digits.append(...Array.from({ length: 10 }, (_, digit) => choice("explained-digit", digit, digit)));
     digits.addEventListener("change", () => this.#request());
   }
 
@@ -111,18 +112,6 @@ export class ExplanationView {
     this.#canvas.hidden = false;
     this.#sheet.classList.add("with-heatmap");
   }
-}
-
-/** @param {number} digit */
-function radioOf(digit) {
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const text = document.createElement("span");
-  input.type = "radio";
-  input.name = "explained-digit";
-  input.value = text.textContent = String(digit);
-  label.append(input, text);
-  return label;
 }
 
 /**

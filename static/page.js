@@ -1,7 +1,7 @@
 // The page: connects the pad and the pictures with the server's predictions and the answer.
 
 import { Announcer } from "./announcer.js";
-import { AnswerView } from "./answer.js";
+import { AnswerView, isNumber } from "./answer.js";
 import { ApiError, post } from "./api.js";
 import { listenForFiles } from "./files.js";
 import { History } from "./history.js";
@@ -25,7 +25,7 @@ function element(id, type) {
   return found;
 }
 
-const { predictUrl = "", explainUrl = "", maxBytes, labels = "" } = element("page", HTMLElement).dataset;
+const { readUrl = "", explainUrl = "", maxBytes, labels = "" } = element("page", HTMLElement).dataset;
 /** @type {Record<string, string>} */
 const texts = JSON.parse(labels);
 const sheet = element("sheet", HTMLElement);
@@ -90,7 +90,8 @@ const queue = new RequestQueue(({ input }, signal) => predict(input, signal), {
  */
 async function predict(input, signal) {
   if (isTooLarge(input)) throw new ApiError("too_large");
-  return post(predictUrl, input, signal);
+  const reading = await post(readUrl, input, signal);
+  return { ...reading.digits?.[0], ...reading };
 }
 
 const isTooLarge = (/** @type {Input} */ input) => input instanceof Blob && input.size > Number(maxBytes);
@@ -110,11 +111,14 @@ function showPrediction(prediction, input) {
   if (latest?.input !== input) correction.selectedIndex = 0;
   latest = { prediction, input };
   answerView.showPrediction(prediction, sketch.isDrawing || isDots(input));
-  if (picture.file) picture.outline(prediction.box);
-  if (!sketch.isDrawing) explanation?.setSubject(input, prediction.digit);
+  if (picture.file) picture.outline(boxesOf(prediction));
+  if (isNumber(prediction)) explanation?.stop();
+  else if (!sketch.isDrawing) explanation?.setSubject(input, prediction.digit);
   buttons.predict.hidden = live.checked;
   updateAnswerTools();
 }
+
+const boxesOf = (/** @type {Prediction} */ { digits, box }) => digits?.map((digit) => digit.box) ?? [box];
 
 /** Whether only dots are drawn, which most digits and no whole one begin with. */
 const isDots = (/** @type {Input} */ input) =>
@@ -176,7 +180,7 @@ function predictNow() {
 async function copyAnswer() {
   const { copy } = await import("./share.js");
   const answer = currentAnswer();
-  if (answer) copy(buttons.copy, String(answer.prediction.digit), texts.copied);
+  if (answer) copy(buttons.copy, answer.prediction.text ?? String(answer.prediction.digit), texts.copied);
 }
 
 async function copyLink() {
@@ -249,7 +253,7 @@ function onPlaybackEnd() {
 
 async function toggleExplanation() {
   const answer = currentAnswer();
-  if (!answer && !explanation?.isShown) return;
+  if (answer ? isNumber(answer.prediction) : !explanation?.isShown) return;
   const view = await loadExplanation();
   if (answer) view.setSubject(answer.input, answer.prediction.digit);
   view.toggle();
@@ -422,9 +426,11 @@ function updateTools() {
 }
 
 function updateAnswerTools() {
-  const answer = currentAnswer();
-  buttons.explain.ariaDisabled = String(!answer && !explanation?.isShown);
-  buttons.copy.ariaDisabled = String(!answer?.prediction.is_digit);
+  const prediction = currentAnswer()?.prediction;
+  const hasSeveral = Boolean(prediction && isNumber(prediction));
+  buttons.explain.ariaDisabled = String(hasSeveral || (!prediction && !explanation?.isShown));
+  buttons.copy.ariaDisabled = String(!hasSeveral && !prediction?.is_digit);
+  correction.disabled = hasSeveral; // each is about one digit
 }
 
 const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });

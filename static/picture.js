@@ -56,20 +56,23 @@ export class Picture {
   }
 
   /**
-   * Outline an area of the picture.
-   * @param {Box | undefined} box in pixels of the original
+   * Outline areas of the picture.
+   * @param {(Box | undefined)[]} boxes in pixels of the original
    */
-  async outline(box) {
+  async outline(boxes) {
     const file = this.#file;
     const size = this.#originalSize ?? (await this.#loaded)?.size;
-    if (!box || !size || this.#file !== file) return;
+    if (!size || this.#file !== file) return;
     this.#outline.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
-    const rect = this.#outline.firstElementChild;
-    const [left, top] = [Math.max(0, box[0]), Math.max(0, box[1])];
-    rect?.setAttribute("x", String(left));
-    rect?.setAttribute("y", String(top));
-    rect?.setAttribute("width", String(Math.min(size[0], box[0] + box[2]) - left));
-    rect?.setAttribute("height", String(Math.min(size[1], box[1] + box[3]) - top));
+    const clip = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, value));
+    const paths = boxes.map((box) => {
+      if (!box) return "";
+      const [x, y, width, height] = box;
+      const [left, right] = [x, x + width].map((value) => clip(value, size[0]));
+      const [top, bottom] = [y, y + height].map((value) => clip(value, size[1]));
+      return `M${left} ${top}H${right}V${bottom}H${left}Z`;
+    });
+    this.#outline.firstElementChild?.setAttribute("d", paths.join(""));
     this.#outline.removeAttribute("hidden");
   }
 

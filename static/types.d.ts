@@ -13,20 +13,42 @@ type Box = [left: number, top: number, width: number, height: number];
 /** The input of a prediction: a drawing, or a picture file. */
 type Input = Stroke[] | Blob;
 
-/** The response of POST /api/v1/predict. */
-interface Prediction {
+/** A digit of a reading. */
+interface ReadDigit {
   digit: number;
   is_digit: boolean;
   /** The three likeliest digits, likeliest first; confidence is from 0 to 1. */
   top: { digit: number; confidence: number }[];
   probabilities: number[];
+  /** The network's 28x28 input, as a data URL. */
+  frame: string;
+  /** Where it is, in units of the drawing or in pixels of the picture. */
+  box?: Box;
+}
+
+/** The response of POST /api/v1/read. */
+interface Reading {
+  /** Lines are separated by "\n"; "?" stands for a digit that cannot be read. */
+  text: string;
+  confidence: number;
+  alternatives: { text: string; confidence: number }[];
+  digits: ReadDigit[];
+  model: string;
+  elapsed_ms: number;
+}
+
+/**
+ * What the page shows: the first digit of a reading, with the reading. Those of an earlier version, in the history, have
+ * no `text` and no `digits`.
+ */
+interface Prediction extends ReadDigit {
+  text?: string;
+  confidence?: number;
+  alternatives?: Reading["alternatives"];
+  digits?: ReadDigit[];
   /** Id of the model. */
   model: string;
   elapsed_ms: number;
-  /** The network's 28x28 input, as a data URL. */
-  frame: string;
-  /** Where the digit was found in an uploaded picture, in its pixels. */
-  box?: Box;
 }
 
 /** The response of POST /api/v1/explain: -1 to 1 for each cell of the area `box` of the drawing or picture. */

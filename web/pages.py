@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, render_template
 
 from config import VERSION
-from recognition import InputError, Prediction
+from recognition import InputError, Prediction, Region
 from recognition.errors import N_
 from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
@@ -68,8 +68,16 @@ def _to_variables(outcome: Prediction | InputError) -> dict[str, object]:
         return {"problem": describe(outcome)}
     variables: dict[str, object] = {"prediction": outcome, "frame": png_data_url(frame_png(outcome.frame))}
     if (preview := outcome.preview) is not None:
-        variables |= {"picture": png_data_url(preview.png), "size": preview.size}
+        boxes = [_clip(outcome.region, preview.size)]
+        variables |= {"picture": png_data_url(preview.png), "size": preview.size, "boxes": boxes}
     return variables
+
+
+def _clip(region: Region, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what a region shows of a picture."""
+    width, height = size
+    right, bottom = region.left + region.side, region.top + region.side
+    return max(0.0, region.left), max(0.0, region.top), min(width, right), min(height, bottom)
 
 
 @pages.app_context_processor

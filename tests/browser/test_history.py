@@ -70,7 +70,7 @@ def test_picture_is_kept_small_and_opened_again(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Open again: This is a 4").click()
     expect_answer(page, 4)
     expect_picture(page)
-    expect(page.locator("#outline rect")).to_be_visible()
+    expect(page.locator("#outline path")).to_be_visible()
 
 
 def test_large_picture_is_outlined_as_before_when_opened_again(open_page: OpenPage) -> None:
@@ -83,7 +83,7 @@ def test_large_picture_is_outlined_as_before_when_opened_again(open_page: OpenPa
     before = outline.evaluate("svg => svg.outerHTML")
     page.get_by_role("button", name="Clear").click()
     page.get_by_role("button", name="Open again: This is a 4").click()
-    expect(outline.locator("rect")).to_be_visible()
+    expect(outline.locator("path")).to_be_visible()
     wait_until(page, "document.getElementById('picture').decode().then(() => true)")
     assert outline.evaluate("svg => svg.outerHTML") == before
 

@@ -109,7 +109,7 @@ def test_digit_is_outlined_in_its_picture(open_page: OpenPage) -> None:
     small = draw_picture([[[x / 4 + 200, y / 4 + 10] for x, y in stroke] for stroke in DIGITS[3]], pen=5)
     page.get_by_label("Upload pictures").set_input_files(payload(encode(small)))
     expect_answer(page, 3)
-    outline, sheet = page.locator("#outline rect").bounding_box(), page.locator("#pad").bounding_box()
+    outline, sheet = page.locator("#outline path").bounding_box(), page.locator("#pad").bounding_box()
     assert outline
     assert sheet
     middle = (outline["x"] + outline["width"] / 2 - sheet["x"]) / sheet["width"]
@@ -122,9 +122,9 @@ def test_ink_at_the_edge_is_within_the_outline(open_page: OpenPage) -> None:
     tall = draw_picture([[[60, 30], [220, 30], [130, 265]]])  # with the width of the pen, from 21 to 274
     page.get_by_label("Upload pictures").set_input_files(payload(encode(tall)))
     expect_answer(page, 7)
-    outline = page.locator("#outline rect")
+    outline = page.locator("#outline path")
     expect(outline).to_be_visible()
-    top, height = (float(outline.get_attribute(name) or "nan") for name in ("y", "height"))
+    top, height = outline.evaluate("(path) => [path.getBBox().y, path.getBBox().height]")
     assert 0 <= top <= 21
     assert 274 <= top + height <= tall.height
 
@@ -166,9 +166,9 @@ def test_several_pictures_are_summed_up_and_saved_as_csv(open_page: OpenPage) ->
         page.get_by_role("button", name="Download CSV").click()
     assert download.value.suggested_filename == "digits.csv"
     four, bad = csv.DictReader(Path(download.value.path()).read_text().splitlines())
-    assert (four["name"], four["digit"], four["is_digit"], four["error"]) == ('\'=4 "four".png', "4", "true", "")
+    assert (four["name"], four["text"], four["is_digit"], four["error"]) == ('\'=4 "four".png', "4", "true", "")
     assert 0.99 < float(four["confidence"]) <= 1
-    assert (bad["name"], bad["digit"]) == ("bad.png", "")
+    assert (bad["name"], bad["text"]) == ("bad.png", "")
     assert "not a picture" in bad["error"]
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_role("button", name="Download CSV")).to_be_hidden()
@@ -206,7 +206,7 @@ def test_several_pictures_without_javascript_give_a_list(open_page: OpenPage) ->
     page.get_by_role("button", name="Read picture", exact=True).click()
     expect(page.locator("#batch strong")).to_have_text(["Unsupported picture", "This is a 4"])
     expect_answer(page, 4)
-    expect(page.locator("#outline rect")).to_be_visible()
+    expect(page.locator("#outline path")).to_be_visible()
 
 
 def test_phones_are_offered_their_camera(open_page: OpenPage) -> None:
