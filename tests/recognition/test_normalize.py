@@ -157,6 +157,28 @@ def test_line_along_the_border_is_not_read(digit: int, sides: tuple[str, ...]) -
 
 
 @each_digit
+def bar_at(x: int, *, large: bool = False) -> Picture:
+    """A dark bar from top to bottom at a column of a sheet, which may be too large to be searched in full."""
+    picture = np.full((128, 128), 0.9, np.float32)
+    picture[20:, x : x + 4] = 0.2
+    picture += np.random.default_rng(0).normal(0, 0.01, picture.shape).astype(np.float32)
+    return cv2.resize(picture, (1024, 1024)) if large else picture
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("x", [8, 14, 108, 116])
+def test_line_along_the_border_is_probably_no_1(x: int, large: bool) -> None:
+    middle, border = (find_candidates(bar_at(place, large=large)) for place in (60, x))
+    assert min(candidate.penalty for candidate in middle) == 0
+    assert min(candidate.penalty for candidate in border) >= 3
+
+
+def test_short_digit_beside_the_border_is_a_digit() -> None:
+    picture = np.full((128, 128), 0.9, np.float32)
+    picture[40:90, 10:14] = 0.2
+    assert find_candidates(picture)[0].penalty == 0
+
+
 def test_grain_and_specks_are_not_read(digit: int) -> None:
     chance = np.random.default_rng(digit)
     grain = 0.2 + 0.5 * picture_of(digit) + chance.normal(0, 0.03, (280, 280))
