@@ -124,6 +124,9 @@ class Settings(_Group):
     model_path: Path = Field(
         ROOT / "mnist_model.pth", description="checkpoint file that is served, or written by training"
     )
+    number_model_path: Path = Field(
+        ROOT / "number_model.pth", description="checkpoint file of the network for whole numbers, which may be missing"
+    )
     engine: EngineName = Field(
         EngineName.AUTO,
         description="what runs the network: `onnx` (ONNX Runtime), `torch`, or `auto`, the first of them that can",

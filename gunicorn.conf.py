@@ -2,8 +2,8 @@
 
     gunicorn        # in this folder; reads DIGITS_HOST, DIGITS_PORT, DIGITS_WORKERS, DIGITS_THREADS and so on
 
-Exits with status 2 and one sentence on standard error if a setting or the checkpoint file prevents the start.
-HUP replaces the workers and loads the checkpoint file again, or keeps the current model if the file is damaged;
+Exits with status 2 and one sentence on standard error if a setting or a checkpoint file prevents the start.
+HUP replaces the workers and loads the checkpoint files again, or keeps the current models if one is damaged;
 settings need a restart.
 """
 
@@ -89,31 +89,31 @@ control_socket_disable = True  # unused, and would be created in $HOME
 
 
 def on_starting(server: Arbiter) -> None:
-    """Verify the checkpoint in the master: after an error in a worker, gunicorn would exit with status 3."""
+    """Verify the checkpoints in the master: after an error in a worker, gunicorn would exit with status 3."""
     from model_file import CheckpointError
 
     processes.settings = _settings
     try:
-        _read_model(server)
+        _read_models(server)
     except CheckpointError as error:
         _stop(str(error))
 
 
 def on_reload(server: Arbiter) -> None:
-    """Read the checkpoint again; keep the current model if that fails."""
+    """Read the checkpoints again; keep the current models if that fails."""
     from model_file import CheckpointError
 
     try:
-        _read_model(server)
+        _read_models(server)
     except CheckpointError as error:
-        server.log.error("%s; keeping the current model", error)
+        server.log.error("%s; keeping the current models", error)
 
 
-def _read_model(server: Arbiter) -> None:
-    """Verify the model file and pass its content to future workers. Raises `CheckpointError`."""
-    from recognition.engine import read_model  # imported after raw_env has been applied
+def _read_models(server: Arbiter) -> None:
+    """Verify the model files and pass their contents to future workers. Raises `CheckpointError`."""
+    from web.operations import read_models  # imported after raw_env has been applied
 
-    server.app.wsgi().extensions["model"] = read_model(_settings.model_path, _settings.engine)
+    server.app.wsgi().extensions["models"] = read_models(_settings)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:

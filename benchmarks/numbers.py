@@ -159,7 +159,7 @@ def main() -> int:
     options = parser.parse_args()
     settings = Settings.load()
     recognizer = Recognizer.load(settings.model_path, settings.limits)
-    reader = NumberReader(recognizer, start_engine(read_model(options.model)))
+    reader = NumberReader(recognizer, start_engine(read_model(options.model, reads_numbers=True)))
     root, reports = settings.data_dir, ROOT / "reports" / "numbers"
     sets: dict[str, Iterator[Number]] = {
         "MNIST test digits, apart": compose_mnist(root, ["apart"]),

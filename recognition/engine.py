@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import EngineName
-from model_file import N_DIGITS, CheckpointError, ModelInfo, read_model_file
+from model_file import N_DIGITS, CheckpointError, ModelInfo, read_model_file, verify_purpose
 from recognition.onnx_file import parse_onnx
 
 
@@ -47,28 +47,37 @@ class VerifiedModel:
     info: ModelInfo
 
 
-def read_model(checkpoint: Path, choice: EngineName = EngineName.AUTO) -> VerifiedModel:
+def has_model(checkpoint: Path) -> bool:
+    """Whether there is a checkpoint, or an ONNX file beside it."""
+    return checkpoint.exists() or checkpoint.with_suffix(".onnx").exists()
+
+
+def read_model(checkpoint: Path, choice: EngineName = EngineName.AUTO, *, reads_numbers: bool = False) -> VerifiedModel:
     """Read and verify a checkpoint, or the ONNX file beside it. Raises `CheckpointError`.
 
     `auto` chooses ONNX Runtime where it is installed and the ONNX file exists, and PyTorch otherwise.
     """
-    path = checkpoint.with_suffix(".onnx")
     if choice == EngineName.AUTO:
-        has_onnx = _is_installed("onnxruntime") and path.exists()
+        has_onnx = _is_installed("onnxruntime") and checkpoint.with_suffix(".onnx").exists()
         choice = EngineName.ONNX if has_onnx or not _is_installed("torch") else EngineName.TORCH
-    if choice == EngineName.TORCH:
-        _require("torch", "PyTorch", "requirements.txt")
-        return _read_checkpoint(checkpoint)
+    model = _read_checkpoint(checkpoint) if choice == EngineName.TORCH else _read_onnx(checkpoint)
+    verify_purpose(model.info, model.path, reads_numbers=reads_numbers)
+    return model
+
+
+def _read_onnx(checkpoint: Path) -> VerifiedModel:
     _require("onnxruntime", "ONNX Runtime", "requirements-serve.txt")
+    path = checkpoint.with_suffix(".onnx")
     try:
         content = read_model_file(path)
         info = parse_onnx(content, path, read_model_file(checkpoint) if checkpoint.exists() else None)
-        return VerifiedModel(choice, path, content, info)
+        return VerifiedModel(EngineName.ONNX, path, content, info)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; export it with: python train_model.py export {checkpoint}") from error
 
 
 def _read_checkpoint(path: Path) -> VerifiedModel:
+    _require("torch", "PyTorch", "requirements.txt")
     from recognition.torch_engine import parse_checkpoint
 
     try:

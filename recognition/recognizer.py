@@ -25,6 +25,7 @@ from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat
 from recognition.ink import draw_with_region, validate_strokes
 from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
+from recognition.paper import Picture
 from recognition.picture import decode_with_scale
 from recognition.preview import Preview, thumbnail, to_png
 
@@ -111,6 +112,11 @@ class Recognizer:
     def accepts(self, prediction: Prediction, mode: Mode) -> bool:
         """Whether `is_digit` of this prediction would be true in `mode`, for a recognizer in mode `balanced`."""
         return prediction.digit_score >= self._threshold + MODES[mode]
+
+    def decode(self, data: bytes, seconds_left: float = math.inf) -> tuple[Picture, float]:
+        """The picture in a file's bytes and its scale, as `decode_with_scale`; waits while too many are decoded."""
+        with self._decoding, self.observer.time_phase("decode"):
+            return decode_with_scale(data, self.limits, seconds_left)
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognise a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
@@ -213,8 +219,7 @@ class Recognizer:
             return self._logits_of(frames)
 
     def _preprocess(self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False) -> _Preprocessed:
-        with self._decoding, self.observer.time_phase("decode"):
-            picture, scale = decode_with_scale(data, self.limits, seconds_left)
+        picture, scale = self.decode(data, seconds_left)
         with self.observer.time_phase("normalise"):
             candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
         height, width = picture.shape

@@ -36,7 +36,7 @@ def test_everything_has_a_default() -> None:
     settings = Settings.load()
     assert settings.env is Environment.DEV
     assert (settings.host, settings.port) == ("127.0.0.1", 5000)
-    assert settings.model_path.name == "mnist_model.pth"
+    assert (settings.model_path.name, settings.number_model_path.name) == ("mnist_model.pth", "number_model.pth")
     assert settings.limits == Limits(_env_file=None)
 
 

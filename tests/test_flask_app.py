@@ -48,6 +48,34 @@ def test_corrupt_model_stops_the_start(
     assert "python train_model.py" in line
 
 
+@pytest.mark.parametrize(
+    ("setting", "given", "sentence"),
+    [
+        ("DIGITS_MODEL_PATH", "number_model_path", "reads numbers, not single digits"),
+        ("DIGITS_NUMBER_MODEL_PATH", "model_path", "reads single digits, not numbers"),
+    ],
+)
+def test_model_of_the_other_kind_stops_the_start(
+    setting: str,
+    given: str,
+    sentence: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = getattr(settings, given)
+    monkeypatch.setenv(setting, str(path))
+    assert refusal(capsys) == f"flask_app.py: {path.with_suffix('.onnx')} {sentence}"
+
+
+def test_damaged_number_model_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    monkeypatch.setenv("DIGITS_NUMBER_MODEL_PATH", str(tmp_path / "bad.pth"))
+    assert "bad.onnx is damaged" in refusal(capsys)
+
+
 def test_file_that_is_not_a_checkpoint_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from unittest.mock import Mock
 import pytest
 
 from config import ROOT
-from testing.checkpoints import save_untrained
+from testing.checkpoints import save_blind_reader, save_untrained
 from testing.servers import Server, start_gunicorn
 from web import processes
 
@@ -32,7 +32,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def replaceable(folder: Path) -> Iterator[Server]:
     """A server whose worker and model file tests replace. It must end cleanly."""
     save_untrained(folder / "model.pth")
-    environment = {"DIGITS_MODEL_PATH": str(folder / "model.pth")}
+    environment = {
+        "DIGITS_MODEL_PATH": str(folder / "model.pth"),
+        "DIGITS_NUMBER_MODEL_PATH": str(folder / "numbers.pth"),
+    }
     with start_gunicorn(folder / "log", workers=1, environment=environment) as server:
         yield server
         assert server.stop(signal.SIGTERM) == 0
@@ -113,8 +116,25 @@ def test_hangup_with_a_damaged_file_keeps_the_model(replaceable: Server, folder:
     old = replaceable.predict()["model"]
     (folder / "model.pth").write_bytes(b"no network")
     reload(replaceable)
-    assert "keeping the current model" in replaceable.log()
+    assert "keeping the current models" in replaceable.log()
     assert replaceable.predict()["model"] == old
+    save_untrained(folder / "model.pth")
+
+
+def test_hangup_brings_in_a_number_model_but_not_a_damaged_one(replaceable: Server, folder: Path) -> None:
+    def named() -> list[str]:
+        return re.findall(
+            r'digits_model_info{architecture="number-cnn",engine="onnx",model="(.*)"} 1.0', replaceable.get("/metrics")
+        )
+
+    assert named() == []
+    number_model = save_blind_reader(folder / "numbers.pth")
+    reload(replaceable)
+    assert named() == [number_model]
+    (folder / "numbers.pth").write_bytes(b"no network")
+    (folder / "numbers.onnx").write_bytes(b"no network")
+    reload(replaceable)
+    assert named() == [number_model]
 
 
 def test_hangup_reads_no_settings(model_path: Path, tmp_path: Path) -> None:
@@ -140,6 +160,11 @@ def test_missing_model_stops_the_start(model_path: Path) -> None:
     model_path.unlink()
     model_path.with_suffix(".onnx").unlink()
     assert "there is no model file" in refusal()
+
+
+def test_number_model_in_place_of_the_digit_model_stops_the_start(model_path: Path) -> None:
+    save_blind_reader(model_path)
+    assert refusal().endswith(f"gunicorn.conf.py: {model_path.with_suffix('.onnx')} reads numbers, not single digits\n")
 
 
 def test_damaged_model_stops_the_start(

@@ -84,7 +84,8 @@ def allowed_names() -> set[str]:
 
 
 def test_image_gets_the_weights_and_the_pages() -> None:
-    assert {"mnist_model.onnx", "templates", "static", "requirements-serve.txt", "gunicorn.conf.py"} <= allowed_names()
+    assert {"mnist_model.onnx", "number_model.onnx", "templates", "static"} <= allowed_names()
+    assert {"requirements-serve.txt", "gunicorn.conf.py"} <= allowed_names()
 
 
 def test_image_gets_what_the_page_about_the_model_shows() -> None:

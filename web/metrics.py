@@ -30,6 +30,7 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 
 from recognition import Observer, Phase, Prediction, Recognizer
+from recognition.numbers.reader import NumberReader
 
 _log = logging.getLogger(__name__)
 FILE_BYTES = 2**20  # per file, of which a slot has three; all routes and statuses take about a tenth of it
@@ -122,10 +123,16 @@ def init_app(app: Flask) -> None:
     app.after_request(_count_request)
 
 
-def observe(recognizer: Recognizer) -> None:
-    """Count and time the work of `recognizer` from now on."""
+def observe(recognizer: Recognizer, reader: NumberReader | None) -> None:
+    """Count and time the work of `recognizer`, and of the `reader` that uses it, from now on."""
     recognizer.observer = _Recorder()
-    _models.labels(recognizer.info.id, recognizer.info.architecture, recognizer.engine).set(1)
+    _set_model(recognizer)
+    if reader:
+        _set_model(reader)
+
+
+def _set_model(model: Recognizer | NumberReader) -> None:
+    _models.labels(model.info.id, model.info.architecture, model.engine).set(1)
 
 
 def count_problem(problem_type: str) -> None:

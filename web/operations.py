@@ -11,13 +11,15 @@ from flask import Flask, Response, current_app, g, request
 
 from config import Settings
 from recognition import Recognizer
-from recognition.engine import VerifiedModel, read_model, start_engine
+from recognition.engine import VerifiedModel, has_model, read_model, start_engine
 from recognition.memory import return_large_blocks
+from recognition.numbers.reader import NumberReader
 from web import metrics
 from web.logs import FIELDS, shorten
 from web.problems import FORCED_ERROR, NotReady
 
 _log = logging.getLogger("digits.requests")
+_model_log = logging.getLogger("digits.model")
 # Probes, scrapes and static files are logged at debug level only.
 _ROUTINE = frozenset({"api.live", "api.ready", "docs.asset", "metrics.export", "static"})
 _PATH_LENGTH = 200  # characters of a path in the log
@@ -33,20 +35,34 @@ def init_app(app: Flask) -> None:
     app.after_request(_send_request_id)
 
 
-def load_model(app: Flask) -> None:
-    """Load and warm up the model of `app`. Raises `CheckpointError`.
+def read_models(settings: Settings) -> tuple[VerifiedModel, VerifiedModel | None]:
+    """Read and verify the models of digits and, if its file exists, of numbers. Raises `CheckpointError`."""
+    digits = read_model(settings.model_path, settings.engine)
+    if not has_model(settings.number_model_path):
+        return digits, None
+    return digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)
 
-    Under gunicorn each worker calls this. The master has read and verified the file, so that all workers have the same
-    model even if the file changes.
+
+def load_model(app: Flask) -> None:
+    """Load and warm up the models of `app`. Raises `CheckpointError`.
+
+    Under gunicorn each worker calls this. The master has read and verified the files, so that all workers have the same
+    models even if the files change.
     """
     settings: Settings = app.extensions["settings"]
     return_large_blocks()
-    model: VerifiedModel | None = app.extensions.get("model")
-    engine = start_engine(model or read_model(settings.model_path, settings.engine))
-    recognizer = Recognizer(engine, settings.limits)
+    digits, numbers = app.extensions.get("models") or read_models(settings)
+    recognizer = Recognizer(start_engine(digits), settings.limits)
     recognizer.predict_strokes(_WARM_UP_STROKES)
-    logging.getLogger("digits.model").info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
-    metrics.observe(recognizer)
+    _model_log.info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
+    reader = NumberReader(recognizer, start_engine(numbers)) if numbers else None
+    if reader:
+        reader.read_strokes(_WARM_UP_STROKES)
+        _model_log.info("number model %s is ready, run by engine %s", reader.info.id, reader.engine)
+    else:
+        _model_log.warning("numbers are not read: there is no model file %s", settings.number_model_path)
+    metrics.observe(recognizer, reader)
+    app.extensions["number_reader"] = reader
     app.extensions["recognizer"] = recognizer
 
 

@@ -1,6 +1,6 @@
 """Whole numbers in drawings and pictures.
 
-    reader = NumberReader(recognizer, start_engine(read_model(Path("number_model.pth"))))
+    reader = NumberReader(recognizer, start_engine(read_model(Path("number_model.pth"), reads_numbers=True)))
     reading = reader.read_strokes(strokes)
     print(reading.text, reading.confidence)
 
@@ -29,7 +29,6 @@ from recognition.numbers.ctc import align, best_texts
 from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture
-from recognition.picture import decode_with_scale
 from recognition.preview import Preview, thumbnail, to_png
 from recognition.recognizer import Prediction, Recognizer
 
@@ -96,15 +95,17 @@ class NumberReader:
 
     def __init__(self, recognizer: Recognizer, engine: Engine) -> None:
         self._recognizer = recognizer
-        self._engine = engine
         self.info = engine.info
+        self.engine = engine.name
+        self._logits_of = engine.logits
 
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        drawn = validate_strokes(strokes, self._recognizer.limits)
-        lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
-        strips = [draw_strip(line) for line in lines]
+        with self._recognizer.observer.time_phase("normalise"):
+            drawn = validate_strokes(strokes, self._recognizer.limits)
+            lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
+            strips = [draw_strip(line) for line in lines]
         read = self._read_strips([strip for strip, _, _ in strips])
         if sum(len(line.text) for line in read) <= 1:
             return self._of_single(self._recognizer.predict_strokes(strokes), started)
@@ -113,41 +114,43 @@ class NumberReader:
             cuts = [left + cut * unit for cut in known.cuts()]
             parts += [(number, index, part) for index, part in enumerate(_part(line, cuts))]
         frames = [draw_with_region(part) for _, _, part in parts]
-        predictions = self._recognizer.predict_frames([frame for frame, _ in frames])
+        predictions = self._recognizer.predict_candidates([[Candidate(frame, 0.0, region)] for frame, region in frames])
         digits = [
-            ReadDigit(_agree(replace(p, region=region), read[number], index), _extent(part), number)
-            for (number, index, part), p, (_, region) in zip(parts, predictions, frames, strict=True)
+            ReadDigit(_agree(prediction, read[number], index), _extent(part), number)
+            for (number, index, part), prediction in zip(parts, predictions, strict=True)
         ]
         return _to_reading(read, digits, started)
 
-    def read_picture(self, data: bytes, with_preview: bool = False) -> Reading:
-        """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
+    def read_picture(self, data: bytes, with_preview: bool = False, seconds_left: float = math.inf) -> Reading:
+        """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`.
+
+        Also refuses a picture whose decoding would take more than `seconds_left` of processor time.
+        """
         started = time.perf_counter()
-        picture, scale = decode_with_scale(data, self._recognizer.limits)
+        picture, scale = self._recognizer.decode(data, seconds_left)
         size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
         preview = Preview(to_png(thumbnail(picture)), size) if with_preview else None
-        try:
-            candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
-            single = self._recognizer.predict_candidates([candidates])[0]
-        except BlankInput:
-            single = None
         dark = darken_ink(picture)
         lines, read = self._read_lines(dark)
-        n_digits = sum(len(line.text) for line in read)
-        if n_digits <= 1:
-            if single is None:
-                raise BlankInput
+        if sum(len(line.text) for line in read) <= 1:
+            with self._recognizer.observer.time_phase("normalise"):
+                candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
+            single = self._recognizer.predict_candidates([candidates])[0]
             return replace(self._of_single(single, started), preview=preview)
         digits = self._look_at_digits(dark, lines, read, scale)
         return replace(_to_reading(read, digits, started), preview=preview)
 
-    def read_pictures(self, files: Sequence[bytes]) -> list[Reading | InputError]:
-        """Read many picture files; the result for an unreadable one is its error."""
-        return [self._read_or_error(data) for data in files]
+    def read_pictures(self, files: Sequence[bytes], max_seconds: float = math.inf) -> list[Reading | InputError]:
+        """Read many picture files; the result for an unreadable one is its error.
 
-    def _read_or_error(self, data: bytes) -> Reading | InputError:
+        Pictures that are left when this call has used `max_seconds` of processor time are refused, too.
+        """
+        end = time.thread_time() + max_seconds
+        return [self._read_or_error(data, end - time.thread_time()) for data in files]
+
+    def _read_or_error(self, data: bytes, seconds_left: float) -> Reading | InputError:
         try:
-            return self.read_picture(data)
+            return self.read_picture(data, seconds_left=seconds_left)
         except InputError as error:
             return error
 
@@ -162,7 +165,9 @@ class NumberReader:
         """The lines of a picture of dark ink: those that were found, or the whole picture as one."""
         height, width = picture.shape
         readings = []
-        for lines in (find_lines(picture), [Line(0, width, 0, height)]):
+        with self._recognizer.observer.time_phase("normalise"):
+            found = find_lines(picture)
+        for lines in (found, [Line(0, width, 0, height)]):
             if lines and (len(lines) > 1 or width <= 32 * height):
                 strips = [to_strip(crop_line(picture, line)[0]) for line in lines]
                 readings.append((lines, self._read_strips(strips)))
@@ -171,10 +176,12 @@ class NumberReader:
     def _read_strips(self, strips: Sequence[Strip]) -> list[_ReadLine]:
         read, n_left = [], MAX_DIGITS
         for strip in strips:
-            logits = self._engine.logits(strip[None])[0] / np.float32(self.info.temperature)
+            with self._recognizer.observer.time_phase("network"):
+                logits = self._logits_of(strip[None])[0] / np.float32(self.info.temperature)
             log_p = logits - logits.max(axis=1, keepdims=True)
             log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-            texts = [(text[:n_left], math.exp(score)) for text, score in best_texts(log_p, _N_BEST)]
+            # Rounding may add up to more than 1.
+            texts = [(text[:n_left], min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_BEST)]
             n_left -= len(texts[0][0])
             read.append(_ReadLine(texts, log_p, align(log_p, texts[0][0])))
         return read

@@ -11,10 +11,10 @@ import torch
 import model
 from config import ROOT, EngineName
 from model import Checkpoint, DigitCNN, load_checkpoint
-from model_file import CheckpointError
+from model_file import NUMBER_READER, CheckpointError
 from recognition import engine
-from recognition.engine import digit_probabilities, digit_scores, read_model
-from testing.checkpoints import engine_of, save_untrained
+from recognition.engine import digit_probabilities, digit_scores, has_model, read_model
+from testing.checkpoints import engine_of, save_blind_reader, save_untrained
 from testing.tiny_mnist import make_digits
 
 
@@ -96,6 +96,25 @@ def test_torch_is_used_where_it_alone_is_installed(path: Path, monkeypatch: pyte
     assert read_model(path).engine == EngineName.TORCH
     with pytest.raises(CheckpointError, match=r"ONNX Runtime is not installed, .*requirements-serve\.txt"):
         read_model(path, EngineName.ONNX)
+
+
+@pytest.mark.parametrize("name", [EngineName.ONNX, EngineName.TORCH])
+def test_kind_of_network_is_verified(path: Path, tmp_path: Path, name: EngineName) -> None:
+    numbers = tmp_path / "n.pth"
+    save_blind_reader(numbers)
+    assert read_model(numbers, name, reads_numbers=True).info.architecture == NUMBER_READER
+    with pytest.raises(CheckpointError, match=r"n\.\w+ reads numbers, not single digits$"):
+        read_model(numbers, name)
+    with pytest.raises(CheckpointError, match=r"m\.\w+ reads single digits, not numbers$"):
+        read_model(path, name, reads_numbers=True)
+
+
+@pytest.mark.parametrize(("kept", "found"), [("m.pth", True), ("m.onnx", True), ("none", False)])
+def test_either_file_is_a_model(path: Path, kept: str, found: bool) -> None:
+    for file in (path, path.with_suffix(".onnx")):
+        if file.name != kept:
+            file.unlink()
+    assert has_model(path) == found
 
 
 def test_missing_libraries_are_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,47 +1,28 @@
 """The reader of numbers, with an engine that returns chosen logits."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from PIL import Image
 
 from config import Limits, Settings
-from model_file import NUMBER_READER, PREPROCESSING_VERSION, ModelInfo
-from recognition import BlankInput, Recognizer
-from recognition.numbers.ctc import BLANK
-from recognition.numbers.reader import MAX_DIGITS, NumberReader, draw_strip
+from recognition import (
+    BlankInput,
+    InvalidStrokes,
+    Observer,
+    Phase,
+    PictureTooLarge,
+    Prediction,
+    Recognizer,
+    UnsupportedPicture,
+)
+from recognition.numbers.reader import MAX_DIGITS, NumberReader, Reading, draw_strip
 from testing.handwriting import DIGITS, Drawing
-
-
-class ScriptedEngine:
-    """Reads the text that it was given, its digits evenly spread over the strip."""
-
-    name: Literal["onnx"] = "onnx"
-    info = ModelInfo(
-        id="scripted",
-        architecture=NUMBER_READER,
-        parameters=0,
-        preprocessing=PREPROCESSING_VERSION,
-        temperature=1.0,
-        rejection_threshold=0.0,
-        data=(),
-        metrics={},
-    )
-
-    def __init__(self, *texts: str) -> None:
-        self.texts = list(texts)
-
-    def logits(self, strips: NDArray[np.float32]) -> NDArray[np.float32]:
-        text = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
-        steps = max(strips.shape[2] // 2, 2 * len(text) + 1)
-        logits = np.zeros((1, steps, 11), np.float32)
-        labels = np.full(steps, BLANK)
-        for index, digit in enumerate(text):
-            labels[int((index + 0.5) * steps / len(text))] = int(digit)
-        logits[0, np.arange(steps), labels] = 12
-        return logits
+from testing.numbers import ScriptedEngine
+from testing.pictures import draw_picture, encode, picture_of
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +101,89 @@ def test_flat_and_endless_lines_have_bounded_strips() -> None:
 
 
 def test_limits_of_drawings_hold(recognizer: Recognizer) -> None:
-    from recognition import InvalidStrokes
-
     with pytest.raises(InvalidStrokes):
         reader(recognizer, "12").read_strokes([[[0, 0]]] * (Limits().max_strokes + 1))
+
+
+# ---- pictures, and what is shared with the recognizer ----
+
+
+class Tally(Observer):
+    """Counts phases and keeps predictions."""
+
+    def __init__(self) -> None:
+        self.phases: Counter[Phase] = Counter()
+        self.predictions: list[Prediction] = []
+
+    def time_phase(self, phase: Phase) -> AbstractContextManager[object]:
+        self.phases[phase] += 1
+        return nullcontext()
+
+    def record(self, prediction: Prediction) -> None:
+        self.predictions.append(prediction)
+
+
+@pytest.fixture
+def tally(recognizer: Recognizer) -> Iterator[Tally]:
+    before, recognizer.observer = recognizer.observer, Tally()
+    yield recognizer.observer
+    recognizer.observer = before
+
+
+def read(numbers: NumberReader, source: str, digits: Sequence[int]) -> Reading:
+    if source == "strokes":
+        return numbers.read_strokes(row(digits))
+    return numbers.read_picture(encode(draw_picture(row(digits), (280 * len(digits), 280))))
+
+
+@pytest.mark.parametrize("source", ["strokes", "picture"])
+def test_each_digit_of_a_number_is_recorded_once(recognizer: Recognizer, tally: Tally, source: str) -> None:
+    reading = read(reader(recognizer, "427"), source, [4, 2, 7])
+    assert reading.text == "427"
+    assert [prediction.digit for prediction in tally.predictions] == [4, 2, 7]
+    assert [found.prediction.digit for found in reading.digits] == [4, 2, 7]
+    assert tally.phases["decode"] == (source == "picture")
+    assert tally.phases["normalise"] >= 1
+    assert tally.phases["network"] >= 2
+
+
+@pytest.mark.parametrize("source", ["strokes", "picture"])
+def test_single_digit_is_the_recognizers_and_recorded_once(recognizer: Recognizer, tally: Tally, source: str) -> None:
+    reading = read(reader(recognizer, "5"), source, [3])
+    assert reading.text == "3"
+    assert [prediction.digit for prediction in tally.predictions] == [3]
+
+
+def test_blank_picture_is_refused(recognizer: Recognizer) -> None:
+    with pytest.raises(BlankInput):
+        reader(recognizer, "5").read_picture(encode(Image.new("L", (50, 50), 255)))
+
+
+def test_unreadable_pictures_have_their_errors_in_order(recognizer: Recognizer) -> None:
+    first, bad, last = reader(recognizer, "5").read_pictures([picture_of(DIGITS[3]), b"x", picture_of(DIGITS[4])])
+    assert isinstance(bad, UnsupportedPicture)
+    assert [each.text for each in (first, last) if isinstance(each, Reading)] == ["3", "4"]
+
+
+def test_pictures_are_refused_once_the_time_is_used_up(recognizer: Recognizer) -> None:
+    one = picture_of(DIGITS[3])
+    assert all(isinstance(each, PictureTooLarge) for each in reader(recognizer, "5").read_pictures([one] * 2, 0.0))
+    # Enough to decode the first, but not for its reading as well.
+    outcomes = reader(recognizer, "5").read_pictures([one] * 100, 0.05)
+    assert isinstance(outcomes[0], Reading)
+    assert isinstance(outcomes[-1], PictureTooLarge)
+
+
+def test_reader_takes_one_of_the_recognizers_places_for_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = Recognizer.load(Settings().model_path, Limits(_env_file=None, max_decodes=1))
+    free = []
+
+    def decode(*_: object) -> None:
+        free.append(recognizer._decoding.acquire(blocking=False))
+        raise UnsupportedPicture("not read")
+
+    monkeypatch.setattr("recognition.recognizer.decode_with_scale", decode)
+    with pytest.raises(UnsupportedPicture):
+        reader(recognizer, "5").read_picture(b"")
+    assert free == [False]
+    assert recognizer._decoding.acquire(blocking=False)
