@@ -107,10 +107,12 @@ class NumberReader:
             lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
             strips = [draw_strip(line) for line in lines]
         read = self._read_strips([strip for strip, _, _ in strips])
+        found = [each for each in zip(lines, read, strips, strict=True) if each[1].text]
+        read = [known for _, known, _ in found]
         if sum(len(line.text) for line in read) <= 1:
             return self._of_single(self._recognizer.predict_strokes(strokes), started)
         parts: list[tuple[int, int, list[Stroke]]] = []
-        for number, (line, known, (_, unit, left)) in enumerate(zip(lines, read, strips, strict=True)):
+        for number, (line, known, (_, unit, left)) in enumerate(found):
             cuts = [left + cut * unit for cut in known.cuts()]
             parts += [(number, index, part) for index, part in enumerate(_part(line, cuts))]
         frames = [draw_with_region(part) for _, _, part in parts]
@@ -162,16 +164,19 @@ class NumberReader:
         return Reading(text, prediction.confidence, others, (digit,), elapsed_ms=_milliseconds_since(started))
 
     def _read_lines(self, picture: Picture) -> tuple[list[Line], list[_ReadLine]]:
-        """The lines of a picture of dark ink: those that were found, or the whole picture as one."""
+        """The lines with digits of a picture of dark ink: among those that were found, or the whole picture as one."""
         height, width = picture.shape
         readings = []
         with self._recognizer.observer.time_phase("normalise"):
             found = find_lines(picture)
-        for lines in (found, [Line(0, width, 0, height)]):
+        whole = [Line(0, width, 0, height)] if height <= 8 * width else []
+        for lines in (found, whole):
             if lines and (len(lines) > 1 or width <= 32 * height):
                 strips = [to_strip(crop_line(picture, line)[0]) for line in lines]
                 readings.append((lines, self._read_strips(strips)))
-        return max(readings, key=lambda each: _quality(each[1]))
+        lines, read = max(readings, key=lambda each: _quality(each[1]), default=([], []))
+        kept = [i for i, known in enumerate(read) if known.text]
+        return [lines[i] for i in kept], [read[i] for i in kept]
 
     def _read_strips(self, strips: Sequence[Strip]) -> list[_ReadLine]:
         read, n_left = [], MAX_DIGITS
@@ -214,6 +219,8 @@ class NumberReader:
 
 
 def _candidates(cell: Picture, left: int, top: int, scale: float) -> list[Candidate]:
+    if not cell.size:  # outside of a picture that is smaller than its digits
+        return []
     try:
         return [replace(c, region=c.region.scaled(scale, left * scale, top * scale)) for c in find_candidates(cell)]
     except BlankInput:

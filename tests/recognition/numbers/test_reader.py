@@ -159,6 +159,24 @@ def test_blank_picture_is_refused(recognizer: Recognizer) -> None:
         reader(recognizer, "5").read_picture(encode(Image.new("L", (50, 50), 255)))
 
 
+def test_lines_without_digits_do_not_count(recognizer: Recognizer) -> None:
+    dashes = [[[30, -200], [120, -190]], [[200, -190], [300, -200]]]
+    reading = reader(recognizer, "", "42").read_strokes([*dashes, *row([4, 2])])
+    assert reading.text == "42"
+    assert [(found.prediction.digit, found.line) for found in reading.digits] == [(4, 0), (2, 0)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (700, 1), (700, 2), (3, 700), (1, 700), (8, 8)])
+def test_picture_with_no_room_for_digits_is_read_or_blank(recognizer: Recognizer, size: tuple[int, int]) -> None:
+    picture = np.where(np.arange(size[0] * size[1]) % 3, 255, 0).astype(np.uint8).reshape(size[1], size[0])
+    for text in ("42", "1234567"):
+        try:
+            reading = reader(recognizer, text).read_picture(encode(Image.fromarray(picture)))
+        except BlankInput:
+            continue
+        assert len(reading.digits) == len(reading.text)
+
+
 def test_unreadable_pictures_have_their_errors_in_order(recognizer: Recognizer) -> None:
     first, bad, last = reader(recognizer, "5").read_pictures([picture_of(DIGITS[3]), b"x", picture_of(DIGITS[4])])
     assert isinstance(bad, UnsupportedPicture)
