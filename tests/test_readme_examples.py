@@ -26,7 +26,7 @@ PREDICT = list(dict.fromkeys(re.findall(r"^    python (predict\.py .*)$", TEXT, 
 @pytest.fixture(autouse=True)
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with the files that the examples name."""
-    for name, digit in {"digit.png": 7, "other.png": 2}.items():
+    for name, digit in {"digit.png": 7, "other.png": 2, "number.png": 3}.items():
         (tmp_path / name).write_bytes(picture_of(DIGITS[digit]))
     monkeypatch.chdir(tmp_path)
 
@@ -40,6 +40,8 @@ def test_every_route_has_a_line() -> None:
         "/api/v1/model",
         "/api/v1/predict",
         "/api/v1/predict/batch",
+        "/api/v1/read",
+        "/api/v1/read/batch",
         "/api/v1/explain",
         "/openapi.json",
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, current_app, request, url_for
 from pydantic import BaseModel
@@ -23,16 +23,18 @@ from recognition import (
     UndecodablePicture,
     UnsupportedPicture,
 )
+from recognition.numbers.reader import Reading
 from recognition.preview import frame_png, png_data_url
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
 from web.openapi import documented_rules, operation
-from web.operations import current_recognizer, current_settings
-from web.problems import NotReady, describe
+from web.operations import current_reader, current_recognizer, current_settings
+from web.problems import NoNumberModel, NotReady, describe
 from web.rate_limits import count_predictions
 from web.schemas import (
     EXAMPLE_STROKES,
     MAX_BATCH_PICTURES,
     BatchResponse,
+    DigitResponse,
     ExplainQuery,
     ExplanationResponse,
     Guess,
@@ -41,12 +43,17 @@ from web.schemas import (
     ModelCard,
     PredictionResponse,
     PredictQuery,
+    ReadingBatchResponse,
+    ReadingResponse,
+    ReadQuery,
     RecognitionRequest,
+    TextGuess,
 )
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 api.before_request(check_headers)
 
+Result = TypeVar("Result")
 _PROBLEMS = (NotReady, BlankInput, InvalidStrokes, UnsupportedPicture, UndecodablePicture, PictureTooLarge)
 
 
@@ -89,6 +96,7 @@ def model() -> Response:
     """The model that answers."""
     recognizer = current_recognizer()
     info = recognizer.info
+    reader = current_app.extensions["number_reader"]
     card = ModelCard(
         id=info.id,
         architecture=info.architecture,
@@ -97,6 +105,7 @@ def model() -> Response:
         data=list(info.data),
         engine=recognizer.engine,
         metrics=dict(info.metrics),
+        number_model=reader.info.id if reader else None,
     )
     return with_etag(_json(card))
 
@@ -142,16 +151,52 @@ def predict_batch() -> Response:
     """
     query = parse_query(PredictQuery)
     recognizer = current_recognizer()
-    files = [data for _, data in uploaded_pictures()]
-    count_predictions(len(files) - 1)  # one was counted before the view
-    started = time.perf_counter()
-    outcomes = recognizer.predict_pictures(files, current_settings().limits.max_batch_seconds)
-    elapsed_ms = 1000 * (time.perf_counter() - started)
-    results = [
-        describe(outcome) if isinstance(outcome, InputError) else _to_prediction(outcome, recognizer, query)
-        for outcome in outcomes
-    ]
-    return _json(BatchResponse(results=results, model=recognizer.info.id, elapsed_ms=round(elapsed_ms, 3)))
+    batch = _recognize_batch(recognizer.predict_pictures, lambda found: _to_prediction(found, recognizer, query))
+    return _json(BatchResponse(**batch, model=recognizer.info.id))
+
+
+@api.post("/read")
+@operation(
+    ReadingResponse,
+    tag="recognition",
+    query=ReadQuery,
+    json=RecognitionRequest,
+    files="image",
+    problems=(*_PROBLEMS, NoNumberModel),
+    example=_example_drawing,
+)
+def read() -> Response:
+    """Read a whole number.
+
+    Takes the same input as predict, with any number of digits, also on several lines. What holds at most one digit is
+    read as predict does.
+    """
+    query = parse_query(ReadQuery)
+    reader = current_reader()
+    reading = recognize_body(reader.read_strokes, reader.read_picture)
+    return _json(_to_reading(reading, reader.info.id, query))
+
+
+@api.post("/read/batch")
+@operation(
+    ReadingBatchResponse,
+    tag="recognition",
+    query=ReadQuery,
+    files="images",
+    max_files=MAX_BATCH_PICTURES,
+    problems=[NotReady, NoNumberModel],
+    example=_example_files,
+)
+def read_batch() -> Response:
+    """Read a whole number in each of up to {max_batch} pictures.
+
+    They may have {max_body} together. A picture that cannot be read gets its problem in its place, and the others their
+    readings. So do pictures for which there is no time left: send these in another request.
+    """
+    query = parse_query(ReadQuery)
+    reader = current_reader()
+    batch = _recognize_batch(reader.read_pictures, lambda found: _to_reading(found, reader.info.id, query))
+    return _json(ReadingBatchResponse(**batch, model=reader.info.id))
 
 
 @api.post("/explain")
@@ -180,6 +225,19 @@ def explain() -> Response:
     return _json(_to_explanation(explanation, recognizer))
 
 
+def _recognize_batch(
+    recognize: Callable[[Sequence[bytes], float], Sequence[Result | InputError]], render: Callable[[Result], BaseModel]
+) -> dict[str, Any]:
+    """Results and time of the pictures in the body, as fields of the answer."""
+    files = [data for _, data in uploaded_pictures()]
+    count_predictions(len(files) - 1)  # one was counted before the view
+    started = time.perf_counter()
+    outcomes = recognize(files, current_settings().limits.max_batch_seconds)
+    elapsed_ms = 1000 * (time.perf_counter() - started)
+    results = [describe(found) if isinstance(found, InputError) else render(found) for found in outcomes]
+    return {"results": results, "elapsed_ms": round(elapsed_ms, 3)}
+
+
 def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: PredictQuery) -> PredictionResponse:
     probabilities = [round(p, 6) for p in prediction.probabilities]
     with_frame = query.include == "frame"
@@ -188,12 +246,41 @@ def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: Predic
         confidence=probabilities[prediction.digit],
         is_digit=recognizer.accepts(prediction, query.mode),
         digit_score=round(prediction.digit_score, 4),
-        top=[Guess(digit=digit, confidence=probabilities[digit]) for digit, _ in prediction.top()],
+        top=_to_guesses(prediction),
         probabilities=probabilities,
         model=recognizer.info.id,
         elapsed_ms=round(prediction.elapsed_ms, 3),
         frame=png_data_url(frame_png(prediction.frame)) if with_frame else None,
         box=_to_box(prediction.region) if with_frame else None,
+    )
+
+
+def _to_guesses(prediction: Prediction) -> list[Guess]:
+    return [Guess(digit=digit, confidence=round(confidence, 6)) for digit, confidence in prediction.top()]
+
+
+def _to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingResponse:
+    digits = [
+        DigitResponse(
+            digit=prediction.digit,
+            confidence=round(prediction.confidence, 6),
+            is_digit=prediction.is_digit,
+            top=_to_guesses(prediction),
+            probabilities=[round(p, 6) for p in prediction.probabilities],
+            box=[round(value, 3) for value in found.box],
+            line=found.line,
+            frame=png_data_url(frame_png(prediction.frame)) if query.include == "frame" else None,
+        )
+        for found in reading.digits
+        for prediction in [found.prediction]
+    ]
+    return ReadingResponse(
+        text=reading.text,
+        confidence=round(reading.confidence, 6),
+        alternatives=[TextGuess(text=text, confidence=round(share, 6)) for text, share in reading.alternatives],
+        digits=digits,
+        model=model_id,
+        elapsed_ms=round(reading.elapsed_ms, 3),
     )
 
 

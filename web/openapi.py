@@ -30,8 +30,9 @@ JsonObject = dict[str, Any]
 View = TypeVar("View", bound=Callable[..., Response])
 
 _DESCRIPTION = """\
-Reads handwritten digits. A digit is sent as pen strokes or as a picture. The answer holds the three likeliest digits
-with calibrated probabilities, and whether the input is a digit at all.
+Reads handwritten digits and numbers. They are sent as pen strokes or as a picture. The answer to a digit holds the
+three likeliest ones with calibrated probabilities, and whether the input is a digit at all; the answer to a number its
+text, and each digit of it.
 
 Every error is `application/problem+json` (RFC 9457) with a stable `type`. Every answer has an `X-Request-ID`.
 """

@@ -16,7 +16,7 @@ from recognition.memory import return_large_blocks
 from recognition.numbers.reader import NumberReader
 from web import metrics
 from web.logs import FIELDS, shorten
-from web.problems import FORCED_ERROR, NotReady
+from web.problems import FORCED_ERROR, NoNumberModel, NotReady
 
 _log = logging.getLogger("digits.requests")
 _model_log = logging.getLogger("digits.model")
@@ -78,6 +78,15 @@ def current_recognizer() -> Recognizer:
     if recognizer is None:
         raise NotReady
     return recognizer
+
+
+def current_reader() -> NumberReader:
+    """The loaded number model. Raises `NotReady` until `load_model` has returned, and `NoNumberModel` without one."""
+    current_recognizer()
+    reader: NumberReader | None = current_app.extensions["number_reader"]
+    if reader is None:
+        raise NoNumberModel
+    return reader
 
 
 def current_model_id() -> str | None:

@@ -22,6 +22,7 @@ from werkzeug.exceptions import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
+    NotImplemented,  # noqa: A004 - as a base class only
     RequestEntityTooLarge,
     ServiceUnavailable,
     TooManyRequests,
@@ -105,6 +106,12 @@ class NotReady(ServiceUnavailable):
         super().__init__(N_("The model is still being loaded. Try again in a moment."), retry_after=1)
 
 
+class NoNumberModel(NotImplemented):
+    """The server was started without a number model."""
+
+    description = N_("This server has no model for whole numbers, it recognises single digits only.")
+
+
 # Key of the WSGI environment for an exception that is raised instead of calling the view; see web/refusals.py.
 FORCED_ERROR = "digits.error"
 # The rest of a refused body is read up to this size; then the connection is closed.
@@ -136,6 +143,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     Overloaded: ProblemType(503, "overloaded", N_("Too busy")),
     OutOfResources: ProblemType(503, "out-of-resources", N_("Out of resources")),
     NotReady: ProblemType(503, "not-ready", N_("Not ready")),
+    NoNumberModel: ProblemType(501, "no-number-model", N_("No number model")),
     NotFound: ProblemType(404, "not-found", N_("Not found"), N_("There is nothing at this address.")),
     MethodNotAllowed: ProblemType(
         405,

@@ -35,6 +35,7 @@ _BOX = (
     "[x, y, width, height] of the area that the frame shows, in the units of the strokes or in pixels of the upright "
     "picture. It may extend beyond the picture"
 )
+_DIGIT_BOX = "[x, y, width, height] of the digit, in the units of the strokes or in pixels of the upright picture"
 _FRAME = "the 28x28 input of the network, as a PNG data URL"
 _MODEL = "id of the model that answered"
 _ELAPSED = "time that recognition took, in milliseconds"
@@ -76,6 +77,12 @@ class PredictQuery(BaseModel):
     )
 
 
+class ReadQuery(BaseModel):
+    """Query parameters of readings."""
+
+    include: Literal["frame"] | None = Field(None, description="`frame` adds the frame of each digit to the answer")
+
+
 class ExplainQuery(BaseModel):
     """Query parameters of explanations."""
 
@@ -107,6 +114,37 @@ class PredictionResponse(Guess):
     elapsed_ms: float = Field(ge=0, description=_ELAPSED)
     frame: str | None = Field(None, description="with `include=frame`: " + _FRAME)
     box: _Box | None = Field(None, description="with `include=frame`: " + _BOX)
+
+
+class TextGuess(BaseModel):
+    """A number and its probability."""
+
+    text: str = Field(
+        description="the digits; lines are separated by line feeds, and `?` stands for what does not look like a digit"
+    )
+    confidence: _Probability = Field(description="calibrated probability that the whole text is right")
+
+
+class DigitResponse(Guess):
+    """A digit of a number."""
+
+    is_digit: bool = Field(description="whether this part of the input looks like a digit")
+    top: list[Guess] = Field(min_length=3, max_length=3, description="the three likeliest digits, likeliest first")
+    probabilities: list[_Probability] = Field(
+        min_length=10, max_length=10, description="probability of each of the digits 0 to 9"
+    )
+    box: _Box = Field(description=_DIGIT_BOX)
+    line: int = Field(ge=0, description="the line that it is on, from 0")
+    frame: str | None = Field(None, description="with `include=frame`: " + _FRAME)
+
+
+class ReadingResponse(TextGuess):
+    """The number in the input."""
+
+    alternatives: list[TextGuess] = Field(max_length=3, description="the next likely texts, likeliest first")
+    digits: list[DigitResponse] = Field(description="each digit of the text, line by line")
+    model: str = Field(description=_MODEL)
+    elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 
 
 class ExplanationResponse(Guess):
@@ -157,6 +195,16 @@ class BatchResponse(BaseModel):
     elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 
 
+class ReadingBatchResponse(BaseModel):
+    """A reading or problem for each picture, in order."""
+
+    results: list[ReadingResponse | Problem] = Field(
+        max_length=MAX_BATCH_PICTURES, description="a reading for each picture, or its problem, in order"
+    )
+    model: str = Field(description=_MODEL)
+    elapsed_ms: float = Field(ge=0, description=_ELAPSED)
+
+
 class ModelCard(BaseModel):
     """The model that answers."""
 
@@ -167,6 +215,7 @@ class ModelCard(BaseModel):
     data: list[str] = Field(description="data sets that it was trained on")
     engine: Literal["onnx", "torch"] = Field(description="what runs it: ONNX Runtime or PyTorch")
     metrics: dict[str, float] = Field(description="metrics after training; accuracies are from 0 to 1")
+    number_model: str | None = Field(None, description="id of the model that reads whole numbers, if there is one")
 
 
 class IndexResponse(BaseModel):

@@ -399,7 +399,9 @@ class TestPredictionLimit:
     def changes(self) -> dict[str, str]:
         return {"limit_conn app 40;": "limit_conn app 1;"}
 
-    @pytest.mark.parametrize(("path", "status"), [("/api/v1/predict", 503), ("/api/v1/explain", 503), ("/", 200)])
+    @pytest.mark.parametrize(
+        ("path", "status"), [("/api/v1/predict", 503), ("/api/v1/read", 503), ("/api/v1/explain", 503), ("/", 200)]
+    )
     def test_more_predictions_than_the_app_admits_are_refused(
         self, proxy: Proxy, upstream: Upstream, path: str, status: int
     ) -> None:

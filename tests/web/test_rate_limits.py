@@ -84,7 +84,9 @@ def test_setting_the_clock_locks_no_client_out_for_longer_than_the_window(
     assert predict(client) == 200
 
 
-@pytest.mark.parametrize(("path", "field"), [("/api/v1/predict/batch", "images"), ("/", "image")])
+@pytest.mark.parametrize(
+    ("path", "field"), [("/api/v1/predict/batch", "images"), ("/api/v1/read/batch", "images"), ("/", "image")]
+)
 def test_each_picture_of_a_batch_counts(limited: Callable[..., FlaskClient], path: str, field: str) -> None:
     client = limited(rate_limit="70/day")
     response = client.post(path, data={field: batch(64)["images"]})
@@ -92,6 +94,12 @@ def test_each_picture_of_a_batch_counts(limited: Callable[..., FlaskClient], pat
     assert "r=6;" in response.headers["RateLimit"]
     assert client.post(path, data={field: batch(7)["images"]}).status_code == 429
     assert "r=0;" in client.post(path, data={field: batch(5)["images"]}).headers["RateLimit"]
+
+
+def test_readings_count_as_predictions(limited: Callable[..., FlaskClient]) -> None:
+    client = limited(rate_limit="2/day")
+    paths = ("/api/v1/read", "/api/v1/predict", "/api/v1/read")
+    assert [client.post(path, json=ONE).status_code for path in paths] == [200, 200, 429]
 
 
 def test_each_key_has_its_own_rate(limited: Callable[..., FlaskClient]) -> None:
