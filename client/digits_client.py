@@ -5,6 +5,7 @@
     client = DigitsClient("http://127.0.0.1:5000")
     answer = client.predict_file("digit.png")
     print(answer["digit"], answer["confidence"], answer["is_digit"])
+    print(client.read_file("number.png")["text"])
 
 A refused request raises `ProblemError`, a server that cannot be reached `ConnectionFailed`; both are `DigitsError`.
 Redirects are not followed: they could take the API key to another host.
@@ -53,6 +54,33 @@ class Answer(TypedDict):
     frame: NotRequired[str]  # a data URL, with `include_frame=True`
 
 
+class TextGuess(TypedDict):
+    """A number and how likely it is, 0 to 1."""
+
+    text: str
+    confidence: float
+
+
+class ReadDigit(Guess):
+    """A digit of a number."""
+
+    is_digit: bool
+    top: list[Guess]
+    probabilities: list[float]
+    box: list[float]  # x, y, width and height, in the units of the input
+    line: int  # from 0
+    frame: NotRequired[str]  # a data URL, with `include_frame=True`
+
+
+class Reading(TextGuess):
+    """The number in one input; its lines are separated by line feeds, and "?" stands for what is not like a digit."""
+
+    alternatives: list[TextGuess]
+    digits: list[ReadDigit]
+    model: str
+    elapsed_ms: float
+
+
 class Explanation(TypedDict):
     """Which parts of an input support `digit`, and which contradict it."""
 
@@ -75,6 +103,7 @@ class ModelCard(TypedDict):
     preprocessing_version: int
     data: list[str]
     metrics: dict[str, float]
+    number_model: NotRequired[str]  # id of the model that reads numbers, if there is one
 
 
 class DigitsError(Exception):
@@ -131,7 +160,7 @@ class DigitsClient:
 
     def predict_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, include_frame: bool = False) -> Answer:
         """Read a drawing `[[[x, y], ...], ...]`, y down, in any unit. Raises `DigitsError`."""
-        return self._predict({"strokes": strokes}, include_frame)
+        return cast(Answer, self._send_json(self._path("predict", include_frame), {"strokes": strokes}))
 
     def predict_picture(self, data: bytes, *, include_frame: bool = False) -> Answer:
         """Read the bytes of a picture file. Raises `DigitsError`."""
@@ -140,7 +169,7 @@ class DigitsClient:
 
     def predict_base64(self, text: str, *, include_frame: bool = False) -> Answer:
         """Read a picture file in base64, bare or as a data URL. Raises `DigitsError`."""
-        return self._predict({"image_base64": text}, include_frame)
+        return cast(Answer, self._send_json(self._path("predict", include_frame), {"image_base64": text}))
 
     def predict_file(self, path: str | Path, *, include_frame: bool = False) -> Answer:
         """Read a picture file. Raises `OSError` or `DigitsError`."""
@@ -153,17 +182,28 @@ class DigitsClient:
 
         They are sent in batches of the size that the server accepts.
         """
-        for chunk in _chunks(pictures):
-            content_type, body = _form("images", chunk)
-            answered = self._send(self._path("predict/batch", include_frame), body, content_type)
-            for item in cast(dict[str, Any], answered)["results"]:
-                is_problem = "digit" not in item
-                yield ProblemError(item, item["status"]) if is_problem else cast(Answer, item)
+        return self._send_batches(self._path("predict/batch", include_frame), pictures)
+
+    def read_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, include_frame: bool = False) -> Reading:
+        """Read the number in a drawing `[[[x, y], ...], ...]`, y down, in any unit. Raises `DigitsError`."""
+        return cast(Reading, self._send_json(_read_path("read", include_frame), {"strokes": strokes}))
+
+    def read_picture(self, data: bytes, *, include_frame: bool = False) -> Reading:
+        """Read the number in the bytes of a picture file. Raises `DigitsError`."""
+        content_type, body = _form("image", [data])
+        return cast(Reading, self._send(_read_path("read", include_frame), body, content_type))
+
+    def read_file(self, path: str | Path, *, include_frame: bool = False) -> Reading:
+        """Read the number in a picture file. Raises `OSError` or `DigitsError`."""
+        return self.read_picture(Path(path).read_bytes(), include_frame=include_frame)
+
+    def read_batch(self, pictures: Iterable[bytes], *, include_frame: bool = False) -> Iterator[Reading | ProblemError]:
+        """Read the numbers in any number of picture files, as `predict_batch`. Raises `DigitsError`."""
+        return self._send_batches(_read_path("read/batch", include_frame), pictures)
 
     def explain_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, digit: int | None = None) -> Explanation:
         """Explain the score of `digit`, by default the likeliest one, for a drawing. Raises `DigitsError`."""
-        body = json.dumps({"strokes": strokes}, allow_nan=False).encode()
-        return cast(Explanation, self._send(_explain_path(digit), body, "application/json"))
+        return cast(Explanation, self._send_json(_explain_path(digit), {"strokes": strokes}))
 
     def explain_picture(self, data: bytes, *, digit: int | None = None) -> Explanation:
         """Explain the score of `digit`, by default the likeliest one, for a picture file. Raises `DigitsError`."""
@@ -186,9 +226,15 @@ class DigitsClient:
         query = ["include=frame"] * include_frame + [f"mode={self._mode}"] * (self._mode != "balanced")
         return "?".join([name, "&".join(query)] if query else [name])
 
-    def _predict(self, body: Mapping[str, object], include_frame: bool) -> Answer:
-        data = json.dumps(body, allow_nan=False).encode()
-        return cast(Answer, self._send(self._path("predict", include_frame), data, "application/json"))
+    def _send_json(self, path: str, body: Mapping[str, object]) -> object:
+        return self._send(path, json.dumps(body, allow_nan=False).encode(), "application/json")
+
+    def _send_batches(self, path: str, pictures: Iterable[bytes]) -> Iterator[Any]:
+        for chunk in _chunks(pictures):
+            content_type, body = _form("images", chunk)
+            answered = self._send(path, body, content_type)
+            for item in cast(dict[str, Any], answered)["results"]:
+                yield ProblemError(item, item["status"]) if "status" in item else item
 
     def _send(self, path: str, body: bytes | None = None, content_type: str | None = None) -> object:
         for _ in range(self._retries):
@@ -266,6 +312,10 @@ def _json(body: bytes) -> object:
         raise ConnectionFailed("the server's answer is not JSON: is this the address of a digit reader?") from error
 
 
+def _read_path(name: str, include_frame: bool) -> str:
+    return f"{name}?include=frame" if include_frame else name
+
+
 def _explain_path(digit: int | None) -> str:
     return "explain" if digit is None else f"explain?digit={digit}"
 
@@ -293,6 +343,6 @@ def _chunks(pictures: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def frame_bytes(answer: Answer | Explanation) -> bytes:
+def frame_bytes(answer: Answer | ReadDigit | Explanation) -> bytes:
     """The network's input as a PNG file, from an answer that includes it. Raises `KeyError` if it does not."""
     return base64.b64decode(answer["frame"].partition(",")[2])

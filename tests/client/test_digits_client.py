@@ -15,7 +15,15 @@ import pytest
 from PIL import Image
 
 import predict
-from client.digits_client import ConnectionFailed, DigitsClient, Explanation, ProblemError, frame_bytes
+from client.digits_client import (
+    ConnectionFailed,
+    DigitsClient,
+    Explanation,
+    ProblemError,
+    ReadDigit,
+    Reading,
+    frame_bytes,
+)
 from testing.answers import ANSWER_FIELDS
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
@@ -77,6 +85,37 @@ def test_batch_of_any_size_is_read_in_order(digits: DigitsClient) -> None:
     assert [answer["digit"] for answer in results if not isinstance(answer, ProblemError)] == [
         number % 10 for number in range(70) if number != 66
     ]
+
+
+def test_numbers_are_read(digits: DigitsClient, tmp_path: Path) -> None:
+    picture = picture_of(DIGITS[3])
+    (tmp_path / "three.png").write_bytes(picture)
+    readings = [
+        digits.read_strokes(DIGITS[3], include_frame=True),
+        digits.read_picture(picture, include_frame=True),
+        digits.read_file(tmp_path / "three.png", include_frame=True),
+    ]
+    assert [reading["text"] for reading in readings] == ["3", "3", "3"]
+    assert set(readings[0]) == set(Reading.__annotations__)
+    assert set(readings[0]["digits"][0]) == set(ReadDigit.__annotations__)
+    assert readings[0]["model"] == digits.model()["number_model"]
+    with Image.open(io.BytesIO(frame_bytes(readings[0]["digits"][0]))) as frame:
+        assert frame.size == (28, 28)
+    assert "frame" not in digits.read_strokes(DIGITS[3])["digits"][0]
+
+
+def test_batch_of_numbers_is_read_in_order(digits: DigitsClient) -> None:
+    first, bad, last = digits.read_batch(iter([picture_of(DIGITS[4]), b"hello", picture_of(DIGITS[2])]))
+    assert isinstance(bad, ProblemError)
+    assert (bad.status, bad.type) == (415, "unsupported-picture")
+    assert [each["text"] for each in (first, last) if not isinstance(each, ProblemError)] == ["4", "2"]
+
+
+def test_missing_number_model_is_an_error_at_once() -> None:
+    body = b'{"type": "no-number-model", "detail": "None."}'
+    with scripted((501, {}, body)) as (url, _), pytest.raises(ProblemError) as caught:
+        DigitsClient(url, sleep=lambda _: pytest.fail("it waited")).read_picture(b"")
+    assert (caught.value.status, caught.value.type) == (501, "no-number-model")
 
 
 def test_problem_has_the_fields_of_the_response(digits: DigitsClient) -> None:
