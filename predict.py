@@ -4,6 +4,7 @@ python predict.py digit.png photo.jpg scans/ 'more/*.png'
 cat digit.png | python predict.py --format json --top 3 -
 python predict.py scans/ --output results.parquet            # any number; the same command resumes
 python predict.py digit.png --url http://127.0.0.1:5000      # ask a running server, not the local model
+python predict.py --numbers invoices/                        # whole numbers: `path  text  confidence`
 
 PATH is a file, a folder (searched recursively), a glob, - for standard input, or a URL that fsspec supports (s3://...).
 In CSV, a path that starts with = + - @ or ' is prefixed with ', so that spreadsheets do not treat it as a formula.
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from batch.rows import BatchError, Columns, Row, errors_of
+from batch.rows import MAX_TEXTS, BatchError, Columns, Row, errors_of
 from escaping import escape_unprintable
 
 # Heavy modules are imported where they are needed, so that --help and --url do not import torch.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from batch.results import Results
     from config import Settings
     from recognition import Recognizer
+    from recognition.engine import VerifiedModel
     from recognition.recognizer import Mode
 
 Reader: TypeAlias = Callable[[Iterable[str]], Iterator[list[Row]]]
@@ -39,11 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parse_arguments(arguments)
     from config import Settings, SettingsError
+    from model_file import CheckpointError
 
     try:
         settings = Settings.load()
         return write_batch(settings, options) if options.output else print_rows(settings, options)
-    except (SettingsError, BatchError) as error:
+    except (SettingsError, CheckpointError, BatchError) as error:
         return _stop(str(error))
     except BrokenPipeError:  # the reader of the output, such as `head`, has exited
         # Otherwise the interpreter reports an error when it flushes the rest.
@@ -56,6 +59,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--url", help="use the server at this address")
+    parser.add_argument("--numbers", action="store_true", help="read whole numbers instead of single digits")
     parser.add_argument("--top", type=_rank, default=1, metavar="K", help="show the K likeliest digits, 1 to 10")
     parser.add_argument("--probabilities", action="store_true", help="show the probability of every digit")
     parser.add_argument(
@@ -82,7 +86,18 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--ray-address needs --engine ray")
     if options.url and options.engine == "ray":
         parser.error("--url cannot be used with --engine ray")
+    if options.numbers:
+        _refuse_options_of_digits(parser, options)
     return options
+
+
+def _refuse_options_of_digits(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.probabilities or options.frame or options.save_plot:
+        parser.error("--probabilities, --frame and --save-plot cannot be used with --numbers")
+    if options.mode != "balanced" or options.engine == "ray":
+        parser.error("--mode and --engine ray cannot be used with --numbers")
+    if options.top > MAX_TEXTS:
+        parser.error(f"--top is at most {MAX_TEXTS} with --numbers")
 
 
 def _rank(text: str) -> int:
@@ -101,7 +116,7 @@ def _positive(text: str) -> int:
 
 
 def print_rows(settings: Settings, options: argparse.Namespace) -> int:
-    """Print predictions as they are made. Raises `BatchError`."""
+    """Print predictions as they are made. Raises `BatchError` or `CheckpointError`."""
     from batch import printing
     from batch.sources import find_pictures
 
@@ -110,7 +125,7 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
     paths = list(find_pictures(options.paths))
     read = read_by_server(settings, options, paths) if options.url else read_here(settings, options, paths)
     first = next(read)  # before a header is printed: the server may not answer
-    columns = Columns(options.top, options.probabilities)
+    columns = Columns(options.top, options.probabilities, numbers=options.numbers)
     kind = options.format or ("table" if sys.stdout.isatty() else "csv")
     status = 0
 
@@ -129,7 +144,12 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
-    """Rows predicted by the local model. Raises `BatchError`."""
+    """Rows predicted by the local model. Raises `CheckpointError`."""
+    if options.numbers:
+        from batch.local import read_numbers, start_reader
+
+        reader = start_reader(*read_models(settings), settings.limits)
+        return (read_numbers([path], reader) for path in paths)
     recognizer = load_recognizer(settings, options.mode)
     from batch.local import read_serially
 
@@ -138,20 +158,27 @@ def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[s
 
 def read_by_server(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
     """Rows predicted by the server at `--url`. Raises `BatchError`."""
-    from batch.remote import connect, read_remotely
+    from batch.remote import connect, read_numbers_remotely, read_remotely
 
-    return read_remotely(paths, connect(options.url, settings, options.mode), with_frames=options.frame)
+    client = connect(options.url, settings, options.mode)
+    if options.numbers:
+        return read_numbers_remotely(paths, client)
+    return read_remotely(paths, client, with_frames=options.frame)
 
 
 def load_recognizer(settings: Settings, mode: Mode) -> Recognizer:
-    """Load the checkpoint that the settings name. Raises `BatchError`."""
-    from model_file import CheckpointError
+    """Load the checkpoint that the settings name. Raises `CheckpointError`."""
     from recognition import Recognizer
 
-    try:
-        return Recognizer.load(settings.model_path, settings.limits, settings.engine, mode)
-    except CheckpointError as error:
-        raise BatchError(str(error)) from error
+    return Recognizer.load(settings.model_path, settings.limits, settings.engine, mode)
+
+
+def read_models(settings: Settings) -> tuple[VerifiedModel, VerifiedModel]:
+    """The models of digits and numbers that the settings name, verified. Raises `CheckpointError`."""
+    from recognition.engine import read_model
+
+    digits = read_model(settings.model_path, settings.engine)
+    return digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)
 
 
 def save_files(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
@@ -174,15 +201,14 @@ def save_files(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
 
 
 def write_batch(settings: Settings, options: argparse.Namespace) -> int:
-    """Read the pictures that `--output` does not contain yet. Raises `BatchError`."""
+    """Read the pictures that `--output` does not contain yet. Raises `BatchError` or `CheckpointError`."""
     from batch.results import PART_ROWS, Results
     from batch.sources import find_pictures, is_remote
 
     try:
         read, model = open_reader(settings, options)
-        results = Results(
-            options.output, Columns(options.top, options.probabilities, model), options.part_rows or PART_ROWS
-        )
+        columns = Columns(options.top, options.probabilities, model, options.numbers)
+        results = Results(options.output, columns, options.part_rows or PART_ROWS)
         # Listing a bucket is slow and costs money, so it is not done a second time to get a total for the progress bar.
         total = None if any(map(is_remote, options.paths)) else sum(1 for _ in find_pictures(options.paths))
         try:
@@ -203,12 +229,19 @@ def write_batch(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader, str]:
-    """The function that turns paths into rows, and the id of its model. Raises `BatchError`."""
+    """The function that turns paths into rows, and the id of its model. Raises `BatchError` or `CheckpointError`."""
     if options.url:
-        from batch.remote import connect, model_id, read_remotely
+        from batch.remote import connect, model_id, read_numbers_remotely, read_remotely
 
         client = connect(options.url, settings, options.mode)
-        return lambda paths: read_remotely(paths, client), model_id(client)
+        read = read_numbers_remotely if options.numbers else read_remotely
+        return lambda paths: read(paths, client), model_id(client, numbers=options.numbers)
+    workers = options.workers or os.cpu_count() or 1
+    if options.numbers:
+        from batch.local import read_numbers_in_parallel
+
+        models = read_models(settings)
+        return lambda paths: read_numbers_in_parallel(paths, models, settings.limits, workers), models[1].info.id
     recognizer = load_recognizer(settings, options.mode)
     if options.engine == "ray":
         from batch.cluster import read_on_cluster
@@ -216,7 +249,6 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
         return lambda paths: read_on_cluster(paths, settings, options.ray_address, options.mode), recognizer.info.id
     from batch.local import read_parallel
 
-    workers = options.workers or os.cpu_count() or 1
     return lambda paths: read_parallel(paths, recognizer, workers), recognizer.info.id
 
 

@@ -18,29 +18,32 @@ from storage import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_TEXT_WIDTH = 12
 _MAX_PATH_WIDTH = 60  # a longer path does not widen the column
 
 
 def print_table(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns, paths: Sequence[str]) -> None:
-    """Columns `path  digit  confidence`, and a note for pictures that do not show a digit."""
+    """Columns `path  digit  confidence`, or `text` for `digit`, and a note for pictures that do not show a digit."""
     width = max([4, *(len(escape_unprintable(path)) for path in paths if len(path) <= _MAX_PATH_WIDTH)])
-    head = ["path".ljust(width), "digit  confidence"]
-    head += [f"{rank}. digit  confidence" for rank in range(2, columns.top + 1)]
+    names = [columns.value, *(f"{rank}. {columns.value}" for rank in range(2, columns.top + 1))]
+    widths = [_TEXT_WIDTH if columns.numbers else len(name) for name in names]
+    head = ["path".ljust(width)]
+    head += [f"{name:>{n}}  confidence" for name, n in zip(names, widths, strict=True)]
     if columns.probabilities:
         head += [str(digit).rjust(5) for digit in range(10)]
     print("  ".join(head), file=out)
     for rows in batches:
         for row in rows:
-            print(_line(row, columns, width), file=out)
+            print(_line(row, columns, width, widths), file=out)
 
 
-def _line(row: Row, columns: Columns, width: int) -> str:
-    (digit, confidence), *others = row.top[: columns.top]
-    cells = [escape_unprintable(row.path).ljust(width), f"{digit:5}  {_percent(confidence):>10}"]
-    cells += [f"{digit:8}  {_percent(confidence):>10}" for digit, confidence in others]
+def _line(row: Row, columns: Columns, width: int, widths: Sequence[int]) -> str:
+    cells = [escape_unprintable(row.path).ljust(width)]
+    for (value, confidence), n in zip(columns.best(row), widths, strict=False):  # there may be few texts
+        cells.append(f"{escape_unprintable(str(value)):>{n}}  {_percent(confidence):>10}")
     if columns.probabilities:
         cells += [f"{share:.3f}" for share in row.probabilities]
-    return "  ".join(cells) + ("" if row.is_digit else "  not a digit")
+    return "  ".join(cells) + ("  not a digit" if row.is_digit is False else "")
 
 
 def _percent(share: float) -> str:

@@ -156,7 +156,7 @@ class Results:
                 )
 
 
-_SAMPLES = (Row("", (0.1,) * 10, True, 0.0), Row("", error="Unreadable."))
+_SAMPLES = (Row("", (0.1,) * 10, True, 0.0, texts=(("", 0.0),)), Row("", error="Unreadable."))
 
 
 def _shape(record: Record) -> tuple[set[str], int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 N_DIGITS = 10
+MAX_TEXTS = 4  # of a number: the likeliest and its alternatives
 
 # A row as it is written: column to value, in the columns' order.
 Record: TypeAlias = dict[str, object]
@@ -26,6 +27,7 @@ class Row:
     digit_score: float | None = None  # higher = more like a digit
     frame_png: bytes | None = None  # the network's input, if requested
     error: str | None = None  # a sentence
+    texts: tuple[tuple[str, float], ...] = ()  # of a number, with their confidences, likeliest first
 
     @property
     def top(self) -> list[tuple[int, float]]:
@@ -37,23 +39,33 @@ class Row:
 class Columns:
     """Which optional columns are written."""
 
-    top: int = 1  # likeliest digits, 1 to 10
+    top: int = 1  # likeliest digits, 1 to 10, or texts, 1 to MAX_TEXTS
     probabilities: bool = False
     model: str | None = None  # its id, as a last column
+    numbers: bool = False  # whole numbers instead of single digits
+
+    @property
+    def value(self) -> str:
+        """The name of the column with what was read."""
+        return "text" if self.numbers else "digit"
+
+    def best(self, row: Row) -> Sequence[tuple[int | str, float]]:
+        """The `top` likeliest digits or texts with their confidences, or fewer."""
+        return row.texts[: self.top] if self.numbers else row.top[: self.top]
 
     def flat(self, row: Row) -> Record:
         """One value per column, for CSV and Parquet."""
-        best = [*row.top, *[(None, None)] * N_DIGITS]
+        best = [*self.best(row), *[(None, None)] * N_DIGITS]
         record: Record = {
             "path": to_unicode(row.path),
-            "digit": best[0][0],
+            self.value: best[0][0],
             "confidence": _rounded(best[0][1]),
-            "is_digit": row.is_digit,
-            "digit_score": _rounded(row.digit_score),
         }
+        if not self.numbers:
+            record |= {"is_digit": row.is_digit, "digit_score": _rounded(row.digit_score)}
         for rank in range(2, self.top + 1):
-            digit, confidence = best[rank - 1]
-            record |= {f"digit_{rank}": digit, f"confidence_{rank}": _rounded(confidence)}
+            value, confidence = best[rank - 1]
+            record |= {f"{self.value}_{rank}": value, f"confidence_{rank}": _rounded(confidence)}
         if self.probabilities:
             shares = row.probabilities or [None] * N_DIGITS
             record |= {f"p{digit}": _rounded(share) for digit, share in enumerate(shares)}
@@ -64,11 +76,12 @@ class Columns:
         if row.error is not None:
             record: Record = {"path": to_unicode(row.path), "error": row.error}
         else:
-            best = [{"digit": digit, "confidence": _rounded(share)} for digit, share in row.top]
+            best = [{self.value: value, "confidence": _rounded(share)} for value, share in self.best(row)]
             record = {"path": to_unicode(row.path), **best[0]}
-            record |= {"is_digit": row.is_digit, "digit_score": _rounded(row.digit_score)}
+            if not self.numbers:
+                record |= {"is_digit": row.is_digit, "digit_score": _rounded(row.digit_score)}
             if self.top > 1:
-                record["top"] = best[: self.top]
+                record |= {"alternatives": best[1:]} if self.numbers else {"top": best}
             if self.probabilities:
                 record["probabilities"] = [_rounded(share) for share in row.probabilities]
         return record | ({"model": self.model} if self.model else {})

@@ -16,8 +16,12 @@ import pytest
 from PIL import Image
 
 import predict
+from config import Settings
 from escaping import escape_unprintable
+from recognition import Recognizer
+from recognition.numbers.reader import NumberReader
 from testing.handwriting import DIGITS
+from testing.numbers import ScriptedEngine
 from testing.pictures import encode, picture_of
 from testing.waiting import eventually
 
@@ -189,6 +193,12 @@ def test_unreachable_server_is_reported_once_before_any_header(scans: Path, caps
         ["--output", "r.csv", "--frame", "x"],
         ["--workers", "2", "x"],
         ["--engine", "ray", "x"],
+        ["--numbers", "--top", "5", "x"],
+        ["--numbers", "--probabilities", "x"],
+        ["--numbers", "--frame", "x"],
+        ["--numbers", "--save-plot", "x"],
+        ["--numbers", "--mode", "sure", "x"],
+        ["--numbers", "--output", "r.csv", "--engine", "ray", "x"],
     ],
 )
 def test_wrong_usage_exits_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,3 +297,78 @@ def test_killed_batch_loses_only_the_part_in_progress(
     assert finished[:60] == saved
     assert sorted(finished) == sorted({*map(str, scans.iterdir()), str(endless)})
     assert not parts.exists()
+
+
+# ---- numbers ----
+
+
+@pytest.fixture
+def number_model(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number model that finds no digit, so that pictures are read as single digits."""
+    monkeypatch.setenv("DIGITS_NUMBER_MODEL_PATH", str(settings.number_model_path))
+
+
+@pytest.fixture
+def reads_42(number_model: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - needs the setting
+    """A number model that reads 42 in every picture."""
+    recognizer = Recognizer.load(ROOT / "mnist_model.pth")
+    monkeypatch.setattr("batch.local.start_reader", lambda *_: NumberReader(recognizer, ScriptedEngine("42")))
+
+
+@pytest.mark.usefixtures("number_model")
+def test_numbers_are_read_as_csv(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "5.png").write_bytes(b"hello")
+    status, out, err = run(capsys, "--numbers", scans)
+    assert status == 1
+    assert "5.png: The file is not a picture" in err
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == ["path", "text", "confidence"]
+    assert [Path(row["path"]).stem for row in rows] == [row["text"] for row in rows] == list("012346789")
+
+
+@pytest.mark.usefixtures("reads_42")
+def test_numbers_have_alternatives_where_asked_for(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(*arguments: object) -> str:
+        return run(capsys, "--numbers", *arguments, scans / "1.png")[1]
+
+    (answer,) = json.loads(printed("--format", "json"))
+    assert (set(answer), answer["text"]) == ({"path", "text", "confidence"}, "42")
+    answer = json.loads(printed("--format", "jsonl", "--top", 3))
+    assert set(answer) == {"path", "text", "confidence", "alternatives"}
+    assert [each["text"] for each in answer["alternatives"]] == ["52", "43"]
+    (row,) = csv.DictReader(io.StringIO(printed("--top", 2)))
+    assert list(row) == ["path", "text", "confidence", "text_2", "confidence_2"]
+    assert (row["text"], row["text_2"]) == ("42", "52")
+    head, line = printed("--format", "table", "--top", 2).splitlines()
+    assert head.split() == ["path", "text", "confidence", "2.", "text", "confidence"]
+    assert (line.split()[1], line.split()[4]) == ("42", "52")
+
+
+@pytest.mark.usefixtures("number_model")
+def test_batch_of_numbers_is_written_by_workers_and_resumed(
+    scans: Path, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (scans / "5.png").write_bytes(b"hello")
+    arguments = ("--numbers", scans, "--output", tmp_path / "r.jsonl", "--workers", 2)
+    assert run(capsys, *arguments)[0] == 1
+    (scans / "5.png").write_bytes(picture_of(DIGITS[5]))
+    assert run(capsys, *arguments)[0] == 0
+    rows = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [(Path(row["path"]).stem, row["text"]) for row in rows] == [(d, d) for d in "0123467895"]
+    (model_id,) = {row["model"] for row in rows}
+    assert model_id in settings.number_model_path.with_suffix(".onnx").read_bytes().decode("latin-1")
+    status, _, err = run(capsys, scans, "--output", tmp_path / "r.jsonl", "--workers", 1)
+    assert status == 2
+    assert "made by another model or with other columns" in err
+
+
+@pytest.mark.parametrize("output", [(), ("--output", "r.csv")])
+def test_missing_number_model_is_reported(
+    output: tuple[str, ...], scans: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(scans)
+    monkeypatch.setenv("DIGITS_NUMBER_MODEL_PATH", "none.pth")
+    status, out, err = run(capsys, "--numbers", scans, *output)
+    assert (status, out) == (2, "")
+    assert "there is no model file none" in err
+    assert len(err.splitlines()) == 1

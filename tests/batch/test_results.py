@@ -28,7 +28,7 @@ def read(path: Path | str, suffix: str) -> list[dict[str, Any]]:
     with fsspec.open(str(path), "rb") as file:
         data = file.read()
     if suffix == ".csv":
-        return list(csv.DictReader(data.decode().splitlines()))
+        return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
     if suffix == ".jsonl":
         return [json.loads(line) for line in data.splitlines()]
     import pyarrow.parquet
@@ -76,6 +76,26 @@ def test_values_are_those_of_the_rows(tmp_path: Path, suffix: str) -> None:
     assert good["is_digit"] in (False, "false")
     assert bad["error"] == row(6).error
     assert not bad.get("digit")
+
+
+def test_numbers_are_written_and_found_again(tmp_path: Path, suffix: str) -> None:
+    url, columns = str(tmp_path / f"r{suffix}"), Columns(top=3, model="abc", numbers=True)
+    results = Results(url, columns)
+    results.add([Row("1.png", texts=(("007\n12", 0.75), ("7", 0.125))), Row("2.png", error="Unreadable.")])
+    results.finish()
+    good, bad = read(url, suffix)
+    assert (good["path"], good["text"], float(good["confidence"])) == ("1.png", "007\n12", 0.75)
+    if suffix == ".jsonl":
+        assert good["alternatives"] == [{"text": "7", "confidence": 0.125}]
+        assert set(good) == {"path", "text", "confidence", "alternatives", "model"}
+    else:
+        names = ["path", "text", "confidence", "text_2", "confidence_2", "text_3", "confidence_3", "error", "model"]
+        assert list(good) == names
+        assert (good["text_2"], float(good["confidence_2"]), good["text_3"] or "") == ("7", 0.125, "")
+    assert (bad["error"], bad.get("text") or "") == ("Unreadable.", "")
+    assert list(Results(url, columns).done.missing(["1.png", "2.png"])) == ["2.png"]
+    with pytest.raises(BatchError, match="other columns"):
+        Results(url, Columns(model="abc"))
 
 
 def test_next_run_resumes_after_the_last_part(tmp_path: Path, suffix: str) -> None:

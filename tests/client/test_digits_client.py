@@ -167,6 +167,37 @@ def test_batch_through_a_server_is_written(server: Server, tmp_path: Path) -> No
     assert json.loads(output.read_text())["digit"] == 7
 
 
+def test_command_line_reads_numbers_through_the_server(
+    server: Server, digits: DigitsClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans, output = tmp_path / "scans", tmp_path / "r.jsonl"
+    scans.mkdir()
+    for digit in DIGITS:
+        (scans / f"{digit}.png").write_bytes(picture_of(DIGITS[digit]))
+    (scans / "bad.png").write_bytes(b"hello")
+    arguments = ["--numbers", str(scans), "--url", server.url]
+    assert predict.main([*arguments, "--format", "jsonl"]) == 1
+    printed = capsys.readouterr()
+    assert [json.loads(line)["text"] for line in printed.out.splitlines()] == list("0123456789")
+    assert "bad.png: The file is not a picture" in printed.err
+    assert predict.main([*arguments, "--output", str(output)]) == 1
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["text"] for row in rows if "error" not in row] == list("0123456789")
+    assert {row["model"] for row in rows} == {digits.model()["number_model"]}
+
+
+def test_command_line_reports_a_server_without_a_number_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
+    problem = b'{"type": "no-number-model", "detail": "It reads no numbers."}'
+    with scripted((501, {}, problem), CARD) as (url, _):
+        assert predict.main(["--numbers", str(tmp_path), "--url", url]) == 2
+        assert "It reads no numbers." in capsys.readouterr().err
+        assert predict.main(["--numbers", str(tmp_path), "--url", url, "--output", str(tmp_path / "r.csv")]) == 2
+        assert "no model for whole numbers" in capsys.readouterr().err
+
+
 def test_command_line_reports_an_unreachable_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "7.png").write_bytes(picture_of(DIGITS[7]))
     assert predict.main([str(tmp_path), "--url", "http://127.0.0.1:9"]) == 2
