@@ -166,7 +166,7 @@ def bar_at(x: int, *, large: bool = False) -> Picture:
 
 
 @pytest.mark.parametrize("large", [False, True])
-@pytest.mark.parametrize("x", [8, 14, 108, 116])
+@pytest.mark.parametrize("x", [14, 108])
 def test_line_along_the_border_is_probably_no_1(x: int, large: bool) -> None:
     middle, border = (find_candidates(bar_at(place, large=large)) for place in (60, x))
     assert min(candidate.penalty for candidate in middle) == 0
