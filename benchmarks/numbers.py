@@ -159,7 +159,8 @@ def main() -> int:
     options = parser.parse_args()
     settings = Settings.load()
     recognizer = Recognizer.load(settings.model_path, settings.limits)
-    reader = NumberReader(recognizer, start_engine(read_model(options.model, reads_numbers=True)))
+    engine = start_engine(read_model(options.model, reads_numbers=True))
+    reader = NumberReader(recognizer, engine)
     root, reports = settings.data_dir, ROOT / "reports" / "numbers"
     sets: dict[str, Iterator[Number]] = {
         "MNIST test digits, apart": compose_mnist(root, ["apart"]),
@@ -185,7 +186,7 @@ def main() -> int:
         rows.append([name, len(items), f"{100 * right:.1f}", f"{100 * float(alone):.1f}"])
         print(rows[-1], flush=True)
     report.table(["single digits", "n", "right and accepted by read %", "by predict %"], rows)
-    report.say(f"Model {reader.info.id} with {recognizer.info.id}; `python -m benchmarks.numbers`.")
+    report.say(f"Model {engine.info.id} with {recognizer.info.id}; `python -m benchmarks.numbers`.")
     return report.publish(RESULTS / "numbers.md")
 
 

@@ -27,7 +27,7 @@ from recognition.numbers.reader import Reading
 from recognition.preview import frame_png, png_data_url
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
 from web.openapi import documented_rules, operation
-from web.operations import current_reader, current_recognizer, current_settings
+from web.operations import current_reader, current_recognizer, current_settings, number_model_id
 from web.problems import NoNumberModel, NotReady, describe
 from web.rate_limits import count_predictions
 from web.schemas import (
@@ -96,7 +96,7 @@ def model() -> Response:
     """The model that answers."""
     recognizer = current_recognizer()
     info = recognizer.info
-    reader = current_app.extensions["number_reader"]
+    reader = current_reader()
     card = ModelCard(
         id=info.id,
         architecture=info.architecture,
@@ -105,7 +105,7 @@ def model() -> Response:
         data=list(info.data),
         engine=recognizer.engine,
         metrics=dict(info.metrics),
-        number_model=reader.info.id if reader else None,
+        number_model=reader.info.id if reader.info else None,
     )
     return with_etag(_json(card))
 
@@ -172,9 +172,9 @@ def read() -> Response:
     read as predict does.
     """
     query = parse_query(ReadQuery)
-    reader = current_reader()
+    reader, model_id = current_reader(), number_model_id()
     reading = recognize_body(reader.read_strokes, reader.read_picture)
-    return _json(_to_reading(reading, reader.info.id, query))
+    return _json(_to_reading(reading, model_id, query))
 
 
 @api.post("/read/batch")
@@ -194,9 +194,9 @@ def read_batch() -> Response:
     readings. So do pictures for which there is no time left: send these in another request.
     """
     query = parse_query(ReadQuery)
-    reader = current_reader()
-    batch = _recognize_batch(reader.read_pictures, lambda found: _to_reading(found, reader.info.id, query))
-    return _json(ReadingBatchResponse(**batch, model=reader.info.id))
+    reader, model_id = current_reader(), number_model_id()
+    batch = _recognize_batch(reader.read_pictures, lambda found: _to_reading(found, model_id, query))
+    return _json(ReadingBatchResponse(**batch, model=model_id))
 
 
 @api.post("/explain")

@@ -123,16 +123,12 @@ def init_app(app: Flask) -> None:
     app.after_request(_count_request)
 
 
-def observe(recognizer: Recognizer, reader: NumberReader | None) -> None:
+def observe(recognizer: Recognizer, reader: NumberReader) -> None:
     """Count and time the work of `recognizer`, and of the `reader` that uses it, from now on."""
     recognizer.observer = _Recorder()
-    _set_model(recognizer)
-    if reader:
-        _set_model(reader)
-
-
-def _set_model(model: Recognizer | NumberReader) -> None:
-    _models.labels(model.info.id, model.info.architecture, model.engine).set(1)
+    for model in (recognizer, reader):
+        if model.info:
+            _models.labels(model.info.id, model.info.architecture, model.engine).set(1)
 
 
 def count_problem(problem_type: str) -> None:

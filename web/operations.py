@@ -55,10 +55,10 @@ def load_model(app: Flask) -> None:
     recognizer = Recognizer(start_engine(digits), settings.limits)
     recognizer.predict_strokes(_WARM_UP_STROKES)
     _model_log.info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
-    reader = NumberReader(recognizer, start_engine(numbers)) if numbers else None
-    if reader:
-        reader.read_strokes(_WARM_UP_STROKES)
-        _model_log.info("number model %s is ready, run by engine %s", reader.info.id, reader.engine)
+    reader = NumberReader(recognizer, start_engine(numbers) if numbers else None)
+    reader.read_strokes(_WARM_UP_STROKES)
+    if reader.info:
+        _model_log.info("number model %s is ready", reader.info.id)
     else:
         _model_log.warning("numbers are not read: there is no model file %s", settings.number_model_path)
     metrics.observe(recognizer, reader)
@@ -81,12 +81,24 @@ def current_recognizer() -> Recognizer:
 
 
 def current_reader() -> NumberReader:
-    """The loaded number model. Raises `NotReady` until `load_model` has returned, and `NoNumberModel` without one."""
+    """The reader of numbers, or of single digits without a number model. Raises `NotReady`."""
     current_recognizer()
-    reader: NumberReader | None = current_app.extensions["number_reader"]
-    if reader is None:
-        raise NoNumberModel
+    reader: NumberReader = current_app.extensions["number_reader"]
     return reader
+
+
+def number_model_id() -> str:
+    """Id of the loaded number model. Raises `NotReady`, or `NoNumberModel` where there is none."""
+    info = current_reader().info
+    if info is None:
+        raise NoNumberModel
+    return info.id
+
+
+def reads_numbers() -> bool:
+    """Whether a number model is loaded."""
+    reader: NumberReader | None = current_app.extensions.get("number_reader")
+    return reader is not None and reader.info is not None
 
 
 def current_model_id() -> str | None:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, render_template
 
 from config import VERSION
-from recognition import InputError, Prediction, Region
+from recognition import InputError
 from recognition.errors import N_
+from recognition.numbers.reader import Box, Reading
 from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
 from web.language import gettext, share
-from web.operations import current_model_id, current_recognizer, current_settings
+from web.operations import current_model_id, current_reader, current_settings, reads_numbers
 from web.problems import describe
 from web.rate_limits import count_predictions
 
@@ -50,34 +51,33 @@ def read_upload() -> str:
     """Recognise uploaded pictures without JavaScript: shows the first, and a list if there are several."""
     pictures = uploaded_pictures("image")
     count_predictions(len(pictures) - 1)  # one was counted before the view
-    recognizer = current_recognizer()
+    reader = current_reader()
     if len(pictures) == 1:
-        return render_template(
-            "page.html", **_to_variables(recognizer.predict_picture(pictures[0][1], with_preview=True))
-        )
+        return render_template("page.html", **_to_variables(reader.read_picture(pictures[0][1], with_preview=True)))
     max_seconds = current_settings().limits.max_batch_seconds
-    outcomes = recognizer.predict_pictures([data for _, data in pictures], max_seconds, with_previews=True)
+    outcomes = reader.read_pictures([data for _, data in pictures], max_seconds, with_previews=True)
     results = [{"name": name, **_to_variables(outcome)} for (name, _), outcome in zip(pictures, outcomes, strict=True)]
-    first = next((result for result in results if "prediction" in result), results[0])
+    first = next((result for result in results if "reading" in result), results[0])
     return render_template("page.html", **first, results=results)
 
 
-def _to_variables(outcome: Prediction | InputError) -> dict[str, object]:
-    """The template's variables for a prediction or problem."""
+def _to_variables(outcome: Reading | InputError) -> dict[str, object]:
+    """The template's variables for a reading or problem."""
     if isinstance(outcome, InputError):
         return {"problem": describe(outcome)}
-    variables: dict[str, object] = {"prediction": outcome, "frame": png_data_url(frame_png(outcome.frame))}
+    prediction = outcome.digits[0].prediction
+    variables: dict[str, object] = {"reading": outcome, "frame": png_data_url(frame_png(prediction.frame))}
     if (preview := outcome.preview) is not None:
-        boxes = [_clip(outcome.region, preview.size)]
+        boxes = [_clip(digit.box, preview.size) for digit in outcome.digits]
         variables |= {"picture": png_data_url(preview.png), "size": preview.size, "boxes": boxes}
     return variables
 
 
-def _clip(region: Region, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what a region shows of a picture."""
+def _clip(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the part of a box that is in the picture."""
+    left, top, box_width, box_height = box
     width, height = size
-    right, bottom = region.left + region.side, region.top + region.side
-    return max(0.0, region.left), max(0.0, region.top), min(width, right), min(height, bottom)
+    return max(0.0, left), max(0.0, top), min(width, left + box_width), min(height, top + box_height)
 
 
 @pages.app_context_processor
@@ -87,6 +87,7 @@ def _page_variables() -> dict[str, object]:
         "model_id": current_model_id(),
         "sure": SURE_FROM,
         "certainty": certainty,
+        "read_route": "api.read" if reads_numbers() else "api.predict",
         "phrase": phrase,
         "samples": {name: gettext(words) for name, words in SAMPLES.items()},
         "picture_types": ",".join(MEDIA_TYPES),
@@ -94,17 +95,23 @@ def _page_variables() -> dict[str, object]:
     }
 
 
-def certainty(prediction: Prediction) -> str:
-    """The state of the answer for `prediction`; `static/answer.js` chooses by the same rule."""
-    if not prediction.is_digit:
+def certainty(reading: Reading) -> str:
+    """The state of the answer for `reading`; `static/answer.js` chooses by the same rule."""
+    if len(reading.digits) > 1:
+        is_sure = reading.confidence >= SURE_FROM or not reading.alternatives
+    elif not reading.digits[0].prediction.is_digit:
         return "not_digit"
-    return "sure" if prediction.confidence >= SURE_FROM else "unsure"
+    else:
+        is_sure = reading.confidence >= SURE_FROM
+    return "sure" if is_sure else "unsure"
 
 
-def phrase(prediction: Prediction) -> str:
-    """Name of the phrase for `prediction`: English says "a 7", but "an 8"."""
-    state = certainty(prediction)
-    return "sure_an" if state == "sure" and prediction.digit == 8 else state
+def phrase(reading: Reading) -> str:
+    """Name of the phrase for `reading`: English says "a 7", but "an 8"."""
+    state = certainty(reading)
+    if len(reading.digits) > 1:
+        return f"{state}_number"
+    return "sure_an" if state == "sure" and reading.text == "8" else state
 
 
 @pages.app_template_filter()

@@ -24,7 +24,7 @@ from model_file import N_DIGITS, STRIP_HEIGHT
 from recognition.engine import Engine
 from recognition.errors import BlankInput, InputError
 from recognition.ink import Stroke, draw_with_region, smooth, validate_strokes
-from recognition.normalize import Candidate, Region, find_candidates
+from recognition.normalize import Candidate, find_candidates
 from recognition.numbers.ctc import align, best_texts
 from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
 from recognition.numbers.strips import Strip, to_strip
@@ -93,24 +93,27 @@ class _ReadLine:
 class NumberReader:
     """Reads numbers with two networks. Thread-safe if the recognizer is."""
 
-    def __init__(self, recognizer: Recognizer, engine: Engine) -> None:
+    def __init__(self, recognizer: Recognizer, engine: Engine | None) -> None:
+        """Without an engine, all input is read as a single digit."""
         self._recognizer = recognizer
-        self.info = engine.info
-        self.engine = engine.name
-        self._logits_of = engine.logits
+        self._engine = engine
+        self.info = engine.info if engine else None
+        self.engine = engine.name if engine else None
 
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
+        if self._engine is None:
+            return _of_single(self._recognizer.predict_strokes(strokes), started)
         with self._recognizer.observer.time_phase("normalise"):
             drawn = validate_strokes(strokes, self._recognizer.limits)
             lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
             strips = [draw_strip(line) for line in lines]
-        read = self._read_strips([strip for strip, _, _ in strips])
+        read = self._read_strips(self._engine, [strip for strip, _, _ in strips])
         found = [each for each in zip(lines, read, strips, strict=True) if each[1].text]
         read = [known for _, known, _ in found]
         if sum(len(line.text) for line in read) <= 1:
-            return self._of_single(self._recognizer.predict_strokes(strokes), started)
+            return _of_single(self._recognizer.predict_strokes(strokes), started)
         parts: list[tuple[int, int, list[Stroke]]] = []
         for number, (line, known, (_, unit, left)) in enumerate(found):
             cuts = [left + cut * unit for cut in known.cuts()]
@@ -133,37 +136,32 @@ class NumberReader:
         size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
         preview = Preview(to_png(thumbnail(picture)), size) if with_preview else None
         dark = darken_ink(picture)
-        lines, read = self._read_lines(dark)
+        lines, read = self._read_lines(self._engine, dark) if self._engine else ([], [])
         if sum(len(line.text) for line in read) <= 1:
             with self._recognizer.observer.time_phase("normalise"):
                 candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
             single = self._recognizer.predict_candidates([candidates])[0]
-            return replace(self._of_single(single, started), preview=preview)
+            return replace(_of_single(single, started), preview=preview)
         digits = self._look_at_digits(dark, lines, read, scale)
         return replace(_to_reading(read, digits, started), preview=preview)
 
-    def read_pictures(self, files: Sequence[bytes], max_seconds: float = math.inf) -> list[Reading | InputError]:
+    def read_pictures(
+        self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
+    ) -> list[Reading | InputError]:
         """Read many picture files; the result for an unreadable one is its error.
 
         Pictures that are left when this call has used `max_seconds` of processor time are refused, too.
         """
         end = time.thread_time() + max_seconds
-        return [self._read_or_error(data, end - time.thread_time()) for data in files]
+        return [self._read_or_error(data, with_previews, end - time.thread_time()) for data in files]
 
-    def _read_or_error(self, data: bytes, seconds_left: float) -> Reading | InputError:
+    def _read_or_error(self, data: bytes, with_preview: bool, seconds_left: float) -> Reading | InputError:
         try:
-            return self.read_picture(data, seconds_left=seconds_left)
+            return self.read_picture(data, with_preview, seconds_left)
         except InputError as error:
             return error
 
-    def _of_single(self, prediction: Prediction, started: float) -> Reading:
-        """The reading of input that holds at most one digit."""
-        text = str(prediction.digit) if prediction.is_digit else UNREADABLE
-        others = tuple((str(digit), p) for digit, p in prediction.top(4)[1:] if prediction.is_digit)
-        digit = ReadDigit(prediction, _inner_box(prediction.region), 0)
-        return Reading(text, prediction.confidence, others, (digit,), elapsed_ms=_milliseconds_since(started))
-
-    def _read_lines(self, picture: Picture) -> tuple[list[Line], list[_ReadLine]]:
+    def _read_lines(self, engine: Engine, picture: Picture) -> tuple[list[Line], list[_ReadLine]]:
         """The lines with digits of a picture of dark ink: among those that were found, or the whole picture as one."""
         height, width = picture.shape
         readings = []
@@ -173,16 +171,16 @@ class NumberReader:
         for lines in (found, whole):
             if lines and (len(lines) > 1 or width <= 32 * height):
                 strips = [to_strip(crop_line(picture, line)[0]) for line in lines]
-                readings.append((lines, self._read_strips(strips)))
+                readings.append((lines, self._read_strips(engine, strips)))
         lines, read = max(readings, key=lambda each: _quality(each[1]), default=([], []))
         kept = [i for i, known in enumerate(read) if known.text]
         return [lines[i] for i in kept], [read[i] for i in kept]
 
-    def _read_strips(self, strips: Sequence[Strip]) -> list[_ReadLine]:
+    def _read_strips(self, engine: Engine, strips: Sequence[Strip]) -> list[_ReadLine]:
         read, n_left = [], MAX_DIGITS
         for strip in strips:
             with self._recognizer.observer.time_phase("network"):
-                logits = self._logits_of(strip[None])[0] / np.float32(self.info.temperature)
+                logits = engine.logits(strip[None])[0] / np.float32(engine.info.temperature)
             log_p = logits - logits.max(axis=1, keepdims=True)
             log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
             # Rounding may add up to more than 1.
@@ -276,6 +274,15 @@ def _agree(prediction: Prediction | None, line: _ReadLine, index: int) -> Predic
     return replace(prediction, probabilities=tuple(both.tolist()), is_digit=prediction.is_digit or agrees)
 
 
+def _of_single(prediction: Prediction, started: float) -> Reading:
+    """The reading of input that holds at most one digit."""
+    text = str(prediction.digit) if prediction.is_digit else UNREADABLE
+    others = tuple((str(digit), p) for digit, p in prediction.top(4)[1:] if prediction.is_digit)
+    region = prediction.region
+    digit = ReadDigit(prediction, (region.left, region.top, region.side, region.side), 0)
+    return Reading(text, prediction.confidence, others, (digit,), elapsed_ms=_milliseconds_since(started))
+
+
 def _to_reading(read: Sequence[_ReadLine], digits: Sequence[ReadDigit], started: float) -> Reading:
     per_line = [line.texts for line in read if line.text]
     combined = sorted(
@@ -303,12 +310,6 @@ def _extent(strokes: Sequence[Stroke]) -> Box:
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     return (*low.tolist(), *(high - low).tolist())
-
-
-def _inner_box(region: Region) -> Box:
-    """The part of a region that the ink of a digit fills."""
-    edge = region.side / 7
-    return region.left + edge, region.top + edge, region.side - 2 * edge, region.side - 2 * edge
 
 
 def _milliseconds_since(started: float) -> float:

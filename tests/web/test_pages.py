@@ -6,8 +6,11 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from config import Settings
+from flask_app import create_app
 from testing.handwriting import DIGITS
-from testing.pictures import encode, multipart, picture_of
+from testing.numbers import let_app_read
+from testing.pictures import draw_picture, encode, multipart, picture_of
 from web.pages import percent
 
 
@@ -35,14 +38,26 @@ def test_upload_shows_picture_frame_and_answer(client: FlaskClient, digit: int) 
 
 def test_digit_is_outlined_in_its_picture(client: FlaskClient) -> None:
     outline = re.search(
-        r'viewBox="0 0 280 280"><rect x="([-.\d]+)" y="([-.\d]+)" width="([.\d]+)" height="([.\d]+)"',
+        r'viewBox="0 0 280 280"><path d="M([.\d]+) ([.\d]+)H([.\d]+)V([.\d]+)H',
         upload(client, picture_of(DIGITS[8])).text,
     )
     assert outline
-    x, y, width, height = map(float, outline.groups())
+    left, top, right, bottom = map(float, outline.groups())
     xs, ys = zip(*DIGITS[8][0], strict=True)
-    assert x < min(xs) < max(xs) < x + width
-    assert y < min(ys) < max(ys) < y + height
+    assert left < min(xs) < max(xs) < right
+    assert top < min(ys) < max(ys) < bottom
+
+
+def test_number_is_read_and_outlined_digit_by_digit(settings: Settings) -> None:
+    app = create_app(settings)
+    let_app_read(app, "42")
+    row = [[[x + 280 * i, y] for x, y in stroke] for i, digit in enumerate((4, 2)) for stroke in DIGITS[digit]]
+    page = upload(app.test_client(), encode(draw_picture(row, (560, 280)))).text
+    assert "This is 42" in page
+    assert re.search(r'class="numeral is-number"[^>]*>42<', page)
+    outlines = re.findall(r"M([.\d]+) ", page.split('id="outline"')[1].split("/svg")[0])
+    assert len(outlines) == 2
+    assert float(outlines[0]) < 280 - 40 < float(outlines[1])
 
 
 def test_several_pictures_are_listed_and_the_first_is_shown(client: FlaskClient) -> None:
