@@ -1,8 +1,8 @@
 """Train a digit network and write `mnist_model.pth` with its metrics.
 
 python train_model.py                                  # the default recipe, on MNIST
-python train_model.py --recipe mnist                   # the recipe of the shipped weights
-python train_model.py --recipe best                    # with open handwriting and real non-digits
+python train_model.py --recipe mnist                   # MNIST alone, for longer
+python train_model.py --recipe best                    # the recipe of the pretrained weights, with open handwriting
 python train_model.py --data mnist folder:photos strokes:pens.jsonl --nondigits open folder:others
 python train_model.py --data mnist open corrections:corrections.jsonl --promote-if-not-worse
 python train_model.py --resume                         # continue after Ctrl-C, or a killed process

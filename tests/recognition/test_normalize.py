@@ -156,7 +156,6 @@ def test_line_along_the_border_is_not_read(digit: int, sides: tuple[str, ...]) -
     assert best_likeness(with_line(picture_of(digit), *sides), digit) > 0.9
 
 
-@each_digit
 def bar_at(x: int, *, large: bool = False) -> Picture:
     """A dark bar from top to bottom at a column of a sheet, which may be too large to be searched in full."""
     picture = np.full((128, 128), 0.9, np.float32)
@@ -179,6 +178,7 @@ def test_short_digit_beside_the_border_is_a_digit() -> None:
     assert find_candidates(picture)[0].penalty == 0
 
 
+@each_digit
 def test_grain_and_specks_are_not_read(digit: int) -> None:
     chance = np.random.default_rng(digit)
     grain = 0.2 + 0.5 * picture_of(digit) + chance.normal(0, 0.03, (280, 280))
