@@ -81,15 +81,17 @@ def draw_numbers(data_dir: Path, gap: Callable[[Generator], float]) -> Iterator[
     for _ in range(_N):
         text, hand = _text(random), complete[random.integers(len(complete))]
         strokes: list[list[list[float]]] = []
-        right = 0.0
+        right, last_width = 0.0, 0.0
         for label in text:
             digit = hand[label][random.integers(len(hand[label]))]
             points = np.concatenate(digit)
             low, high = points.min(axis=0), points.max(axis=0)
             height = max(1e-6, high[1] - low[1])
-            move = np.array([right, random.normal(0, 0.04)])
-            strokes += [((stroke - low) / height + move).tolist() for stroke in digit]
-            right += (high[0] - low[0]) / height + gap(random)
+            width = (high[0] - low[0]) / height
+            # A digit must not vanish behind a broader one.
+            left = right + max(gap(random), -0.3 * min(width, last_width))
+            strokes += [((s - low) / height + np.array([left, random.normal(0, 0.04)])).tolist() for s in digit]
+            right, last_width = left + width, width
         yield Number(text, strokes)
 
 

@@ -20,6 +20,7 @@ _MIN_HEIGHT = 7  # of a digit, in pixels of the shrunk picture
 _MAX_PIECES = 1_500  # with more pieces of ink, a picture is a texture
 _MARGIN = 0.18  # around a line, in heights of it
 _MAX_SLOPE = 0.2
+_MIN_OVERLAP = 0.25  # of a box's height with a row that it belongs to
 MAX_LINES = 30
 
 
@@ -69,7 +70,7 @@ def find_lines(picture: Picture) -> list[Line]:
         return []
     height = float(np.median(boxes[:, 3] - boxes[:, 1]))
     slope = _slope(boxes, height)
-    lines = [_line_around(boxes[row], slope, scale) for row in _rows(boxes, slope, height)]
+    lines = [_line_around(boxes[row], slope, scale) for row in _rows(boxes, slope)]
     return lines[:MAX_LINES]
 
 
@@ -109,12 +110,25 @@ def _slope(boxes: NDArray[np.float64], height: float) -> float:
     return float(np.clip(np.median(dy[is_neighbour] / dx[is_neighbour]), -_MAX_SLOPE, _MAX_SLOPE))
 
 
-def _rows(boxes: NDArray[np.float64], slope: float, height: float) -> list[NDArray[np.int64]]:
-    """Indices of the boxes of each row, top to bottom."""
-    middle = (boxes[:, 1] + boxes[:, 3]) / 2 - slope * (boxes[:, 0] + boxes[:, 2]) / 2
-    order = np.argsort(middle)
-    starts = np.flatnonzero(np.diff(middle[order]) > 0.5 * height) + 1
-    return np.split(order, starts)
+def _rows(boxes: NDArray[np.float64], slope: float) -> list[list[int]]:
+    """Indices of the boxes of each row, top to bottom: boxes that overlap in height are in one row."""
+    shift = slope * (boxes[:, 0] + boxes[:, 2]) / 2
+    tops, bottoms = boxes[:, 1] - shift, boxes[:, 3] - shift
+    rows: list[list[int]] = []
+    # The largest first: a comma below two rows belongs to the one that it overlaps more.
+    for index in np.argsort(tops - bottoms).tolist():
+        overlaps = [_overlap(index, row, tops, bottoms) for row in rows]
+        if overlaps and max(overlaps) > _MIN_OVERLAP:
+            rows[int(np.argmax(overlaps))].append(index)
+        else:
+            rows.append([index])
+    return sorted(rows, key=lambda row: float(np.median(tops[row] + bottoms[row])))
+
+
+def _overlap(index: int, row: list[int], tops: NDArray[np.float64], bottoms: NDArray[np.float64]) -> float:
+    """The share of a box's height within the median extent of a row."""
+    shared = min(bottoms[index], np.median(bottoms[row])) - max(tops[index], np.median(tops[row]))
+    return float(shared / (bottoms[index] - tops[index]))
 
 
 def _line_around(boxes: NDArray[np.float64], slope: float, scale: float) -> Line:

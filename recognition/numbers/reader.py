@@ -24,7 +24,7 @@ from model_file import N_DIGITS, STRIP_HEIGHT
 from recognition.engine import Engine
 from recognition.errors import BlankInput, InputError
 from recognition.ink import Stroke, draw_with_region, smooth, validate_strokes
-from recognition.normalize import Candidate, find_candidates
+from recognition.normalize import Candidate, Frame, Region, find_candidates
 from recognition.numbers.ctc import align, best_texts
 from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
 from recognition.numbers.strips import Strip, to_strip
@@ -103,17 +103,22 @@ class NumberReader:
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        if self._engine is None:
-            return _of_single(self._recognizer.predict_strokes(strokes), started)
         with self._recognizer.observer.time_phase("normalise"):
             drawn = validate_strokes(strokes, self._recognizer.limits)
+            frame, region = draw_with_region(drawn)
+        # Drawings of several digits, even of two that touch, hardly ever look like a digit as a whole; an 8 of two
+        # strokes may look like two lines.
+        (whole,) = self._recognizer.predict_frames([frame])
+        if self._engine is None or self._recognizer.accepts(whole, "sure"):
+            return self._read_single(frame, region, started)
+        with self._recognizer.observer.time_phase("normalise"):
             lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
             strips = [draw_strip(line) for line in lines]
         read = self._read_strips(self._engine, [strip for strip, _, _ in strips])
         found = [each for each in zip(lines, read, strips, strict=True) if each[1].text]
         read = [known for _, known, _ in found]
         if sum(len(line.text) for line in read) <= 1:
-            return _of_single(self._recognizer.predict_strokes(strokes), started)
+            return self._read_single(frame, region, started)
         parts: list[tuple[int, int, list[Stroke]]] = []
         for number, (line, known, (_, unit, left)) in enumerate(found):
             cuts = [left + cut * unit for cut in known.cuts()]
@@ -125,6 +130,9 @@ class NumberReader:
             for (number, index, part), prediction in zip(parts, predictions, strict=True)
         ]
         return _to_reading(read, digits, started)
+
+    def _read_single(self, frame: Frame, region: Region, started: float) -> Reading:
+        return _of_single(self._recognizer.predict_candidates([[Candidate(frame, 0.0, region)]])[0], started)
 
     def read_picture(self, data: bytes, with_preview: bool = False, seconds_left: float = math.inf) -> Reading:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`.
