@@ -30,9 +30,9 @@ except ImportError:
     print("train_model: PyTorch is not installed, get it with: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(2)
 
-from config import ROOT, Settings, SettingsError
+from config import Settings, SettingsError
 from model import load_checkpoint
-from model_file import CheckpointError
+from model_file import CheckpointError, verify_purpose
 from training.compose import compose
 from training.datasets import DataError, Split, load_split
 from training.distributed import World, choose_device, process_group
@@ -236,13 +236,19 @@ def train_number_reader(arguments: list[str], settings: Settings) -> None:
     recipe = NumberRecipe()
     parser.add_argument("--strips", type=int, default=recipe.n_strips, metavar="N", help="numbers to compose and learn")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
-    parser.add_argument("--output", type=Path, default=ROOT / "number_model.pth", help="checkpoint file to write")
+    parser.add_argument(
+        "--start", type=Path, metavar="CKPT", help="train this number reader further (default: a new one)"
+    )
+    parser.add_argument("--output", type=Path, default=settings.number_model_path, help="checkpoint file to write")
     parser.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
     options = parser.parse_args(arguments)
+    start = load_checkpoint(options.start) if options.start else None
+    if start:
+        verify_purpose(start.info, options.start, reads_numbers=True)
     recipe = dataclasses.replace(recipe, n_strips=options.strips, seed=options.seed)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     state = state_path(options.output)
-    checkpoint = train_numbers(recipe, settings.data_dir, state, resume=options.resume)
+    checkpoint = train_numbers(recipe, settings.data_dir, state, start=start, resume=options.resume)
     save_model(checkpoint, options.output)
     state.unlink(missing_ok=True)
     right = checkpoint.metrics["val_accuracy"]

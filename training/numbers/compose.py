@@ -36,6 +36,8 @@ _UNIT = _DIGIT / INK_SIZE  # pixels of the picture per pixel of a frame
 _MARGIN = 40  # around the ink, which is cut to a smaller one at the end
 _HANDS_OF_MNIST = 12  # MNIST's digits, which have no writers here, are grouped by the width of their strokes
 _SHARES = {"mnist": 0.42, "unipen": 0.27, "pendigits": 0.15, "swiss": 0.14, "semeion": 0.02}
+_DRAWN = ("unipen", "pendigits")  # the sources that are pen strokes
+_SCREEN_PEN = 4.2  # pixels: the width that strokes have in `recognition.numbers.reader.draw_strip`
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +113,35 @@ class _Pen:
 def compose_number(hands: Hands, random: Generator) -> tuple[Array, str]:
     """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits."""
     text = choose_text(random)
-    is_clean = random.random() < 0.3
-    ink = _finish_ink(write(text, _choose_hand(hands, random), random, with_signs=not is_clean), random)
-    return photograph(ink, random, is_clean=is_clean), text
+    kind = random.choice(["paper", "clean", "screen"], p=[0.62, 0.16, 0.22])
+    hand = _choose_hand(hands, random, drawn_only=kind == "screen")
+    width = _SCREEN_PEN * random.uniform(0.8, 1.25) if kind == "screen" else None
+    ink = _finish_ink(write(text, hand, random, with_signs=kind == "paper", pen_width=width), random)
+    return photograph(ink, random, is_clean=kind != "paper"), text
 
 
-def _choose_hand(hands: Hands, random: Generator) -> Hand:
-    source = random.choice(list(_SHARES), p=list(_SHARES.values()))
+def _choose_hand(hands: Hands, random: Generator, *, drawn_only: bool) -> Hand:
+    shares = {name: share for name, share in _SHARES.items() if not drawn_only or name in _DRAWN}
+    total = sum(shares.values())
+    source = random.choice(list(shares), p=[share / total for share in shares.values()])
     return hands[source][random.integers(len(hands[source]))]
 
 
-def write(text: str, hand: Hand, random: Generator, *, with_signs: bool = True, gaps: str | None = None) -> Ink:
-    """The ink of a number by one hand, uint8 `[H, W]`; `gaps` is "apart", "touching" or None for either."""
-    pen = _Pen(float(np.exp(random.uniform(np.log(1.6), np.log(7)))), float(np.exp(random.normal(0, 0.06))))
+def write(
+    text: str,
+    hand: Hand,
+    random: Generator,
+    *,
+    with_signs: bool = True,
+    gaps: str | None = None,
+    pen_width: float | None = None,
+) -> Ink:
+    """The ink of a number by one hand, uint8 `[H, W]`; `gaps` is "apart", "touching" or None for either.
+
+    `pen_width` is in pixels for digits 40 pixels high; by default it is random.
+    """
+    width = pen_width or float(np.exp(random.uniform(np.log(1.6), np.log(7))))
+    pen = _Pen(width, float(np.exp(random.normal(0, 0.06))))
     patches = [_draw_digit(_choose_glyph(hand, label, random), pen, random) for label in map(int, text)]
     spacing = _choose_spacing(random, gaps)
     bounds = 3 * _DIGIT + sum(patch.shape[1] + 2 * _DIGIT for patch in patches)
@@ -198,7 +216,7 @@ def _draw_line(canvas: Ink, points: NDArray[np.float64], width: float) -> None:
 def _choose_spacing(random: Generator, gaps: str | None) -> tuple[float, float]:
     """Mean and spread of the gap between the nearest ink of two digits, in heights of a digit."""
     kinds = {"apart": (random.uniform(0.12, 0.6), 0.06), "touching": (random.uniform(-0.12, 0.04), 0.06)}
-    return kinds[gaps or random.choice(["apart", "touching"], p=[0.65, 0.35])]
+    return kinds[gaps or random.choice(["apart", "touching"], p=[0.6, 0.4])]
 
 
 def _place_after(canvas: Ink, patch: Ink, top: int, x: float, spacing: tuple[float, float], random: Generator) -> float:
@@ -248,7 +266,7 @@ def _write_tail(canvas: Ink, x: float, base: float, pen: _Pen, random: Generator
         x = _write_sign(canvas, sign, x + _DIGIT * random.uniform(0.02, 0.3), base, pen, random)
 
 
-_TAILS = [0.5, 0.12, 0.1, 0.06, 0.05, 0.06, 0.02, 0.01, 0.04, 0.02, 0.02]
+_TAILS = [0.44, 0.13, 0.1, 0.06, 0.06, 0.07, 0.03, 0.01, 0.04, 0.04, 0.02]
 
 
 def _write_sign(canvas: Ink, sign: str, x: float, base: float, pen: _Pen, random: Generator) -> float:

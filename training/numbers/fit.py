@@ -50,7 +50,7 @@ _TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 class NumberRecipe:
     """All hyperparameters of the training of a number reader."""
 
-    n_strips: int = 600_000
+    n_strips: int = 450_000
     batch_size: int = 64
     lr: float = 3e-3  # maximum of the one-cycle schedule
     weight_decay: float = 0.01
@@ -110,10 +110,16 @@ def make_batch(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tenso
 # ---- training ----
 
 
-def train_numbers(recipe: NumberRecipe, root: Path, state: Path, *, resume: bool = False) -> Checkpoint:
-    """Train and calibrate a number reader, printing its progress. Raises `DataError`, `UsageError` or `OSError`."""
+def train_numbers(
+    recipe: NumberRecipe, root: Path, state: Path, *, start: Checkpoint | None = None, resume: bool = False
+) -> Checkpoint:
+    """Train and calibrate a number reader, printing its progress; `start` has the weights to start from.
+
+    Raises `DataError`, `UsageError` or `OSError`.
+    """
     torch.manual_seed(recipe.seed)
-    network = NumberCNN().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = start.build() if start else NumberCNN()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
     n_chunks, per_chunk = recipe.n_strips // _CHUNK, _CHUNK // recipe.batch_size
     optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
