@@ -237,7 +237,7 @@ def train_number_reader(arguments: list[str], settings: Settings) -> None:
     parser.add_argument("--strips", type=int, default=recipe.n_strips, metavar="N", help="numbers to compose and learn")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
     parser.add_argument(
-        "--start", type=Path, metavar="CKPT", help="train this number reader further (default: a new one)"
+        "--start", type=Path, metavar="CKPT", help="number reader to train further (default: a new one)"
     )
     parser.add_argument("--output", type=Path, default=settings.number_model_path, help="checkpoint file to write")
     parser.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")

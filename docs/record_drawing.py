@@ -67,7 +67,7 @@ def record_drawing(browser: Browser, url: str, drawing: Drawing) -> None:
             page.mouse.move(*place(page, *stroke[0]))
             page.mouse.down()
             for point in stroke[1:]:
-                with page.expect_response("**/predict*"):
+                with page.expect_response("**/read*"):
                     page.mouse.move(*place(page, *point))
                 page.wait_for_load_state("networkidle")
                 take_frame()

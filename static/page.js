@@ -4,7 +4,6 @@ import { Announcer } from "./announcer.js";
 import { AnswerView, isNumber } from "./answer.js";
 import { ApiError, post } from "./api.js";
 import { listenForFiles } from "./files.js";
-import { History } from "./history.js";
 import { isDrawing, toApiStrokes } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
@@ -54,14 +53,9 @@ const pad = new Pad(canvas, sketch);
 const picture = new Picture(element("picture", HTMLImageElement), element("outline", SVGElement));
 const announcer = new Announcer(element("announcements", HTMLElement));
 const answerView = new AnswerView(element("answer", HTMLElement), announcer);
-const history = new History(element("history", HTMLElement), {
-  describe(prediction) {
-    const { numeral, words } = answerView.describe(prediction);
-    return { caption: numeral, label: texts.open_again.replace("{words}", words) };
-  },
-  open: openEntry,
-});
 // What is not needed at first is loaded when it is.
+/** @type {Promise<import("./history.js").History> | null} */
+let history = null;
 /** @type {import("./explanation.js").ExplanationView | null} */
 let explanation = null;
 /** @type {import("./playback.js").Playback | null} */
@@ -135,7 +129,7 @@ function showError(error) {
 /** Show that there is nothing to read. */
 function showEmpty() {
   queue.cancel();
-  history.closeEntry();
+  closeHistoryEntry();
   explanation?.stop();
   answerView.showState("empty");
 }
@@ -325,7 +319,7 @@ async function readSample({ value }) {
  */
 function showPicture(file, originalSize) {
   queue.cancel();
-  history.closeEntry();
+  closeHistoryEntry();
   explanation?.clearSubject();
   picture.show(file, originalSize);
   sketch.clear();
@@ -364,6 +358,23 @@ async function correct() {
 
 // ---- the history ----
 
+function loadHistory() {
+  history ??= import("./history.js").then(
+    ({ History }) =>
+      new History(element("history", HTMLElement), {
+        describe(prediction) {
+          const { numeral, words } = answerView.describe(prediction);
+          return { caption: numeral, label: texts.open_again.replace("{words}", words) };
+        },
+        open: openEntry,
+      }),
+  );
+  return history;
+}
+
+/** The next prediction starts a new entry. */
+const closeHistoryEntry = () => history?.then((loaded) => loaded.closeEntry());
+
 /**
  * @param {Prediction} prediction
  * @param {Input} input
@@ -371,9 +382,9 @@ async function correct() {
 async function updateHistory(prediction, input) {
   if (input instanceof Blob) {
     const subject = await toSubject(picture.loaded);
-    if (subject && picture.file === input) history.updateEntry(subject, prediction);
+    if (subject && picture.file === input) (await loadHistory()).updateEntry(subject, prediction);
   } else {
-    history.updateEntry({ strokes: input }, prediction);
+    (await loadHistory()).updateEntry({ strokes: input }, prediction);
   }
 }
 
@@ -383,7 +394,7 @@ async function updateHistory(prediction, input) {
  */
 async function addPictureToHistory(file, prediction) {
   const subject = await toSubject(loadPicture(file));
-  if (subject) history.addEntry(subject, prediction);
+  if (subject) (await loadHistory()).addEntry(subject, prediction);
 }
 
 /** @param {Promise<LoadedPicture | null>} loading */
@@ -395,7 +406,7 @@ async function toSubject(loading) {
 /** @param {HistoryEntry} entry */
 function openEntry(entry) {
   queue.cancel();
-  history.closeEntry();
+  closeHistoryEntry();
   batch?.clear();
   if ("strokes" in entry) {
     knownPredictions.set(entry.strokes, entry.prediction);
@@ -485,11 +496,13 @@ padOnRight.addEventListener("change", movePad);
 addEventListener("keydown", onKeyDown);
 addEventListener("hashchange", openLink);
 addEventListener("online", () => queue.retryNow());
+addEventListener("storage", loadHistory); // another tab may have added to it
 
 live.checked = load("localStorage", "digits.live") !== false;
 padOnRight.checked = document.documentElement.dataset.padSide === "right";
 const earlier = load("sessionStorage", "digits.drawing");
 if (isDrawing(earlier) && !picture.isShown) sketch.restore(earlier);
 openLink();
+if (load("localStorage", "digits.history")) loadHistory();
 if (load("localStorage", "digits.corrections")) loadCorrections();
 updateTools();

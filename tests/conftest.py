@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from config import Environment, Limits, Settings
 from flask_app import create_app
-from testing.checkpoints import save_blind_reader, save_untrained
+from testing.checkpoints import save_untrained
 from testing.handwriting import DIGITS
 from testing.pictures import picture_of
 from testing.servers import Server, start_gunicorn
@@ -32,17 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The default settings, whatever a developer's `.env` file says, and a number model that finds no digit."""
-    number_model = tmp_path_factory.mktemp("models") / "number_model.pth"
-    save_blind_reader(number_model)
-    return Settings(
-        _env_file=None,
-        env=Environment.TEST,
-        port=0,
-        number_model_path=number_model,
-        limits=Limits(_env_file=None),
-    )
+def settings() -> Settings:
+    """The default settings, whatever a developer's `.env` file says."""
+    return Settings(_env_file=None, env=Environment.TEST, port=0, limits=Limits(_env_file=None))
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +44,7 @@ def app(settings: Settings) -> Flask:
 
 @pytest.fixture(scope="session")
 def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """gunicorn with the default settings, the shipped model and a number model that finds no digit."""
+    """gunicorn with the default settings and the shipped models."""
     environment = {
         "DIGITS_MODEL_PATH": str(settings.model_path),
         "DIGITS_NUMBER_MODEL_PATH": str(settings.number_model_path),

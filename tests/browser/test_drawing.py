@@ -349,7 +349,7 @@ def test_tap_of_a_trembling_hand_is_a_dot_and_not_a_digit(open_page: OpenPage) -
     drawings: list[list[list[object]]] = []
 
     def record(request: Request) -> None:
-        if "predict" in request.url:
+        if "read" in request.url:
             drawings.append((request.post_data_json or {})["strokes"])
 
     page.on("request", record)
@@ -388,7 +388,7 @@ def test_pen_draws_broader_where_it_is_pressed_harder(open_page: OpenPage) -> No
     assert has_ink(page, LEFT[1][0], LEFT[1][1])
     assert not has_ink(page, LEFT[1][0] + 8, LEFT[1][1])
     assert has_ink(page, RIGHT[1][0] + 8, RIGHT[1][1])
-    with page.expect_request(lambda request: "predict" in request.url) as asked:
+    with page.expect_request(lambda request: "read" in request.url) as asked:
         draw_pressed(RIGHT, 0.5)
     assert {len(point) for stroke in (asked.value.post_data_json or {})["strokes"] for point in stroke} == {2}
 

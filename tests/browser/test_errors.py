@@ -15,7 +15,7 @@ from testing.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
-PREDICT = "**/api/v1/predict*"
+PREDICT = "**/api/v1/read*"
 
 
 class HeldRequests:

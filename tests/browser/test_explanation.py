@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 SEVEN = DIGITS[7]
 EXPLAIN = "**/api/v1/explain*"
-PREDICT = "**/api/v1/predict*"
+PREDICT = "**/api/v1/read*"
 
 
 def explain(page: Page) -> None:

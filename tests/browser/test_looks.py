@@ -79,7 +79,7 @@ def test_layout_does_not_shift_when_answers_appear_and_disappear(open_page: Open
     )
     draw(page, DIGITS[3])
     expect_answer(page, 3)
-    page.route("**/api/v1/predict*", lambda route: route.abort())
+    page.route("**/api/v1/read*", lambda route: route.abort())
     draw(page, [[[20, 20], [20, 60]]])
     expect(page.locator("[data-slot=words]")).to_have_text("The server cannot be reached")
     page.get_by_role("button", name="Clear").click()

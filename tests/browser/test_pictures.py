@@ -33,7 +33,7 @@ def test_controls_that_need_javascript_are_hidden_without_it(open_page: OpenPage
     expect(page.get_by_text("Drawing needs JavaScript")).to_be_visible()
     for hidden in ("#pad", "#undo", "#live", "#predict"):
         expect(page.locator(hidden)).to_be_hidden()
-    expect(page.get_by_text("Draw a digit from 0 to 9")).to_be_hidden()
+    expect(page.get_by_text("Draw a digit or a number, or choose")).to_be_hidden()
     expect(page.get_by_text("Nothing drawn yet")).to_be_hidden()
     expect(page.get_by_text("Choose a picture of a digit.")).to_be_visible()
 
@@ -131,7 +131,7 @@ def test_ink_at_the_edge_is_within_the_outline(open_page: OpenPage) -> None:
 
 def test_large_photograph_is_shown_at_once_and_kept_small(open_page: OpenPage) -> None:
     page = open_page(errors="Failed to load resource")
-    page.route("**/api/v1/predict*", lambda route: route.abort())  # it is shown without an answer of the server
+    page.route("**/api/v1/read*", lambda route: route.abort())  # it is shown without an answer of the server
     photograph = draw_picture(DIGITS[3]).resize((4000, 3000))
     page.get_by_label("Upload pictures").set_input_files(payload(encode(photograph, "JPEG")))
     expect(page.locator("#picture")).to_be_visible()
@@ -180,7 +180,7 @@ def test_picture_is_turned_and_read_again(open_page: OpenPage, by_key: bool) -> 
     picture = draw_picture(EUROPEAN_7, (280, 240)).rotate(90, expand=True)
     page.get_by_label("Upload pictures").set_input_files(payload(encode(picture)))
     expect(page.locator("[data-slot=words]")).not_to_have_text(re.compile("Nothing|Reading"))
-    with page.expect_request("**/predict*"):
+    with page.expect_request("**/read*"):
         if by_key:
             page.keyboard.press("r")
         else:

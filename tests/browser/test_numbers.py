@@ -1,0 +1,102 @@
+"""Whole numbers on the page, read by the shipped model."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from testing.handwriting import DIGITS, Drawing
+from testing.pad import draw
+from testing.page import OpenPage, payload
+from testing.pictures import draw_picture, encode
+
+pytestmark = pytest.mark.browser
+
+
+def row(text: str, left: float = 10, top: float = 80, digit: float = 80) -> Drawing:
+    """The strokes of digits side by side on the sheet, `digit` units high."""
+    return [
+        [[left + index * digit + x * digit / 280, top + y * digit / 280] for x, y in stroke]
+        for index, label in enumerate(text)
+        for stroke in DIGITS[int(label)]
+    ]
+
+
+def expect_number(page: Page, text: str) -> None:
+    """The page says that it reads `text`."""
+    expect(page.locator("[data-slot=numeral]")).to_have_text(text, timeout=20_000)
+
+
+@pytest.mark.parametrize("text", ["42", "11", "100"])
+def test_number_is_read_while_it_is_drawn(open_page: OpenPage, text: str) -> None:
+    page = open_page()
+    draw(page, row(text), release=False)
+    expect_number(page, text)
+    page.mouse.up()
+    expect_number(page, text)
+    expect(page.locator("[data-slot=words]")).to_contain_text(text)
+
+
+def test_touching_digits_are_read(open_page: OpenPage) -> None:
+    page = open_page()
+    six, two = row("6", left=20, digit=130), row("2", left=100, digit=130)
+    draw(page, [*six, *two])
+    expect_number(page, "62")
+
+
+def test_two_lines_are_read(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, [*row("31", top=15), *row("42", top=160)])
+    expect_number(page, "31\n42")
+    expect(page.locator("[data-slot=words]")).to_contain_text("31, 42")
+
+
+def test_undo_takes_a_digit_back(open_page: OpenPage) -> None:
+    page = open_page()
+    drawing = row("17")
+    draw(page, drawing)
+    expect_number(page, "17")
+    for _ in range(len(DIGITS[7])):
+        page.get_by_role("button", name="Undo").click()
+    expect_number(page, "1")
+    expect(page.get_by_role("group", name="Digit")).to_be_hidden()
+
+
+def test_each_digit_can_be_looked_at(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, row("42"))
+    expect_number(page, "42")
+    first = page.locator("[data-slot=top] .digit").first
+    expect(first).to_have_text("4")
+    frame = page.locator("[data-slot=frame]").get_attribute("src")
+    picker = page.get_by_role("group", name="Digit", exact=True)
+    picker.get_by_role("radio", name="4").press("ArrowRight")
+    expect(first).to_have_text("2")
+    expect(picker.get_by_role("radio", name="2")).to_be_checked()
+    assert page.locator("[data-slot=frame]").get_attribute("src") != frame
+    picker.get_by_role("radio", name="4").check()
+    expect(first).to_have_text("4")
+
+
+def test_only_a_single_digit_is_explained_or_corrected(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, row("42"))
+    expect_number(page, "42")
+    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#correction")).to_be_disabled()
+
+
+def test_row_in_a_picture_is_read_and_outlined(open_page: OpenPage) -> None:
+    page = open_page()
+    picture = draw_picture(row("2718", left=20, digit=120), (520, 280), pen=9)
+    page.get_by_label("Upload pictures").set_input_files(payload(encode(picture)))
+    expect_number(page, "2718")
+    outlines = page.locator("#outline path").get_attribute("d") or ""
+    assert outlines.count("M") == 4
+
+
+def test_number_is_in_the_history(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, row("42"))
+    expect_number(page, "42")
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Open again: This is 42").click()
+    expect_number(page, "42")
