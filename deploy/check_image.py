@@ -1,4 +1,4 @@
-"""Check that an installation serves: pages in both languages, a drawing, and every picture format.
+"""Check that an installation serves: pages in both languages, a drawing, a number, and every picture format.
 
     python deploy/check_image.py                       # in the project's folder; the container image is built with it
 
@@ -19,7 +19,7 @@ from flask_app import create_app
 
 PAGES = ("/?lang=en", "/?lang=de", "/model", "/docs", "/openapi.json", "/api/v1/health/ready", "/metrics")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-PREDICT = "/api/v1/predict"
+PREDICT, READ = "/api/v1/predict", "/api/v1/read"
 
 
 def main() -> int:
@@ -34,6 +34,10 @@ def main() -> int:
     for kind, answer in answers.items():
         if answer.status_code != 200 or answer.get_json()["digit"] != 1:
             return fail(f"{kind} of a 1 is answered with {answer.text}")
+    eleven = [*one["strokes"], [[300, 20], [301, 60], [300, 120], [299, 180]]]
+    number = client.post(READ, json={"strokes": eleven})
+    if number.status_code != 200 or number.get_json()["text"] != "11":
+        return fail(f"an 11 is answered with {number.text}")
     print(f"serves {len(PAGES)} pages and reads {len(answers)} kinds of input")
     return 0
 
