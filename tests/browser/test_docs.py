@@ -11,4 +11,4 @@ def test_docs_list_the_routes_and_try_one(open_page: OpenPage) -> None:
     answer = page.locator("#operations-recognition-predict .live-responses-table")
     answer.locator(".response-col_status", has_text="200").first.wait_for()
     assert '"digit": 1' in answer.inner_text()
-    assert page.locator(".opblock").count() == 7
+    assert page.locator(".opblock").count() == 9

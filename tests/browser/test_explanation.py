@@ -97,7 +97,7 @@ def test_answer_to_unfinished_ink_cannot_be_explained(open_page: OpenPage) -> No
     expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")
     page.route(PREDICT, lambda route: held.append(route))
     with page.expect_request(PREDICT):
-        page.mouse.move(*place(page, *SEVEN[-1][0]))
+        page.mouse.move(*place(page, *SEVEN[-1][-2]))
     page.mouse.up()
     assert page.locator("#explain").get_attribute("aria-disabled") == "true"
     for route in held:

@@ -69,13 +69,20 @@ def test_lines_are_joined_by_line_breaks(recognizer: Recognizer) -> None:
 
 
 def test_stroke_across_two_digits_is_cut(recognizer: Recognizer) -> None:
-    joined = [[float(x), 100 + 80 * np.sin(x / 40)] for x in range(0, 560, 8)]
+    joined = [point for stroke in row([3, 3]) for point in stroke]
     reading = reader(recognizer, "33").read_strokes([joined])
     assert [each.box[0] + each.box[2] <= 300 for each in reading.digits] == [True, False]
     assert len(reading.digits) == 2
 
 
-def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer) -> None:
+def test_what_neither_network_takes_for_digits_is_no_number(recognizer: Recognizer) -> None:
+    waves = [[float(x), 100 + 80 * np.sin(x / 20)] for x in range(0, 560, 4)]
+    reading = reader(recognizer, "33").read_strokes([waves])
+    assert (reading.text, len(reading.digits)) == ("?", 1)
+
+
+def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recognition.numbers.reader._MIN_EVIDENCE", -np.inf)
     reading = reader(recognizer, "12" * 60).read_strokes(row([1, 2] * 3))
     assert len(reading.text) == len(reading.digits) == MAX_DIGITS
 
