@@ -18,6 +18,7 @@ import pytest
 from config import ROOT
 from testing.checkpoints import save_blind_reader, save_untrained
 from testing.servers import Server, start_gunicorn
+from testing.waiting import eventually
 from web import processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn runs on Unix")
@@ -130,11 +131,11 @@ def test_hangup_brings_in_a_number_model_but_not_a_damaged_one(replaceable: Serv
     assert named() == []
     number_model = save_blind_reader(folder / "numbers.pth")
     reload(replaceable)
-    assert named() == [number_model]
+    eventually(lambda: named() == [number_model])
     (folder / "numbers.pth").write_bytes(b"no network")
     (folder / "numbers.onnx").write_bytes(b"no network")
     reload(replaceable)
-    assert named() == [number_model]
+    eventually(lambda: named() == [number_model])
 
 
 def test_hangup_reads_no_settings(model_path: Path, tmp_path: Path) -> None:
