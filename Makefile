@@ -41,6 +41,10 @@ train: $(VENV)/train.stamp ## train a network and write runs/mnist_model.pth, it
 robustness: $(VENV)/train.stamp ## measure mnist_model.pth on every set under DIGITS_DATA_DIR, to reports/
 	$(BIN)/python evaluate_model.py --robustness $(ARGS)
 
+.PHONY: strings
+strings: $(VENV)/dev.stamp ## measure number_model.pth on whole numbers: composed, drawn and on cheques
+	$(BIN)/python -m benchmarks.numbers $(ARGS)
+
 # ---- develop ----
 
 # One process per core, with one thread each.

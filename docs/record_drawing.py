@@ -1,4 +1,4 @@
-"""Records the animation in the README: a digit is drawn on the page in Chromium.
+"""Records the animation in the README: a number is drawn on the page in Chromium.
 
     python -m docs.record_drawing      # writes docs/drawing.webp
 
@@ -18,12 +18,13 @@ from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 
 from config import ROOT
 from testing.chromium import MISSING, find_chromium, launch
-from testing.handwriting import EUROPEAN_7, Drawing
+from testing.handwriting import Drawing, write_row
 from testing.pad import place
 from testing.servers import start_gunicorn
 
 # Just wide enough for both columns of the page.
 NARROW: dict[str, Any] = {"viewport": {"width": 900, "height": 640}}
+NUMBER = write_row("42", size=130, left=10, top=75)
 FRAME_MS, FIRST_FRAME_MS, LAST_FRAME_MS = 50, 500, 1400
 
 
@@ -39,7 +40,7 @@ def main() -> int:
         sync_playwright() as playwright,
         launch(playwright, path) as browser,
     ):
-        record_drawing(browser, f"{server.url}/", EUROPEAN_7)
+        record_drawing(browser, f"{server.url}/", NUMBER)
     return 0
 
 

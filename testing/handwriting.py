@@ -173,3 +173,13 @@ DIGITS: dict[int, Drawing] = {digit: drawings[0] for digit, drawings in HANDWRIT
 
 EUROPEAN_1: Drawing = HANDWRITINGS[1][1]
 EUROPEAN_7: Drawing = HANDWRITINGS[7][1]
+
+
+def write_row(text: str, size: float = 280, left: float = 0, top: float = 0) -> list[list[list[float]]]:
+    """The strokes of digits side by side, each on a sheet `size` wide and high."""
+    scale = size / 280
+    return [
+        [[left + index * size + x * scale, top + y * scale] for x, y in stroke]
+        for index, digit in enumerate(text)
+        for stroke in DIGITS[int(digit)]
+    ]

@@ -3,21 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from testing.handwriting import DIGITS, Drawing
+from testing.handwriting import DIGITS, write_row
 from testing.pad import draw
 from testing.page import OpenPage, payload
 from testing.pictures import draw_picture, encode
 
 pytestmark = pytest.mark.browser
-
-
-def row(text: str, left: float = 10, top: float = 80, digit: float = 80) -> Drawing:
-    """The strokes of digits side by side on the sheet, `digit` units high."""
-    return [
-        [[left + index * digit + x * digit / 280, top + y * digit / 280] for x, y in stroke]
-        for index, label in enumerate(text)
-        for stroke in DIGITS[int(label)]
-    ]
 
 
 def expect_number(page: Page, text: str) -> None:
@@ -28,7 +19,7 @@ def expect_number(page: Page, text: str) -> None:
 @pytest.mark.parametrize("text", ["42", "11", "100"])
 def test_number_is_read_while_it_is_drawn(open_page: OpenPage, text: str) -> None:
     page = open_page()
-    draw(page, row(text), release=False)
+    draw(page, write_row(text, 80, 10, 80), release=False)
     expect_number(page, text)
     page.mouse.up()
     expect_number(page, text)
@@ -37,21 +28,21 @@ def test_number_is_read_while_it_is_drawn(open_page: OpenPage, text: str) -> Non
 
 def test_touching_digits_are_read(open_page: OpenPage) -> None:
     page = open_page()
-    six, two = row("6", left=20, digit=130), row("2", left=100, digit=130)
+    six, two = write_row("6", 130, 20, 80), write_row("2", 130, 100, 80)
     draw(page, [*six, *two])
     expect_number(page, "62")
 
 
 def test_two_lines_are_read(open_page: OpenPage) -> None:
     page = open_page()
-    draw(page, [*row("31", top=15), *row("42", top=160)])
+    draw(page, [*write_row("31", 80, 10, 15), *write_row("42", 80, 10, 160)])
     expect_number(page, "31\n42")
     expect(page.locator("[data-slot=words]")).to_contain_text("31, 42")
 
 
 def test_undo_takes_a_digit_back(open_page: OpenPage) -> None:
     page = open_page()
-    drawing = row("17")
+    drawing = write_row("17", 80, 10, 80)
     draw(page, drawing)
     expect_number(page, "17")
     for _ in range(len(DIGITS[7])):
@@ -62,7 +53,7 @@ def test_undo_takes_a_digit_back(open_page: OpenPage) -> None:
 
 def test_each_digit_can_be_looked_at(open_page: OpenPage) -> None:
     page = open_page()
-    draw(page, row("42"))
+    draw(page, write_row("42", 80, 10, 80))
     expect_number(page, "42")
     first = page.locator("[data-slot=top] .digit").first
     expect(first).to_have_text("4")
@@ -78,7 +69,7 @@ def test_each_digit_can_be_looked_at(open_page: OpenPage) -> None:
 
 def test_only_a_single_digit_is_explained_or_corrected(open_page: OpenPage) -> None:
     page = open_page()
-    draw(page, row("42"))
+    draw(page, write_row("42", 80, 10, 80))
     expect_number(page, "42")
     expect(page.locator("#explain")).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#correction")).to_be_disabled()
@@ -86,7 +77,7 @@ def test_only_a_single_digit_is_explained_or_corrected(open_page: OpenPage) -> N
 
 def test_row_in_a_picture_is_read_and_outlined(open_page: OpenPage) -> None:
     page = open_page()
-    picture = draw_picture(row("2718", left=20, digit=120), (520, 280), pen=9)
+    picture = draw_picture(write_row("2718", 120, 20, 80), (520, 280), pen=9)
     page.get_by_label("Upload pictures").set_input_files(payload(encode(picture)))
     expect_number(page, "2718")
     outlines = page.locator("#outline path").get_attribute("d") or ""
@@ -95,7 +86,7 @@ def test_row_in_a_picture_is_read_and_outlined(open_page: OpenPage) -> None:
 
 def test_number_is_in_the_history(open_page: OpenPage) -> None:
     page = open_page()
-    draw(page, row("42"))
+    draw(page, write_row("42", 80, 10, 80))
     expect_number(page, "42")
     page.get_by_role("button", name="Clear").click()
     page.get_by_role("button", name="Open again: This is 42").click()

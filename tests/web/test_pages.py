@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from config import Settings
 from flask_app import create_app
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, write_row
 from testing.numbers import let_app_read
 from testing.pictures import draw_picture, encode, multipart, picture_of
 from web.pages import percent
@@ -51,8 +51,7 @@ def test_digit_is_outlined_in_its_picture(client: FlaskClient) -> None:
 def test_number_is_read_and_outlined_digit_by_digit(settings: Settings) -> None:
     app = create_app(settings)
     let_app_read(app, "42")
-    row = [[[x + 280 * i, y] for x, y in stroke] for i, digit in enumerate((4, 2)) for stroke in DIGITS[digit]]
-    page = upload(app.test_client(), encode(draw_picture(row, (560, 280)))).text
+    page = upload(app.test_client(), encode(draw_picture(write_row("42"), (560, 280)))).text
     assert "This is 42" in page
     assert re.search(r'class="numeral is-number"[^>]*>42<', page)
     outlines = re.findall(r"M([.\d]+) ", page.split('id="outline"')[1].split("/svg")[0])

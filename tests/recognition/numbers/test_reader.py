@@ -1,7 +1,7 @@
 """The reader of numbers, with an engine that returns chosen logits."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -20,7 +20,7 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.numbers.reader import MAX_DIGITS, NumberReader, Reading, draw_strip
-from testing.handwriting import DIGITS, Drawing
+from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
 
@@ -30,17 +30,12 @@ def recognizer() -> Recognizer:
     return Recognizer.load(Settings().model_path)
 
 
-def row(digits: Sequence[int], y: float = 0) -> list[list[list[float]]]:
-    """Strokes of digits side by side."""
-    return [[[p[0] + 280 * i, p[1] + y] for p in stroke] for i, digit in enumerate(digits) for stroke in DIGITS[digit]]
-
-
 def reader(recognizer: Recognizer, *texts: str) -> NumberReader:
     return NumberReader(recognizer, ScriptedEngine(*texts))
 
 
 def test_each_digit_of_a_drawing_has_its_box_and_prediction(recognizer: Recognizer) -> None:
-    reading = reader(recognizer, "420").read_strokes(row([4, 2, 0]))
+    reading = reader(recognizer, "420").read_strokes(write_row("420"))
     assert reading.text == "420"
     assert [each.prediction.digit for each in reading.digits] == [4, 2, 0]
     assert all(each.prediction.is_digit for each in reading.digits)
@@ -51,7 +46,7 @@ def test_each_digit_of_a_drawing_has_its_box_and_prediction(recognizer: Recogniz
 
 
 def test_one_digit_is_the_recognizers(recognizer: Recognizer) -> None:
-    drawing = row([7])
+    drawing = write_row("7")
     reading = reader(recognizer, "1").read_strokes(drawing)
     assert reading.text == "7"
     assert reading.digits[0].prediction.probabilities == recognizer.predict_strokes(drawing).probabilities
@@ -63,13 +58,13 @@ def test_no_digit_is_a_question_mark(recognizer: Recognizer) -> None:
 
 
 def test_lines_are_joined_by_line_breaks(recognizer: Recognizer) -> None:
-    reading = reader(recognizer, "31", "42").read_strokes([*row([3, 1]), *row([4, 2], y=500)])
+    reading = reader(recognizer, "31", "42").read_strokes([*write_row("31"), *write_row("42", top=500)])
     assert reading.text == "31\n42"
     assert [each.line for each in reading.digits] == [0, 0, 1, 1]
 
 
 def test_stroke_across_two_digits_is_cut(recognizer: Recognizer) -> None:
-    joined = [point for stroke in row([3, 3]) for point in stroke]
+    joined = [point for stroke in write_row("33") for point in stroke]
     reading = reader(recognizer, "33").read_strokes([joined])
     assert [each.box[0] + each.box[2] <= 300 for each in reading.digits] == [True, False]
     assert len(reading.digits) == 2
@@ -83,7 +78,7 @@ def test_what_neither_network_takes_for_digits_is_no_number(recognizer: Recogniz
 
 def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recognition.numbers.reader._MIN_EVIDENCE", -np.inf)
-    reading = reader(recognizer, "12" * 60).read_strokes(row([1, 2] * 3))
+    reading = reader(recognizer, "12" * 60).read_strokes(write_row("121212"))
     assert len(reading.text) == len(reading.digits) == MAX_DIGITS
 
 
@@ -94,7 +89,7 @@ def test_empty_drawing_is_blank(recognizer: Recognizer) -> None:
 
 @pytest.mark.parametrize("size", [1e-3, 1, 1e4])
 def test_strip_of_a_drawing_does_not_depend_on_its_size(size: float) -> None:
-    strokes = [np.array(stroke) for stroke in row([3, 1])]
+    strokes = [np.array(stroke) for stroke in write_row("31")]
     strip, unit, left = draw_strip(strokes)
     scaled, scaled_unit, scaled_left = draw_strip([stroke * size for stroke in strokes])
     assert scaled == pytest.approx(strip, abs=0.02)
@@ -137,15 +132,15 @@ def tally(recognizer: Recognizer) -> Iterator[Tally]:
     recognizer.observer = before
 
 
-def read(numbers: NumberReader, source: str, digits: Sequence[int]) -> Reading:
+def read(numbers: NumberReader, source: str, text: str) -> Reading:
     if source == "strokes":
-        return numbers.read_strokes(row(digits))
-    return numbers.read_picture(encode(draw_picture(row(digits), (280 * len(digits), 280))))
+        return numbers.read_strokes(write_row(text))
+    return numbers.read_picture(encode(draw_picture(write_row(text), (280 * len(text), 280))))
 
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
 def test_each_digit_of_a_number_is_recorded_once(recognizer: Recognizer, tally: Tally, source: str) -> None:
-    reading = read(reader(recognizer, "427"), source, [4, 2, 7])
+    reading = read(reader(recognizer, "427"), source, "427")
     assert reading.text == "427"
     assert [prediction.digit for prediction in tally.predictions] == [4, 2, 7]
     assert [found.prediction.digit for found in reading.digits] == [4, 2, 7]
@@ -156,7 +151,7 @@ def test_each_digit_of_a_number_is_recorded_once(recognizer: Recognizer, tally: 
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
 def test_single_digit_is_the_recognizers_and_recorded_once(recognizer: Recognizer, tally: Tally, source: str) -> None:
-    reading = read(reader(recognizer, "5"), source, [3])
+    reading = read(reader(recognizer, "5"), source, "3")
     assert reading.text == "3"
     assert [prediction.digit for prediction in tally.predictions] == [3]
 
@@ -168,7 +163,7 @@ def test_blank_picture_is_refused(recognizer: Recognizer) -> None:
 
 def test_lines_without_digits_do_not_count(recognizer: Recognizer) -> None:
     dashes = [[[30, -200], [120, -190]], [[200, -190], [300, -200]]]
-    reading = reader(recognizer, "", "42").read_strokes([*dashes, *row([4, 2])])
+    reading = reader(recognizer, "", "42").read_strokes([*dashes, *write_row("42")])
     assert reading.text == "42"
     assert [(found.prediction.digit, found.line) for found in reading.digits] == [(4, 0), (2, 0)]
 
