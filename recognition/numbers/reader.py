@@ -43,7 +43,7 @@ _N_BEST = 4
 # weight, add up to at least so much. Chosen on the development sets, of whose numbers it refuses 1 % that are read
 # right.
 _CONFIDENCE_WEIGHT = 8.0
-_MIN_EVIDENCE = -1.5
+_MIN_EVIDENCE = -1.0
 
 Box = tuple[float, float, float, float]  # left, top, width and height, in units of the drawing or pixels of the picture
 Array = NDArray[np.float32]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from recognition.ink import Stroke, trace
+from recognition.ink import Stroke
 from recognition.normalize import INK_SIZE, stroke_width
 from training.datasets import Digits, load_mnist, split_digits
 from training.datasets.digits import split_indices
@@ -32,7 +32,6 @@ from training.datasets.open import (
     load_swiss,
     load_unipen_digits,
 )
-from training.nondigits import scribble
 from training.numbers.paper import photograph
 
 Array = NDArray[np.float32]
@@ -77,11 +76,9 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
 
 
 def _load_nondigits(root: Path) -> Hand:
-    """Letters, signs and doodles, and a sixth as many scribbles, all in place of a 0."""
-    drawings = [lines for name in OPEN_NONDIGITS.values() for lines in load_nondigits(name, root).lines]
-    random = np.random.default_rng(0)
-    scribbles = [trace(scribble(random)) for _ in range(len(drawings) // 6)]
-    return Hand((tuple([*drawings, *scribbles]),))
+    """Letters, signs and doodles, all in place of a 0."""
+    drawings = [load_nondigits(name, root) for name in OPEN_NONDIGITS.values()]
+    return Hand((tuple(lines for each in drawings for lines in each.lines),))
 
 
 def group_by_width(digits: Digits, count: int) -> list[Hand]:
