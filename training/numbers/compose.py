@@ -24,14 +24,7 @@ from recognition.normalize import INK_SIZE, stroke_width
 from training.datasets import Digits, load_mnist, split_digits
 from training.datasets.digits import split_indices
 from training.datasets.drawings import Drawings
-from training.datasets.open import (
-    OPEN_NONDIGITS,
-    load_nondigits,
-    load_pendigits,
-    load_semeion,
-    load_swiss,
-    load_unipen_digits,
-)
+from training.datasets.open import load_pendigits, load_semeion, load_swiss, load_unipen_digits
 from training.numbers.paper import photograph
 
 Array = NDArray[np.float32]
@@ -43,8 +36,6 @@ _UNIT = _DIGIT / INK_SIZE  # pixels of the picture per pixel of a frame
 _MARGIN = 40  # around the ink, which is cut to a smaller one at the end
 _HANDS_OF_MNIST = 12  # MNIST's digits, which have no writers here, are grouped by the width of their strokes
 _SHARES = {"mnist": 0.42, "unipen": 0.27, "pendigits": 0.15, "swiss": 0.14, "semeion": 0.02}
-_NONDIGITS = "non-digits"
-_NONDIGIT_SHARE = 0.1  # of the pictures show one to three letters, signs or doodles
 _DRAWN = ("unipen", "pendigits")  # the sources that are pen strokes
 _SCREEN_PEN = 4.2  # pixels: the width that strokes have in `recognition.numbers.reader.draw_strip`
 
@@ -71,14 +62,7 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
         "pendigits": group_by_writer(load_pendigits(root), for_validation),
         "swiss": group_by_writer(load_swiss(root), for_validation),
         "semeion": [_hand(list(semeion.frames.numpy()), semeion.labels.numpy())],
-        _NONDIGITS: [_load_nondigits(root)],
     }
-
-
-def _load_nondigits(root: Path) -> Hand:
-    """Letters, signs and doodles, all in place of a 0."""
-    drawings = [load_nondigits(name, root) for name in OPEN_NONDIGITS.values()]
-    return Hand((tuple(lines for each in drawings for lines in each.lines),))
 
 
 def group_by_width(digits: Digits, count: int) -> list[Hand]:
@@ -127,17 +111,13 @@ class _Pen:
 
 
 def compose_number(hands: Hands, random: Generator) -> tuple[Array, str]:
-    """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits.
-
-    Some show letters instead, and have no digits.
-    """
-    is_number = random.random() >= _NONDIGIT_SHARE
-    text = choose_text(random) if is_number else "0" * int(random.integers(1, 4))
+    """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits."""
+    text = choose_text(random)
     kind = random.choice(["paper", "clean", "screen"], p=[0.62, 0.16, 0.22])
-    hand = _choose_hand(hands, random, drawn_only=kind == "screen") if is_number else hands[_NONDIGITS][0]
+    hand = _choose_hand(hands, random, drawn_only=kind == "screen")
     width = _SCREEN_PEN * random.uniform(0.8, 1.25) if kind == "screen" else None
     ink = _finish_ink(write(text, hand, random, with_signs=kind == "paper", pen_width=width), random)
-    return photograph(ink, random, is_clean=kind != "paper"), text if is_number else ""
+    return photograph(ink, random, is_clean=kind != "paper"), text
 
 
 def _choose_hand(hands: Hands, random: Generator, *, drawn_only: bool) -> Hand:

@@ -103,7 +103,7 @@ def make_batch(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tenso
     for row, (strip, _) in zip(strips, samples, strict=True):
         row[:, : strip.shape[1]] = torch.from_numpy(strip)
     steps = torch.tensor([(strip.shape[1] + 1) // 2 for strip, _ in samples])
-    digits = torch.tensor([int(digit) for _, text in samples for digit in text], dtype=torch.int64)
+    digits = torch.tensor([int(digit) for _, text in samples for digit in text])
     return strips, steps, digits, torch.tensor([len(text) for _, text in samples])
 
 
@@ -170,7 +170,7 @@ def _calibrate(network: nn.Module, validation: Sequence[Sample], recipe: NumberR
 
 
 def _loss(logits: Tensor, text: str) -> float:
-    log_p, digits = F.log_softmax(logits, dim=1), torch.tensor([int(digit) for digit in text], dtype=torch.int64)
+    log_p, digits = F.log_softmax(logits, dim=1), torch.tensor([int(digit) for digit in text])
     return float(
         F.ctc_loss(log_p, digits, torch.tensor(len(log_p)), torch.tensor(len(text)), blank=_BLANK, reduction="sum")
     )

@@ -10,8 +10,6 @@ from testing.tiny_mnist import make_digits
 from training.datasets.drawings import Drawings
 from training.numbers.compose import Hand, choose_text, compose_number, group_by_writer, write
 
-SOURCES = ("mnist", "unipen", "pendigits", "swiss", "semeion", "non-digits")
-
 
 @pytest.fixture(scope="module")
 def hand() -> Hand:
@@ -20,7 +18,7 @@ def hand() -> Hand:
 
 
 def test_picture_is_the_same_for_the_same_seed(hand: Hand) -> None:
-    hands = {name: [hand] for name in SOURCES}
+    hands = {name: [hand] for name in ("mnist", "unipen", "pendigits", "swiss", "semeion")}
     first, again = (compose_number(hands, np.random.default_rng(3)) for _ in range(2))
     assert first[1] == again[1]
     assert np.array_equal(first[0], again[0])
@@ -29,20 +27,13 @@ def test_picture_is_the_same_for_the_same_seed(hand: Hand) -> None:
 
 
 def test_pictures_have_values_from_0_to_1_and_ink(hand: Hand) -> None:
-    hands = {name: [hand] for name in SOURCES}
+    hands = {name: [hand] for name in ("mnist", "unipen", "pendigits", "swiss", "semeion")}
     random = np.random.default_rng(0)
     for _ in range(60):
         picture, text = compose_number(hands, random)
-        assert text.isdecimal() or not text
+        assert text.isdecimal()
         assert picture.dtype == np.float32
         assert 0 <= picture.min() < picture.max() <= 1
-
-
-def test_some_pictures_show_no_digit(hand: Hand) -> None:
-    random = np.random.default_rng(0)
-    hands = {name: [hand] for name in SOURCES}
-    empty = sum(not compose_number(hands, random)[1] for _ in range(300))
-    assert 15 <= empty <= 45
 
 
 def test_digits_apart_have_gaps_and_touching_ones_fewer(hand: Hand) -> None:
