@@ -190,7 +190,8 @@ def test_picture_is_turned_and_read_again(open_page: OpenPage, by_key: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "numeral"), [("Chalk", "2"), ("Pencil", "5"), ("Ballpoint", "7"), ("Felt pen", "8"), ("scribble", "?")]
+    ("name", "numeral"),
+    [("Chalk", "2"), ("Pencil", "5"), ("Ballpoint", "7"), ("Felt pen", "8"), ("row", "314"), ("scribble", "?")],
 )
 def test_sample_is_read_with_one_tap(open_page: OpenPage, name: str, numeral: str) -> None:
     page = open_page()
