@@ -16,11 +16,11 @@ def broken(settings: Settings) -> FlaskClient:
     """An app whose recogniser raises an unexpected error."""
     app = create_app(settings)
 
-    def fail(_: object) -> None:
+    def fail(*_: object, **_options: object) -> None:
         raise RuntimeError("secret cause")
 
     app.extensions["recognizer"].predict_strokes = fail
-    app.extensions["recognizer"].predict_picture = fail
+    app.extensions["number_reader"].read_picture = fail
     return app.test_client()
 
 
