@@ -82,6 +82,11 @@ class _ReadLine:
     def text(self) -> str:
         return self.texts[0][0]
 
+    def without_single_digits(self) -> _ReadLine:
+        """The same line, known not to be one digit; unchanged if no text has several."""
+        several = [pair for pair in self.texts if len(pair[0]) > 1]
+        return _ReadLine(several, self.log_p, align(self.log_p, several[0][0])) if several else self
+
     def cuts(self) -> list[float]:
         """Columns of the strip between which the digits are: one more than there are digits."""
         inner = [(before[1] + after[0] + 1) / 2 * _STEP for before, after in pairwise(self.places)]
@@ -120,6 +125,8 @@ class NumberReader:
             lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
             strips = [draw_strip(line) for line in lines]
         read = self._read_strips(self._engine, [strip for strip, _, _ in strips])
+        if len(read) == 1 and not whole.is_digit:
+            read = [read[0].without_single_digits()]
         found = [each for each in zip(lines, read, strips, strict=True) if each[1].text]
         read = [known for _, known, _ in found]
         if sum(len(line.text) for line in read) <= 1:

@@ -16,10 +16,12 @@ def expect_number(page: Page, text: str) -> None:
     expect(page.locator("[data-slot=numeral]")).to_have_text(text, timeout=20_000)
 
 
-@pytest.mark.parametrize("text", ["42", "100"])
-def test_number_is_read_as_it_is_drawn(open_page: OpenPage, text: str) -> None:
+@pytest.mark.parametrize("text", ["42", "11", "100"])
+def test_number_is_read_while_it_is_drawn(open_page: OpenPage, text: str) -> None:
     page = open_page()
-    draw(page, write_row(text, 80, 10, 80))
+    draw(page, write_row(text, 80, 10, 80), release=False)
+    expect_number(page, text)
+    page.mouse.up()
     expect_number(page, text)
     expect(page.locator("[data-slot=words]")).to_contain_text(text)
 

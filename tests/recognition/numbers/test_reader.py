@@ -19,6 +19,7 @@ from recognition import (
     Recognizer,
     UnsupportedPicture,
 )
+from recognition.engine import read_model, start_engine
 from recognition.numbers.reader import MAX_DIGITS, NumberReader, Reading, draw_strip
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
@@ -207,3 +208,11 @@ def test_reader_takes_one_of_the_recognizers_places_for_decoding(monkeypatch: py
         reader(recognizer, "5").read_picture(b"")
     assert free == [False]
     assert recognizer._decoding.acquire(blocking=False)
+
+
+def test_drawing_that_is_no_digit_is_not_read_as_a_single_one(recognizer: Recognizer) -> None:
+    # The likeliest text of this 11, drawn far apart, is "1".
+    engine = start_engine(read_model(Settings().number_model_path, reads_numbers=True))
+    eleven = [[[round(x, 1), round(y, 1)] for x, y in stroke] for stroke in write_row("11", 80, 10, 80)]
+    assert not recognizer.predict_strokes(eleven).is_digit
+    assert NumberReader(recognizer, engine).read_strokes(eleven).text == "11"
