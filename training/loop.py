@@ -110,7 +110,7 @@ def initialize(
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     seed_everything(seed + 10_007 * world.rank)  # different distortions
     batches = BatchLoader(training, recipe, seed, world, device)
-    average = build_average(network, recipe)
+    average = build_average(network, recipe.ema_decay)
     optimizer = build_optimizer(network, recipe)
     scheduler = build_scheduler(optimizer, recipe, recipe.epochs * len(batches))
     return network, average, optimizer, scheduler, batches

@@ -41,9 +41,9 @@ def cosine_with_warm_up(step: int, n_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - n_warm_up) / max(1, n_steps - n_warm_up))))
 
 
-def build_average(network: nn.Module, recipe: Recipe) -> AveragedModel:
+def build_average(network: nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of weights and batch-norm statistics, to be updated after each step."""
-    return AveragedModel(network, avg_fn=_warmed_up_average(recipe.ema_decay), use_buffers=True)
+    return AveragedModel(network, avg_fn=_warmed_up_average(decay), use_buffers=True)
 
 
 def _warmed_up_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

@@ -58,12 +58,12 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         "--nondigits", nargs="*", action="extend", metavar="DATA", help=f"real non-digits: {others}, {files}"
     )
     group.add_argument("--composed", type=int, metavar="N", help="pictures to compose, to learn from their candidates")
-    group.add_argument("--epochs", type=_count, metavar="N", help="passes over the training digits")
-    group.add_argument("--batch-size", type=_count, metavar="N", help="samples in a step, over all processes")
+    group.add_argument("--epochs", type=count, metavar="N", help="passes over the training digits")
+    group.add_argument("--batch-size", type=count, metavar="N", help="samples in a step, over all processes")
     group.add_argument("--lr", type=_positive, metavar="X", help="highest learning rate")
     group.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes")
     group.add_argument(
-        "--patience", type=_count, metavar="N", help="stop after N epochs without a better validation loss"
+        "--patience", type=count, metavar="N", help="stop after N epochs without a better validation loss"
     )
     group.add_argument(
         "--without", nargs="+", action="extend", choices=DISTORTIONS, default=[], help="distortions to disable"
@@ -88,7 +88,7 @@ def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
         help="replace the output only if the new network is not worse; else write NAME.rejected.pth and exit with 1",
     )
     group.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
-    group.add_argument("--members", type=_count, default=1, metavar="K", help="train K networks, to NAME-0.pth and on")
+    group.add_argument("--members", type=count, default=1, metavar="K", help="train K networks, to NAME-0.pth and on")
     group.add_argument(
         "--distill",
         nargs="+",
@@ -103,7 +103,7 @@ def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
 
 def _add_tuning(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tuning")
-    group.add_argument("--trials", type=_count, default=20, metavar="N", help="number of trials (default: 20)")
+    group.add_argument("--trials", type=count, default=20, metavar="N", help="number of trials (default: 20)")
     group.add_argument("--storage", metavar="URL", help="database of the study (default: SQLite in the reports folder)")
     group.add_argument(
         "--study", default="digits", metavar="NAME", help="name of the study; several machines may share one"
@@ -111,7 +111,8 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--params-out", type=Path, metavar="FILE", help="write the best parameters here, for --params")
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """The type of options that are at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an integer, 1 or more, not {text}")
     return int(text)

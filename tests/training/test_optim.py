@@ -45,7 +45,7 @@ def test_plateau_lowers_the_learning_rate_when_the_loss_stalls() -> None:
 
 def test_average_forgets_the_initial_weights_and_then_smooths() -> None:
     network = nn.BatchNorm1d(1)
-    average = build_average(network, Recipe(ema_decay=0.9))
+    average = build_average(network, 0.9)
     values = []
     for weight in [1.0] * 20 + [2.0]:
         nn.init.constant_(network.weight, weight)

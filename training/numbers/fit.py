@@ -8,11 +8,10 @@ that a training that was interrupted goes on from there.
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -23,20 +22,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from model import Checkpoint, NumberCNN
 from model_file import N_DIGITS, NUMBER_READER, STRIP_HEIGHT
 from recognition.numbers.ctc import best_texts
 from recognition.numbers.strips import Strip, to_strip
-from storage import write_atomically
 from training.datasets import OPEN_DIGITS
+from training.distributed import World
 from training.export import read_commit
 from training.loop import has_fast_bfloat16
 from training.numbers.compose import Hands, compose_number, load_hands
-from training.recipes import UsageError
-from training.training_state import Stateful
+from training.optim import build_average
+from training.training_state import Stateful, load_training_state, save_training_state
 
 Sample = tuple[Strip, str]
 
@@ -120,14 +118,17 @@ def train_numbers(
     torch.manual_seed(recipe.seed)
     network = start.build() if start else NumberCNN()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
-    n_chunks, per_chunk = recipe.n_strips // _CHUNK, _CHUNK // recipe.batch_size
+    average = build_average(network, recipe.ema_decay)
+    n_chunks, per_chunk = max(1, recipe.n_strips // _CHUNK), _CHUNK // recipe.batch_size
     optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.lr, total_steps=n_chunks * per_chunk, pct_start=0.1
     )
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    done = _load(state, recipe, parts) if resume else 0
+    run = {"recipe": asdict(recipe), "start": start.id if start else None}
+    if resume:
+        load_training_state(state, run, parts, World())
+    done = schedule.last_epoch // per_chunk  # chunks that were trained on
     validation = compose_validation(root, recipe.n_validation)
     n_processes = max(1, (os.cpu_count() or 2) - 1)
     torch.set_num_threads(1)
@@ -146,7 +147,7 @@ def train_numbers(
             loss = float(np.mean(losses[-_CHUNKS_BETWEEN_SAVES * per_chunk :]))
             right = measure(average, validation)
             print(f"{number * _CHUNK:,} strips  loss {loss:.4f}  right {right:.4f}  {rate:.0f} strips/s", flush=True)
-            _save(state, recipe, number, parts)
+            save_training_state(state, run, parts, World())
     return _calibrate(average.module.eval(), validation, recipe)
 
 
@@ -189,26 +190,6 @@ def _train_batch(
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimizer.step()
     return float(loss.detach())
-
-
-def _save(path: Path, recipe: NumberRecipe, done: int, parts: Mapping[str, Stateful]) -> None:
-    content = {"recipe": asdict(recipe), "done": done, **{name: part.state_dict() for name, part in parts.items()}}
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomically(path, buffer.getvalue())
-
-
-def _load(path: Path, recipe: NumberRecipe, parts: Mapping[str, Stateful]) -> int:
-    """Restore the saved state; returns the number of chunks that were trained on. Raises `UsageError`."""
-    try:
-        content = torch.load(path, weights_only=True)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no training to resume: {path} does not exist.") from error
-    if content["recipe"] != asdict(recipe):
-        raise UsageError(f"{path} belongs to a training with other parameters.")
-    for name, part in parts.items():
-        part.load_state_dict(content[name])
-    return int(content["done"])
 
 
 def measure(network: nn.Module, samples: Sequence[Sample]) -> float:

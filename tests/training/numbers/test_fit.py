@@ -75,7 +75,7 @@ def test_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, monkey
 def test_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
     recipe = NumberRecipe(n_strips=10 * 24, batch_size=12)
     train_numbers(recipe, tmp_path, tmp_path / "state.pth")
-    with pytest.raises(UsageError, match="other parameters"):
+    with pytest.raises(UsageError, match="belongs to another training: n_strips was 240 there and is 480 here"):
         train_numbers(NumberRecipe(n_strips=20 * 24, batch_size=12), tmp_path, tmp_path / "state.pth", resume=True)
     with pytest.raises(UsageError, match="does not exist"):
         train_numbers(recipe, tmp_path, tmp_path / "none.pth", resume=True)
