@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, current_app, request, url_for
@@ -67,6 +68,20 @@ def _example_files() -> Mapping[str, Any]:
     return {"data": {"images": files}}
 
 
+# How routes are documented that take one input, and those that take several pictures.
+_one_input = partial(
+    operation, tag="recognition", json=RecognitionRequest, files="image", problems=_PROBLEMS, example=_example_drawing
+)
+_pictures = partial(
+    operation,
+    tag="recognition",
+    files="images",
+    max_files=MAX_BATCH_PICTURES,
+    problems=[NotReady],
+    example=_example_files,
+)
+
+
 @api.get("/")
 @operation(IndexResponse, tag="operations")
 def index() -> Response:
@@ -111,15 +126,7 @@ def model() -> Response:
 
 
 @api.post("/predict")
-@operation(
-    PredictionResponse,
-    tag="recognition",
-    query=PredictQuery,
-    json=RecognitionRequest,
-    files="image",
-    problems=_PROBLEMS,
-    example=_example_drawing,
-)
+@_one_input(PredictionResponse, query=PredictQuery)
 def predict() -> Response:
     """Recognise one digit.
 
@@ -134,15 +141,7 @@ def predict() -> Response:
 
 
 @api.post("/predict/batch")
-@operation(
-    BatchResponse,
-    tag="recognition",
-    query=PredictQuery,
-    files="images",
-    max_files=MAX_BATCH_PICTURES,
-    problems=[NotReady],
-    example=_example_files,
-)
+@_pictures(BatchResponse, query=PredictQuery)
 def predict_batch() -> Response:
     """Recognise one digit in each of up to {max_batch} pictures.
 
@@ -156,15 +155,7 @@ def predict_batch() -> Response:
 
 
 @api.post("/read")
-@operation(
-    ReadingResponse,
-    tag="recognition",
-    query=ReadQuery,
-    json=RecognitionRequest,
-    files="image",
-    problems=(*_PROBLEMS, NoNumberModel),
-    example=_example_drawing,
-)
+@_one_input(ReadingResponse, query=ReadQuery, problems=(*_PROBLEMS, NoNumberModel))
 def read() -> Response:
     """Read a whole number.
 
@@ -178,15 +169,7 @@ def read() -> Response:
 
 
 @api.post("/read/batch")
-@operation(
-    ReadingBatchResponse,
-    tag="recognition",
-    query=ReadQuery,
-    files="images",
-    max_files=MAX_BATCH_PICTURES,
-    problems=[NotReady, NoNumberModel],
-    example=_example_files,
-)
+@_pictures(ReadingBatchResponse, query=ReadQuery, problems=[NotReady, NoNumberModel])
 def read_batch() -> Response:
     """Read a whole number in each of up to {max_batch} pictures.
 
@@ -200,15 +183,7 @@ def read_batch() -> Response:
 
 
 @api.post("/explain")
-@operation(
-    ExplanationResponse,
-    tag="recognition",
-    query=ExplainQuery,
-    json=RecognitionRequest,
-    files="image",
-    problems=_PROBLEMS,
-    example=_example_drawing,
-)
+@_one_input(ExplanationResponse, query=ExplainQuery)
 def explain() -> Response:
     """Explain a prediction.
 
