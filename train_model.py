@@ -234,7 +234,7 @@ def train_number_reader(arguments: list[str], settings: Settings) -> None:
     """Train the reader of whole numbers on composed ones. Raises `DataError`, `UsageError` or `OSError`."""
     parser = argparse.ArgumentParser(prog="train_model.py numbers", description=train_number_reader.__doc__)
     recipe = NumberRecipe()
-    parser.add_argument("--strips", type=count, default=recipe.n_strips, metavar="N", help="numbers to compose and learn")
+    parser.add_argument("--strips", type=count, default=recipe.n_strips, metavar="N", help="numbers to learn from")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
     parser.add_argument(
         "--start", type=Path, metavar="CKPT", help="number reader to train further (default: a new one)"

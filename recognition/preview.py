@@ -21,6 +21,12 @@ class Preview:
     size: tuple[int, int]  # width and height of the whole picture, in pixels of its file
 
 
+def make_preview(picture: NDArray[np.float32], scale: float) -> Preview:
+    """The preview of a picture `[H, W]` whose pixels are `scale` pixels of the file wide."""
+    height, width = picture.shape
+    return Preview(to_png(thumbnail(picture)), (round(width * scale), round(height * scale)))
+
+
 def frame_png(frame: NDArray[np.float32]) -> bytes:
     """A frame `[28, 28]` as a PNG file: 0 (paper) is black, 1 (ink) is white."""
     return to_png(_grey(frame))

@@ -27,7 +27,7 @@ from recognition.ink import draw_with_region, validate_strokes
 from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
 from recognition.paper import Picture
 from recognition.picture import decode_with_scale
-from recognition.preview import Preview, thumbnail, to_png
+from recognition.preview import Preview, make_preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +222,7 @@ class Recognizer:
         picture, scale = self.decode(data, seconds_left)
         with self.observer.time_phase("normalise"):
             candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
-        height, width = picture.shape
-        size = round(width * scale), round(height * scale)
-        return _Preprocessed(candidates, Preview(to_png(thumbnail(picture)), size) if with_preview else None)
+        return _Preprocessed(candidates, make_preview(picture, scale) if with_preview else None)
 
     def _preprocess_or_error(self, data: bytes, seconds_left: float, with_preview: bool) -> _Preprocessed | InputError:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,20 +36,33 @@ class Line:
     slope: float = 0.0  # pixels down per pixel to the right
 
 
-def crop_line(picture: Picture, line: Line, height: int = 64) -> tuple[Picture, float]:
-    """The line made horizontal, at most `height` pixels high, and the pixels of the picture per pixel of it."""
+def crop_line(picture: Picture, line: Line, height: int = 64) -> Picture:
+    """The line made horizontal, at most `height` pixels high."""
     unit = max(1.0, (line.bottom - line.top) / height)
     size = max(2, round((line.right - line.left) / unit)), max(2, round((line.bottom - line.top) / unit))
     # From the crop to the picture: y follows the slope.
     to_picture = np.array([[unit, 0, line.left], [line.slope * unit, unit, line.top]])
     if unit > 2:  # averaged, because sampling every few pixels would miss thin strokes
-        scale = 1 / int(unit)
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        ratio = np.array([[small.shape[1] / picture.shape[1]], [small.shape[0] / picture.shape[0]]])
+        rows, columns = _extent(line, picture.shape)
+        part, scale = picture[rows, columns], 1 / int(unit)
+        small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        to_picture[:, 2] -= columns.start, rows.start
+        ratio = np.array([[small.shape[1] / part.shape[1]], [small.shape[0] / part.shape[0]]])
         to_picture, picture = to_picture * ratio, small
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop: Picture = cv2.warpAffine(picture, to_picture, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return crop, unit
+    return crop
+
+
+def _extent(line: Line, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a picture that a line covers, at least one of each."""
+    drop = line.slope * (line.right - line.left)
+    edges = (line.top + min(0, drop), line.bottom + max(0, drop)), (line.left, line.right)
+    rows, columns = (
+        slice(start := min(length - 1, max(0, int(low))), max(start + 1, min(length, math.ceil(high) + 1)))
+        for (low, high), length in zip(edges, shape, strict=True)
+    )
+    return rows, columns
 
 
 def darken_ink(picture: Picture) -> Picture:

@@ -29,7 +29,7 @@ from recognition.numbers.ctc import align, best_texts
 from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture
-from recognition.preview import Preview, thumbnail, to_png
+from recognition.preview import Preview, make_preview
 from recognition.recognizer import Prediction, Recognizer
 
 MAX_DIGITS = 100
@@ -155,8 +155,7 @@ class NumberReader:
         """
         started = time.perf_counter()
         picture, scale = self._recognizer.decode(data, seconds_left)
-        size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-        preview = Preview(to_png(thumbnail(picture)), size) if with_preview else None
+        preview = make_preview(picture, scale) if with_preview else None
         dark = darken_ink(picture)
         lines, read = self._read_lines(self._engine, dark) if self._engine else ([], [])
         several = sum(len(line.text) for line in read) > 1
@@ -193,7 +192,7 @@ class NumberReader:
         whole = [Line(0, width, 0, height)] if height <= 8 * width else []
         for lines in (found, whole):
             if lines and (len(lines) > 1 or width <= 32 * height):
-                strips = [to_strip(crop_line(picture, line)[0]) for line in lines]
+                strips = [to_strip(crop_line(picture, line)) for line in lines]
                 readings.append((lines, self._read_strips(engine, strips)))
         lines, read = max(readings, key=lambda each: _quality(each[1]), default=([], []))
         kept = [i for i, known in enumerate(read) if known.text]
@@ -217,8 +216,7 @@ class NumberReader:
     ) -> list[ReadDigit]:
         found: list[tuple[int, int, Box, list[Candidate]]] = []
         for number, (line, known) in enumerate(zip(lines, read, strict=True)):
-            crop, unit = crop_line(picture, line)
-            column = unit * crop.shape[0] / STRIP_HEIGHT  # pixels of the picture per column of the strip
+            column = (line.bottom - line.top) / STRIP_HEIGHT  # pixels of the picture per column of the strip
             limits = [line.left, line.right]
             for index, (start, end) in enumerate(pairwise(known.cuts())):
                 left = max(limits[0], line.left + start * column)

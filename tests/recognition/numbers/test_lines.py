@@ -36,7 +36,7 @@ def test_slanted_line_is_made_horizontal(angle: float) -> None:
     picture = write_rows(["271828"], angle)
     (line,) = find_lines(picture)
     assert np.degrees(np.arctan(line.slope)) == pytest.approx(-angle, abs=2)
-    crop, _ = crop_line(picture, line)
+    crop = crop_line(picture, line)
     ink = crop > 0.5
     first, last = ink[:, : ink.shape[1] // 3], ink[:, -ink.shape[1] // 3 :]
     middles = [np.flatnonzero(part.any(axis=1)).mean() for part in (first, last)]
@@ -46,9 +46,18 @@ def test_slanted_line_is_made_horizontal(angle: float) -> None:
 def test_crop_keeps_thin_strokes_of_a_large_picture() -> None:
     picture = np.zeros((2000, 4000), np.float32)
     picture[:, 2000:2008] = 1
-    crop, unit = crop_line(picture, Line(0, 4000, 0, 2000))
-    assert unit == pytest.approx(2000 / 64)
+    crop = crop_line(picture, Line(0, 4000, 0, 2000))
+    assert crop.shape == (64, 128)
     assert crop.max() > 0.1
+
+
+def test_line_of_a_large_picture_is_cropped_where_it_is() -> None:
+    picture = np.zeros((3000, 4000), np.float32)
+    picture[1900:2000, 1000:3000] = 1
+    crop = crop_line(picture, Line(500, 3500, 1800, 2100))
+    ink = crop > 0.5
+    assert (np.flatnonzero(ink.any(axis=1))[[0, -1]] / len(crop)).tolist() == pytest.approx([1 / 3, 2 / 3], abs=0.05)
+    assert (np.flatnonzero(ink.any(axis=0))[[0, -1]] / ink.shape[1]).tolist() == pytest.approx([1 / 6, 5 / 6], abs=0.02)
 
 
 def test_blank_paper_and_noise_have_no_lines() -> None:
