@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
@@ -27,6 +28,7 @@ from recognition.engine import read_model, start_engine
 from recognition.ink import Stroke
 from recognition.numbers.reader import NumberReader, Reading, draw_strip
 from recognition.preview import to_png
+from training.calibration import expected_calibration_error
 from training.datasets import load_mnist
 from training.datasets.drawings import read_lines
 from training.evaluation_sets import Item, PictureFile, StrokeInput, open_evaluation_sets
@@ -130,14 +132,8 @@ def measure(reader: NumberReader, numbers: Sequence[Number], sheet: Path) -> tup
     confidence = np.array([0.0 if isinstance(each, InputError) else each.confidence for each in readings])
     wrong = [(number, text) for number, text, ok in zip(numbers, texts, right, strict=True) if not ok]
     _save_sheet(wrong[:80], sheet)
-    return float(right.mean()), _calibration_error(confidence, right)
-
-
-def _calibration_error(confidence: np.ndarray, right: np.ndarray, n_bins: int = 10) -> float:
-    """Expected calibration error in bins with equally many numbers."""
-    order = np.argsort(confidence)
-    bins = np.array_split(order, n_bins)
-    return float(sum(abs(confidence[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)) / len(order))
+    error = expected_calibration_error(torch.from_numpy(confidence).float(), torch.from_numpy(right))
+    return float(right.mean()), error
 
 
 def _save_sheet(wrong: Sequence[tuple[Number, str]], path: Path) -> None:
