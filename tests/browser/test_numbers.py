@@ -1,5 +1,7 @@
 """Whole numbers on the page, read by the shipped model."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -24,6 +26,28 @@ def test_number_is_read_while_it_is_drawn(open_page: OpenPage, text: str) -> Non
     page.mouse.up()
     expect_number(page, text)
     expect(page.locator("[data-slot=words]")).to_contain_text(text)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_number_stands_on_one_line(open_page: OpenPage, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, locale="de")
+    draw(page, write_row("314", 88, 8, 80))
+    expect_number(page, "314")
+    numeral = page.locator("[data-slot=numeral]")
+    lines = "(p) => p.getBoundingClientRect().height / parseFloat(getComputedStyle(p).lineHeight)"
+    assert round(numeral.evaluate(lines)) == 1
+
+
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_sheet_stays_in_place_while_a_number_is_drawn(open_page: OpenPage, locale: str) -> None:
+    page = open_page(viewport={"width": 320, "height": 640}, locale=locale)
+    pad = page.locator("#pad")
+    before = pad.bounding_box()
+    drawing = write_row("27182", 54, 5, 90)
+    for count in range(1, len(drawing) + 1):
+        draw(page, drawing[count - 1 : count])
+        expect(page.locator("#answer")).to_have_attribute("data-state", re.compile("sure|not_digit"))
+        assert pad.bounding_box() == before
 
 
 def test_touching_digits_are_read(open_page: OpenPage) -> None:
