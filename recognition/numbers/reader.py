@@ -24,7 +24,7 @@ from model_file import N_DIGITS, STRIP_HEIGHT
 from recognition.engine import Engine
 from recognition.errors import BlankInput, InputError
 from recognition.ink import Stroke, draw_with_region, smooth, validate_strokes
-from recognition.normalize import Candidate, Frame, Region, find_candidates
+from recognition.normalize import Candidate, find_candidates
 from recognition.numbers.ctc import align, best_texts
 from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
 from recognition.numbers.strips import Strip, to_strip
@@ -118,9 +118,9 @@ class NumberReader:
             frame, region = draw_with_region(drawn)
         # Drawings of several digits, even of two that touch, hardly ever look like a digit as a whole; an 8 of two
         # strokes may look like two lines.
-        (whole,) = self._recognizer.predict_frames([frame])
+        whole = replace(self._recognizer.predict_frames([frame])[0], region=region)
         if self._engine is None or self._recognizer.accepts(whole, "sure"):
-            return self._read_single(frame, region, started)
+            return self._record_single(whole, started)
         with self._recognizer.observer.time_phase("normalise"):
             lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
             strips = [draw_strip(line) for line in lines]
@@ -130,7 +130,7 @@ class NumberReader:
         found = [each for each in zip(lines, read, strips, strict=True) if each[1].text]
         read = [known for _, known, _ in found]
         if sum(len(line.text) for line in read) <= 1:
-            return self._read_single(frame, region, started)
+            return self._record_single(whole, started)
         parts: list[tuple[int, int, list[Stroke]]] = []
         for number, (line, known, (_, unit, left)) in enumerate(found):
             cuts = [left + cut * unit for cut in known.cuts()]
@@ -142,11 +142,12 @@ class NumberReader:
             for (number, index, part), prediction in zip(parts, predictions, strict=True)
         ]
         if not _is_number(read, digits):
-            return self._read_single(frame, region, started)
+            return self._record_single(whole, started)
         return _to_reading(read, digits, started)
 
-    def _read_single(self, frame: Frame, region: Region, started: float) -> Reading:
-        return _of_single(self._recognizer.predict_candidates([[Candidate(frame, 0.0, region)]])[0], started)
+    def _record_single(self, prediction: Prediction, started: float) -> Reading:
+        self._recognizer.observer.record(prediction)
+        return _of_single(prediction, started)
 
     def read_picture(self, data: bytes, with_preview: bool = False, seconds_left: float = math.inf) -> Reading:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`.
