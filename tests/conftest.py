@@ -45,10 +45,7 @@ def app(settings: Settings) -> Flask:
 @pytest.fixture(scope="session")
 def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """gunicorn with the default settings and the shipped models."""
-    environment = {
-        "DIGITS_MODEL_PATH": str(settings.model_path),
-        "DIGITS_NUMBER_MODEL_PATH": str(settings.number_model_path),
-    }
+    environment = {"DIGITS_MODEL_PATH": str(settings.model_path)}
     with start_gunicorn(tmp_path_factory.mktemp("server") / "log", environment=environment, workers=1) as server:
         yield server
 
