@@ -18,6 +18,7 @@ export class AnswerView {
   #allRows;
   /** @type {ReadDigit[]} of the number that is shown */
   #digits = [];
+  #place = 0; // of the digit whose details are shown
   /** @type {Record<string, [words: string, note: string]>} */
   #phrases;
   #sureFrom;
@@ -69,10 +70,14 @@ export class AnswerView {
    */
   showPrediction(prediction, isUnfinished) {
     this.#show(this.describe(prediction, isUnfinished));
-    this.#digits = isNumber(prediction) ? prediction.digits : [prediction];
-    this.#slots.digits.hidden = this.#digits.length === 1;
-    this.#slots.digits.replaceChildren(...this.#digits.map(({ digit }, place) => choice("place", place, digit)));
-    this.#showDigit(0);
+    const digits = isNumber(prediction) ? prediction.digits : [prediction];
+    const text = (/** @type {{digit: number}[]} */ all) => all.map(({ digit }) => digit).join("");
+    // A later answer with the same digits leaves alone which of them was chosen, and the focus.
+    const isSame = text(digits) === text(this.#digits);
+    this.#digits = digits;
+    this.#slots.digits.hidden = digits.length === 1;
+    if (!isSame) this.#slots.digits.replaceChildren(...digits.map(({ digit }, place) => choice("place", place, digit)));
+    this.#showDigit(isSame ? this.#place : 0);
     this.#slots.elapsed.textContent = ` · ${MILLISECONDS.format(prediction.elapsed_ms)}`;
   }
 
@@ -81,6 +86,7 @@ export class AnswerView {
    * @param {number} place
    */
   #showDigit(place) {
+    this.#place = place;
     const { top, probabilities, frame } = this.#digits[place];
     for (const [i, row] of this.#topRows.entries()) {
       setText(row, ".digit", top[i].digit);

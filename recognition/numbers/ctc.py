@@ -6,6 +6,7 @@ Source: Graves et al. 2006, doi:10.1145/1143844.1143891; Hannun et al. 2014, arX
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,29 @@ def best_texts(log_p: Array, n_best: int = 4, beam: int = 12) -> list[tuple[str,
         ranked = sorted(following.items(), key=lambda item: -_add(*item[1]))
         beams = {text: (scores[0], scores[1]) for text, scores in ranked[:beam]}
     return [(text, _add(*scores)) for text, scores in beams.items()][:n_best]
+
+
+def log_p_of(texts: Sequence[str], log_p: Array) -> NDArray[np.float64]:
+    """Log-probability `[len(texts)]` of each text: the sum over its paths in log-probabilities `[T, 11]`."""
+    labels = np.full((len(texts), 2 * max(map(len, texts)) + 1), BLANK)
+    for row, text in zip(labels, texts, strict=True):
+        row[1 : 2 * len(text) : 2] = [int(digit) for digit in text]
+    last = np.array([2 * len(text) for text in texts])[:, None]
+    can_skip = np.zeros(labels.shape, bool)
+    can_skip[:, 2:] = (labels[:, 2:] != BLANK) & (labels[:, 2:] != labels[:, :-2])
+    total = np.full((len(texts), labels.shape[1] + 2), _NEVER)  # padded by two states that are never reached
+    total[:, 2] = 0.0
+    score = total[:, 2:]
+    score[:, 1:2] = 0.0
+    for index, step in enumerate(log_p.astype(np.float64)):
+        if index:
+            either = np.logaddexp(score, total[:, 1:-1])
+            score[:] = np.where(can_skip, np.logaddexp(either, total[:, :-2]), either)
+        score += step[labels]
+    ends: NDArray[np.float64] = np.logaddexp(
+        np.take_along_axis(score, last, axis=1), np.take_along_axis(total, last + 1, axis=1)
+    )[:, 0]
+    return ends
 
 
 def _add(a: float, b: float) -> float:

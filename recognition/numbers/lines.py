@@ -21,6 +21,8 @@ _MIN_HEIGHT = 7  # of a digit, in pixels of the shrunk picture
 _MAX_PIECES = 1_500  # with more pieces of ink, a picture is a texture
 _MARGIN = 0.18  # around a line, in heights of it
 _MAX_SLOPE = 0.2
+_MAX_MARK = 0.6  # of the height of a digit
+_FULL_HEIGHT = 0.5  # of a picture: a line that is higher is all there is in it
 _MIN_OVERLAP = 0.25  # of a box's height with a row that it belongs to
 MAX_LINES = 30
 
@@ -36,7 +38,7 @@ class Line:
     slope: float = 0.0  # pixels down per pixel to the right
 
 
-def crop_line(picture: Picture, line: Line, height: int = 64) -> Picture:
+def crop_line(picture: Picture, line: Line, height: int = 96) -> Picture:
     """The line made horizontal, at most `height` pixels high."""
     unit = max(1.0, (line.bottom - line.top) / height)
     size = max(2, round((line.right - line.left) / unit)), max(2, round((line.bottom - line.top) / unit))
@@ -84,7 +86,10 @@ def find_lines(picture: Picture) -> list[Line]:
         return []
     height = float(np.median(boxes[:, 3] - boxes[:, 1]))
     slope = _slope(boxes, height)
-    lines = [_line_around(boxes[row], slope, scale) for row in _rows(boxes, slope)]
+    rows = [row for row in _rows(boxes, slope) if len(row) > 1 or not _is_mark(boxes[row[0]], height)]
+    lines = [_line_around(boxes[row], slope, scale) for row in rows]
+    if len(lines) == 1 and lines[0].bottom - lines[0].top > _FULL_HEIGHT * len(picture):
+        return [_widen(lines[0], picture.shape[1])]
     return lines[:MAX_LINES]
 
 
@@ -112,6 +117,11 @@ def _digit_sized(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     typical = heights[order][np.searchsorted(heights[order].cumsum(), heights.sum() / 2)]
     sized: NDArray[np.float64] = boxes[(heights >= 0.4 * typical) & (heights <= 2.5 * typical)]
     return sized
+
+
+def _is_mark(box: NDArray[np.float64], height: float) -> bool:
+    """Whether a box is a point, comma or dash beside digits of this height."""
+    return float(box[3] - box[1]) < _MAX_MARK * height
 
 
 def _slope(boxes: NDArray[np.float64], height: float) -> float:
@@ -157,6 +167,13 @@ def _line_around(boxes: NDArray[np.float64], slope: float, scale: float) -> Line
         (bottom + margin - slope * 2 * margin) * scale,
         slope,
     )
+
+
+def _widen(line: Line, width: int) -> Line:
+    """The line from the left to the right border: a digit may be missing that touches a printed line."""
+    left = min(0.0, line.left)
+    rise = line.slope * (left - line.left)
+    return Line(left, max(float(width), line.right), line.top + rise, line.bottom + rise, line.slope)
 
 
 def group_strokes(strokes: Sequence[Stroke]) -> list[list[int]]:

@@ -4,8 +4,8 @@
     reading = reader.read_strokes(strokes)
     print(reading.text, reading.confidence)
 
-One network reads each line without segmentation (`model.NumberCNN`); where it finds a digit, the recognizer looks at
-it alone, for its box, its frame and the next likely digits. Input of at most one digit is the recognizer's.
+One network reads each line without segmentation (`model.NumberCNN`). The recognizer looks at the pieces of its ink,
+alone and joined, and both choose the text. Input of at most one digit is the recognizer's.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model_file import N_DIGITS, STRIP_HEIGHT
+from model_file import N_DIGITS
 from recognition.engine import Engine
-from recognition.errors import BlankInput, InputError
-from recognition.ink import Stroke, draw_with_region, smooth, validate_strokes
-from recognition.normalize import Candidate, find_candidates
-from recognition.numbers.ctc import align, best_texts
-from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
-from recognition.numbers.strips import Strip, to_strip
+from recognition.errors import InputError
+from recognition.ink import draw_with_region, validate_strokes
+from recognition.normalize import find_candidates
+from recognition.numbers.ctc import align, best_texts, log_p_of
+from recognition.numbers.lattice import Lattice, build_lattice
+from recognition.numbers.lines import Line, darken_ink, find_lines, group_strokes
+from recognition.numbers.pieces import Box, DrawnLine, InkLine, PictureLine, Pieces
 from recognition.paper import Picture
 from recognition.preview import Preview, make_preview
 from recognition.recognizer import Prediction, Recognizer
@@ -35,18 +35,30 @@ from recognition.recognizer import Prediction, Recognizer
 MAX_DIGITS = 100
 UNREADABLE = "?"
 _STEP = 2  # columns of a strip per step of the network
-_PEN = 2.6  # pixels of a strip
-_INK_HEIGHT = 25.0  # of a drawn line in its strip
-_MARGIN = 7  # pixels of a strip left and right of a drawn line
 _N_BEST = 4
+_N_RANKED = 8  # texts of the network that are ranked with the lattice's
+# Of the sum of both log-probabilities of a text, which are not independent. Chosen for calibration on composed
+# validation numbers.
+_SHARPNESS = 0.45
 # Several digits are a number if their mean digit score, and the mean log-probability of a digit of the text times this
-# weight, add up to at least so much. Chosen on the development sets, of whose numbers it refuses 1 % that are read
-# right.
+# weight, add up to at least `_Material.min_evidence`.
 _CONFIDENCE_WEIGHT = 8.0
-_MIN_EVIDENCE = -1.0
 
-Box = tuple[float, float, float, float]  # left, top, width and height, in units of the drawing or pixels of the picture
 Array = NDArray[np.float32]
+Texts = list[tuple[str, float]]  # with probabilities, likeliest first
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What differs between drawings and pictures."""
+
+    counts_pieces: bool  # the lattice has a say in how many digits there are
+    min_evidence: float  # chosen on the development sets, of whose numbers it refuses 0.5 % that are read right
+
+
+# Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
+_DRAWING = _Material(counts_pieces=True, min_evidence=0.5)
+_PICTURE = _Material(counts_pieces=False, min_evidence=-2.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +83,24 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _ReadLine:
-    """The likeliest texts of a line with their probabilities, and the steps of each digit of the first."""
+class _NetworkReading:
+    """What the network reads in a line."""
 
-    texts: list[tuple[str, float]]
+    line: InkLine
     log_p: Array  # [T, 11]
-    places: list[tuple[int, int]]
+    texts: Texts
 
     @property
     def text(self) -> str:
         return self.texts[0][0]
 
-    def without_single_digits(self) -> _ReadLine:
-        """The same line, known not to be one digit; unchanged if no text has several."""
-        several = [pair for pair in self.texts if len(pair[0]) > 1]
-        return _ReadLine(several, self.log_p, align(self.log_p, several[0][0])) if several else self
 
-    def cuts(self) -> list[float]:
-        """Columns of the strip between which the digits are: one more than there are digits."""
-        inner = [(before[1] + after[0] + 1) / 2 * _STEP for before, after in pairwise(self.places)]
-        return [-math.inf, *inner, math.inf]
+@dataclass(frozen=True, slots=True)
+class _ReadLine:
+    """What both networks read in a line."""
 
-    def probability(self, index: int) -> NDArray[np.float64]:
-        """Probabilities `[10]` of the digits in place `index`."""
-        first, last = self.places[index]
-        p: NDArray[np.float64] = np.exp(self.log_p[first : last + 1, :N_DIGITS].astype(np.float64)).max(axis=0)
-        p /= p.sum()
-        return p
+    texts: Texts
+    digits: list[tuple[Prediction, Box]]  # of the likeliest text
 
 
 class NumberReader:
@@ -122,28 +125,12 @@ class NumberReader:
         if self._engine is None or self._recognizer.accepts(whole, "sure"):
             return self._record_single(whole, started)
         with self._recognizer.observer.time_phase("normalise"):
-            lines = [[drawn[i] for i in line] for line in group_strokes(drawn)]
-            strips = [draw_strip(line) for line in lines]
-        read = self._read_strips(self._engine, [strip for strip, _, _ in strips])
-        if len(read) == 1 and not whole.is_digit:
-            read = [read[0].without_single_digits()]
-        found = [each for each in zip(lines, read, strips, strict=True) if each[1].text]
-        read = [known for _, known, _ in found]
-        if sum(len(line.text) for line in read) <= 1:
-            return self._record_single(whole, started)
-        parts: list[tuple[int, int, list[Stroke]]] = []
-        for number, (line, known, (_, unit, left)) in enumerate(found):
-            cuts = [left + cut * unit for cut in known.cuts()]
-            parts += [(number, index, part) for index, part in enumerate(_part(line, cuts))]
-        frames = [draw_with_region(part) for _, _, part in parts]
-        predictions = self._recognizer.predict_candidates([[Candidate(frame, 0.0, region)] for frame, region in frames])
-        digits = [
-            ReadDigit(_agree(prediction, read[number], index), _extent(part), number)
-            for (number, index, part), prediction in zip(parts, predictions, strict=True)
-        ]
-        if not _is_number(read, digits):
-            return self._record_single(whole, started)
-        return _to_reading(read, digits, started)
+            lines = [DrawnLine([drawn[i] for i in line]) for line in group_strokes(drawn)]
+        found = self._run_network(self._engine, lines)
+        if len(found) == 1 and not whole.is_digit:
+            found = [_without_single_digits(found[0])]
+        reading = self._read_lines(found, _DRAWING, started)
+        return reading or self._record_single(whole, started)
 
     def _record_single(self, prediction: Prediction, started: float) -> Reading:
         self._recognizer.observer.record(prediction)
@@ -157,16 +144,13 @@ class NumberReader:
         started = time.perf_counter()
         picture, scale = self._recognizer.decode(data, seconds_left)
         preview = make_preview(picture, scale) if with_preview else None
-        dark = darken_ink(picture)
-        lines, read = self._read_lines(self._engine, dark) if self._engine else ([], [])
-        several = sum(len(line.text) for line in read) > 1
-        digits = self._look_at_digits(dark, lines, read, scale) if several else []
-        if not _is_number(read, digits):
+        found = self._find_numbers(self._engine, darken_ink(picture), scale) if self._engine else []
+        reading = self._read_lines(found, _PICTURE, started)
+        if reading is None:
             with self._recognizer.observer.time_phase("normalise"):
                 candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
-            single = self._recognizer.predict_candidates([candidates])[0]
-            return replace(_of_single(single, started), preview=preview)
-        return replace(_to_reading(read, digits, started), preview=preview)
+            reading = _of_single(self._recognizer.predict_candidates([candidates])[0], started)
+        return replace(reading, preview=preview)
 
     def read_pictures(
         self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
@@ -184,110 +168,117 @@ class NumberReader:
         except InputError as error:
             return error
 
-    def _read_lines(self, engine: Engine, picture: Picture) -> tuple[list[Line], list[_ReadLine]]:
-        """The lines with digits of a picture of dark ink: among those that were found, or the whole picture as one."""
+    def _find_numbers(self, engine: Engine, picture: Picture, scale: float) -> list[_NetworkReading]:
+        """The lines of a picture of dark ink: those that were found, or the whole picture as one."""
         height, width = picture.shape
-        readings = []
         with self._recognizer.observer.time_phase("normalise"):
             found = find_lines(picture)
         whole = [Line(0, width, 0, height)] if height <= 8 * width else []
+        readings = []
         for lines in (found, whole):
             if lines and (len(lines) > 1 or width <= 32 * height):
-                strips = [to_strip(crop_line(picture, line)) for line in lines]
-                readings.append((lines, self._read_strips(engine, strips)))
-        lines, read = max(readings, key=lambda each: _quality(each[1]), default=([], []))
-        kept = [i for i, known in enumerate(read) if known.text]
-        return [lines[i] for i in kept], [read[i] for i in kept]
+                with self._recognizer.observer.time_phase("normalise"):
+                    crops = [PictureLine(picture, line, scale) for line in lines]
+                readings.append(self._run_network(engine, crops))
+        return max(readings, key=_certainty, default=[])
 
-    def _read_strips(self, engine: Engine, strips: Sequence[Strip]) -> list[_ReadLine]:
-        read, n_left = [], MAX_DIGITS
-        for strip in strips:
+    def _run_network(self, engine: Engine, lines: Sequence[InkLine]) -> list[_NetworkReading]:
+        """What the network reads in each line with digits; at most `MAX_DIGITS` lines."""
+        read = []
+        for line in lines:
             with self._recognizer.observer.time_phase("network"):
-                logits = engine.logits(strip[None])[0] / np.float32(engine.info.temperature)
+                logits = engine.logits(line.strip[None])[0] / np.float32(engine.info.temperature)
             log_p = logits - logits.max(axis=1, keepdims=True)
             log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
             # Rounding may add up to more than 1.
-            texts = [(text[:n_left], min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_BEST)]
-            n_left -= len(texts[0][0])
-            read.append(_ReadLine(texts, log_p, align(log_p, texts[0][0])))
+            texts = [(text, min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_RANKED)]
+            if texts[0][0]:
+                read.append(_NetworkReading(line, log_p, texts))
         return read
 
-    def _look_at_digits(
-        self, picture: Picture, lines: Sequence[Line], read: Sequence[_ReadLine], scale: float
-    ) -> list[ReadDigit]:
-        found: list[tuple[int, int, Box, list[Candidate]]] = []
-        for number, (line, known) in enumerate(zip(lines, read, strict=True)):
-            column = (line.bottom - line.top) / STRIP_HEIGHT  # pixels of the picture per column of the strip
-            limits = [line.left, line.right]
-            for index, (start, end) in enumerate(pairwise(known.cuts())):
-                left = max(limits[0], line.left + start * column)
-                right = max(left + 1, min(limits[1], line.left + end * column))
-                middle = (left + right) / 2 - line.left
-                top = line.top + line.slope * middle
-                height = line.bottom - line.top
-                rows = slice(max(0, int(top)), max(1, int(top + height)))
-                columns = slice(max(0, int(left)), max(1, int(right)))
-                box = (left * scale, top * scale, (right - left) * scale, height * scale)
-                found.append(
-                    (number, index, box, _candidates(picture[rows, columns], columns.start, rows.start, scale))
-                )
-        seen = iter(self._recognizer.predict_candidates([candidates for *_, candidates in found if candidates]))
-        return [
-            ReadDigit(_agree(next(seen) if candidates else None, read[number], index), box, number)
-            for number, index, box, candidates in found
-        ]
+    def _read_lines(self, found: Sequence[_NetworkReading], material: _Material, started: float) -> Reading | None:
+        """The number in lines; None if there are not several digits that both networks take for such."""
+        if sum(len(line.text) for line in found) < 2:
+            return None
+        read, n_left = [], MAX_DIGITS
+        for line in found:
+            known = self._read_line(line, material)
+            read.append(_ReadLine([(text[:n_left], p) for text, p in known.texts], known.digits[:n_left]))
+            n_left -= len(read[-1].digits)
+            if not n_left:
+                break
+        digits = [ReadDigit(*digit, number) for number, line in enumerate(read) for digit in line.digits]
+        if len(digits) < 2 or _evidence([line.texts for line in read], digits) < material.min_evidence:
+            return None
+        for digit in digits:
+            self._recognizer.observer.record(digit.prediction)
+        return _to_reading([line.texts for line in read], digits, started)
+
+    def _read_line(self, found: _NetworkReading, material: _Material) -> _ReadLine:
+        with self._recognizer.observer.time_phase("normalise"):
+            pieces = found.line.pieces(_cuts(align(found.log_p, found.text)))
+            lattice = build_lattice(pieces, self._recognizer.predict_frames)
+        texts = _rank(found, lattice, material) if lattice else found.texts[:_N_BEST]
+        return _ReadLine(texts, _look_at_digits(texts[0][0], found, pieces, lattice))
 
 
-def _candidates(cell: Picture, left: int, top: int, scale: float) -> list[Candidate]:
-    if not cell.size:  # outside of a picture that is smaller than its digits
-        return []
-    try:
-        return [replace(c, region=c.region.scaled(scale, left * scale, top * scale)) for c in find_candidates(cell)]
-    except BlankInput:
-        return []
+def _without_single_digits(found: _NetworkReading) -> _NetworkReading:
+    """The same line, known not to be one digit; unchanged if no text has several."""
+    several = [pair for pair in found.texts if len(pair[0]) > 1]
+    return replace(found, texts=several) if several else found
 
 
-def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
-    """The strip of a line of a drawing, the drawing's units per column, and where in it the strip begins."""
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
-    width, height = (high - low).tolist()
-    unit = max(height, width / 16, 1e-6) / (_INK_HEIGHT - _PEN)
-    columns = min(1_000, round(width / unit)) + 2 * _MARGIN
-    fine = 4
-    canvas = np.zeros((STRIP_HEIGHT * fine, columns * fine), np.uint8)
-    offset = np.array([_MARGIN, (STRIP_HEIGHT - height / unit) / 2])
-    for stroke in strokes:
-        line = smooth((stroke - low) / unit + offset, 0.5)
-        fixed = np.round((np.vstack([line, line[-1:]]) * fine - 0.5) * 256).astype(np.int32)
-        cv2.polylines(canvas, [fixed], False, 255, round(_PEN * fine), cv2.LINE_AA, 8)
-    ink = cv2.resize(canvas, (columns, STRIP_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return to_strip(ink / np.float32(255)), unit, float(low[0]) - _MARGIN * unit
+def _cuts(places: Sequence[tuple[int, int]]) -> list[float]:
+    """Columns of the strip between the digits at `places`."""
+    return [(before[1] + after[0] + 1) / 2 * _STEP for before, after in pairwise(places)]
 
 
-def _part(strokes: Sequence[Stroke], cuts: Sequence[float]) -> list[list[Stroke]]:
-    """The strokes of each digit: a stroke that is mostly in one place stays whole, others are cut."""
-    parts: list[list[Stroke]] = [[] for _ in range(len(cuts) - 1)]
-    for stroke in strokes:
-        owner = np.searchsorted(np.asarray(cuts[1:-1]), stroke[:, 0])
-        counts = np.bincount(owner, minlength=len(parts))
-        if counts.max() >= 0.75 * len(stroke):
-            parts[int(counts.argmax())].append(stroke)
-            continue
-        for piece in np.split(np.arange(len(stroke)), np.flatnonzero(np.diff(owner)) + 1):
-            if len(piece) > 1:
-                parts[int(owner[piece[0]])].append(stroke[piece])
-    middle = np.concatenate(strokes).mean(axis=0, keepdims=True)
-    return [part or [middle] for part in parts]
+def _rank(found: _NetworkReading, lattice: Lattice, material: _Material) -> Texts:
+    """The likeliest texts by both networks."""
+    known = [text for text, _ in found.texts if text]
+    texts = [*known, *(text for text in lattice.best_texts(_N_BEST) if text not in known)]
+    if not material.counts_pieces:
+        texts = [text for text in texts if len(text) == len(found.text)]
+    by_lattice = lattice.scores(texts)
+    if not np.isfinite(by_lattice).any():
+        return found.texts[:_N_BEST]
+    scores = _SHARPNESS * (log_p_of(texts, found.log_p) + by_lattice)
+    p = np.exp(scores - scores.max())
+    p /= p.sum()
+    order = np.argsort(-p)[:_N_BEST]
+    return [(texts[i], float(p[i])) for i in order]
 
 
-def _agree(prediction: Prediction | None, line: _ReadLine, index: int) -> Prediction:
-    """What both networks say about a digit: the mean of their probabilities."""
-    p = line.probability(index)
-    if prediction is None:
-        return Prediction(tuple(p.tolist()), 0.0, False, np.zeros((28, 28), np.float32))
-    both = (p + np.array(prediction.probabilities)) / 2
-    digit = int(line.text[index])
+def _look_at_digits(
+    text: str, found: _NetworkReading, pieces: Pieces, lattice: Lattice | None
+) -> list[tuple[Prediction, Box]]:
+    """The prediction and the box of each digit of the text of a line."""
+    places = align(found.log_p, text)
+    by_network = [_probabilities(found.log_p, place) for place in places]
+    path = lattice.best_path(text) if lattice else None
+    if not lattice or not path:
+        columns = pairwise([-math.inf, *_cuts(places), math.inf])
+        unseen = [Prediction(tuple(p.tolist()), 0.0, False, np.zeros((28, 28), np.float32)) for p in by_network]
+        return [(prediction, found.line.box(*ends)) for prediction, ends in zip(unseen, columns, strict=True)]
+    boxes = pieces.boxes
+    digits = []
+    for digit, p, (first, end) in zip(map(int, text), by_network, path, strict=True):
+        low, high = boxes[first:end, :2].min(axis=0), boxes[first:end, 2:].max(axis=0)
+        box = (*low.tolist(), *(high - low).tolist())
+        digits.append((_agree(lattice.predictions[first, end], p, digit), box))
+    return digits
+
+
+def _probabilities(log_p: Array, place: tuple[int, int]) -> NDArray[np.float64]:
+    """Probabilities `[10]` of the digits in the steps of one."""
+    p: NDArray[np.float64] = np.exp(log_p[place[0] : place[1] + 1, :N_DIGITS].astype(np.float64)).max(axis=0)
+    p /= p.sum()
+    return p
+
+
+def _agree(prediction: Prediction, by_network: NDArray[np.float64], digit: int) -> Prediction:
+    """What both networks say about a digit of the text: the mean of their probabilities."""
+    both = (by_network + np.array(prediction.probabilities)) / 2
     agrees = prediction.digit == digit
     # The digit of the text stays the likeliest; where the networks differ, its probability shows it.
     if not agrees:
@@ -296,13 +287,11 @@ def _agree(prediction: Prediction | None, line: _ReadLine, index: int) -> Predic
     return replace(prediction, probabilities=tuple(both.tolist()), is_digit=prediction.is_digit or agrees)
 
 
-def _is_number(read: Sequence[_ReadLine], digits: Sequence[ReadDigit]) -> bool:
-    """Whether there are several digits, and both networks together take them for digits."""
-    if len(digits) < 2:
-        return False
+def _evidence(lines: Sequence[Texts], digits: Sequence[ReadDigit]) -> float:
+    """How certainly both networks together take digits for such."""
     score = sum(digit.prediction.digit_score for digit in digits) / len(digits)
-    log_p = sum(math.log(max(line.texts[0][1], 1e-30)) for line in read) / len(digits)
-    return score + _CONFIDENCE_WEIGHT * log_p >= _MIN_EVIDENCE
+    log_p = sum(math.log(max(texts[0][1], 1e-30)) for texts in lines) / len(digits)
+    return score + _CONFIDENCE_WEIGHT * log_p
 
 
 def _of_single(prediction: Prediction, started: float) -> Reading:
@@ -314,13 +303,12 @@ def _of_single(prediction: Prediction, started: float) -> Reading:
     return Reading(text, prediction.confidence, others, (digit,), elapsed_ms=_milliseconds_since(started))
 
 
-def _to_reading(read: Sequence[_ReadLine], digits: Sequence[ReadDigit], started: float) -> Reading:
-    per_line = [line.texts for line in read if line.text]
+def _to_reading(lines: Sequence[Texts], digits: Sequence[ReadDigit], started: float) -> Reading:
     combined = sorted(
-        (("\n".join(text for text, _ in choice), math.prod(p for _, p in choice)) for choice in product(*per_line[:3])),
+        (("\n".join(text for text, _ in choice), math.prod(p for _, p in choice)) for choice in product(*lines[:3])),
         key=lambda pair: -pair[1],
     )
-    rest = [texts[0] for texts in per_line[3:]]
+    rest = [texts[0] for texts in lines[3:]]
     texts = [
         ("\n".join([text, *(t for t, _ in rest)]), p * math.prod((q for _, q in rest), start=1.0))
         for text, p in combined[:_N_BEST]
@@ -329,18 +317,12 @@ def _to_reading(read: Sequence[_ReadLine], digits: Sequence[ReadDigit], started:
     return Reading(best, confidence, tuple(texts[1:]), tuple(digits), elapsed_ms=_milliseconds_since(started))
 
 
-def _quality(read: Sequence[_ReadLine]) -> float:
+def _certainty(read: Sequence[_NetworkReading]) -> float:
     """How certain the network is of its text: mean log-probability of a digit, minus infinity if there is none."""
     n_digits = sum(len(line.text) for line in read)
     if not n_digits:
         return -math.inf
-    return sum(math.log(max(line.texts[0][1], 1e-30)) for line in read if line.text) / n_digits
-
-
-def _extent(strokes: Sequence[Stroke]) -> Box:
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (*low.tolist(), *(high - low).tolist())
+    return sum(math.log(max(line.texts[0][1], 1e-30)) for line in read) / n_digits
 
 
 def _milliseconds_since(started: float) -> float:

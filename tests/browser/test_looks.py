@@ -74,7 +74,7 @@ def test_layout_does_not_shift_when_answers_appear_and_disappear(open_page: Open
                 [(node.parentNode ?? node).outerHTML.slice(0, 80), a.toJSON(), b.toJSON()];
             new PerformanceObserver((list) => {
                 for (const { sources } of list.getEntries()) shifts.push(...sources.map(name));
-            }).observe({ type: "layout-shift", buffered: true });
+            }).observe({ type: "layout-shift" });
         }"""
     )
     draw(page, DIGITS[3])

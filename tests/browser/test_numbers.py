@@ -91,6 +91,20 @@ def test_each_digit_can_be_looked_at(open_page: OpenPage) -> None:
     expect(first).to_have_text("4")
 
 
+def test_later_answer_with_the_same_digits_keeps_the_chosen_one(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, write_row("42", 80, 10, 80))
+    expect_number(page, "42")
+    chosen = page.get_by_role("group", name="Digit", exact=True).get_by_role("radio", name="2")
+    chosen.press("ArrowRight")
+    chosen.check()
+    with page.expect_response("**/api/v1/read*"):
+        draw(page, [[[85, 85], [85.5, 85.5]]])  # a point too small to be drawn
+    expect_number(page, "42")
+    expect(chosen).to_be_checked()
+    expect(chosen).to_be_focused()
+
+
 def test_only_a_single_digit_is_explained_or_corrected(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, write_row("42", 80, 10, 80))

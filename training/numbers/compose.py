@@ -37,7 +37,7 @@ _MARGIN = 40  # around the ink, which is cut to a smaller one at the end
 _HANDS_OF_MNIST = 12  # MNIST's digits, which have no writers here, are grouped by the width of their strokes
 _SHARES = {"mnist": 0.42, "unipen": 0.27, "pendigits": 0.15, "swiss": 0.14, "semeion": 0.02}
 _DRAWN = ("unipen", "pendigits")  # the sources that are pen strokes
-_SCREEN_PEN = 4.2  # pixels: the width that strokes have in `recognition.numbers.reader.draw_strip`
+_SCREEN_PEN = 4.2  # pixels: the width that strokes have in `recognition.numbers.pieces.draw_strip`
 
 
 @dataclass(frozen=True, slots=True)

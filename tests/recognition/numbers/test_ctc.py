@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recognition.numbers.ctc import BLANK, align, best_texts
+from recognition.numbers.ctc import BLANK, align, best_texts, log_p_of
 
 
 def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -24,6 +24,17 @@ def sum_over_paths(log_p: NDArray[np.float32]) -> dict[str, float]:
     for path in itertools.product((1, 2, BLANK), repeat=len(log_p)):
         sums[collapse(path)] += float(np.exp(sum(log_p[t, label] for t, label in enumerate(path))))
     return sums
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_probability_of_a_text_is_the_sum_over_its_paths(seed: int) -> None:
+    logits = np.full((6, 11), -30.0)
+    logits[:, [1, 2, BLANK]] = np.random.default_rng(seed).normal(0, 2, (6, 3))
+    log_p = log_softmax(logits)
+    sums = sum_over_paths(log_p)
+    assert log_p_of(list(sums), log_p) == pytest.approx(np.log(list(sums.values())), abs=1e-4)
+    # Four 1s and the blanks between them need seven steps.
+    assert log_p_of(["1111"], log_p)[0] < -50
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -47,7 +47,7 @@ def test_crop_keeps_thin_strokes_of_a_large_picture() -> None:
     picture = np.zeros((2000, 4000), np.float32)
     picture[:, 2000:2008] = 1
     crop = crop_line(picture, Line(0, 4000, 0, 2000))
-    assert crop.shape == (64, 128)
+    assert crop.shape == (96, 192)
     assert crop.max() > 0.1
 
 
@@ -88,3 +88,20 @@ def test_top_stroke_of_a_5_and_a_dot_belong_to_their_line() -> None:
     body = np.array([[0, 20], [0, 50], [30, 60], [30, 90], [0, 100]], float)
     hat, dot = np.array([[0, 12], [40, 10]], float), np.array([[60, 98]], float)
     assert [sorted(line) for line in group_strokes([body, hat, dot])] == [[0, 1, 2]]
+
+
+def test_line_that_fills_a_picture_spans_its_width() -> None:
+    rows = write_rows(["4217"])
+    tight = rows[np.flatnonzero(rows.any(axis=1))[0] :]
+    tight = tight[: np.flatnonzero(tight.any(axis=1))[-1] + 1]
+    (line,) = find_lines(tight)
+    assert line.left <= 0
+    assert line.right >= tight.shape[1]
+
+
+def test_comma_below_its_line_is_no_line() -> None:
+    picture = write_rows(["42", "17"])
+    bottom = np.flatnonzero(picture[:95].any(axis=1))[-1]
+    # A comma nearly half as high as a digit, most of it below the line.
+    picture[bottom - 2 : bottom + 18, 92:98] = 1
+    assert len(find_lines(picture)) == 2

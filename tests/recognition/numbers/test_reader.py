@@ -20,7 +20,8 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.engine import read_model, start_engine
-from recognition.numbers.reader import MAX_DIGITS, NumberReader, Reading, draw_strip
+from recognition.numbers.pieces import draw_strip
+from recognition.numbers.reader import MAX_DIGITS, NumberReader, Reading
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
@@ -78,8 +79,8 @@ def test_what_neither_network_takes_for_digits_is_no_number(recognizer: Recogniz
 
 
 def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recognition.numbers.reader._MIN_EVIDENCE", -np.inf)
-    reading = reader(recognizer, "12" * 60).read_strokes(write_row("121212"))
+    monkeypatch.setattr("recognition.numbers.reader._evidence", lambda *_: np.inf)
+    reading = read(reader(recognizer, "12" * 60), "picture", "121212")
     assert len(reading.text) == len(reading.digits) == MAX_DIGITS
 
 

@@ -1,0 +1,274 @@
+"""A line of a drawing or picture: its strip, and the pieces of its ink from left to right.
+
+A piece is a stroke or a connected component, or a part of one that was cut between two digits. A digit is one or
+several neighbouring pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model_file import STRIP_HEIGHT
+from recognition.errors import BlankInput
+from recognition.ink import Stroke, draw_with_region, smooth
+from recognition.normalize import Frame, Region, frame_ink, region_of
+from recognition.numbers.lines import Line, crop_line
+from recognition.numbers.strips import Strip, to_strip
+from recognition.paper import Picture, find_ink
+from recognition.pieces import INK_LEVEL, remove_lines
+from recognition.ruling import remove_ruling
+
+Array = NDArray[np.float64]
+Box = tuple[float, float, float, float]  # left, top, width and height, in units of the drawing or pixels of the picture
+
+_PEN = 2.6  # pixels of a strip
+_INK_HEIGHT = 25.0  # of a drawn line in its strip
+_MARGIN = 7  # pixels of a strip left and right of a drawn line
+_MIN_SHARE = 0.75  # of a stroke's points in one digit: it is not cut
+_MIN_SIDE = 0.1  # of the crop's height: smaller components are specks
+_MAX_CUT_OFF = 0.12  # of a component's ink may lie beyond a cut that is not made
+_CUT_REACH = 0.12  # of the crop's height: a component is cut in the column with the least ink so near
+_CUT_SLOPE = 0.3  # pixels of ink that a cut may save for each pixel that it is moved
+
+# Of log-probabilities. Chosen on composed validation numbers.
+_PART_WEIGHT, _COUNT_WEIGHT = 0.4, 0.5
+# How many in a thousand of the digits 0 to 9 are written in one, two, three and four strokes: UNIPEN and pendigits,
+# training writers.
+_LOG_P_OF_COUNT = np.log(
+    np.array(
+        [
+            [811, 928, 992, 992, 181, 231, 989, 384, 852, 970],
+            [185, 61, 6, 5, 800, 759, 8, 562, 142, 28],
+            [2, 10, 1, 1, 15, 8, 1, 52, 3, 1],
+            [2, 1, 1, 1, 3, 1, 1, 2, 1, 1],
+        ]
+    )
+    / 1000
+)
+
+
+class Pieces(Protocol):
+    """The pieces of a line, in the order of their middles."""
+
+    @property
+    def boxes(self) -> Array:
+        """Left, top, right and bottom of each, `[N, 4]`."""
+
+    def frame(self, first: int, end: int) -> tuple[Frame, Region]:
+        """The frame of the pieces `first` to `end - 1`, and its region. Raises `BlankInput`."""
+
+    def weigh(self, log_p: Array, first: int, end: int) -> Array:
+        """The log-probabilities `[10]` that these are a digit, by their frame, weighed by how they were found."""
+
+
+class InkLine(Protocol):
+    """A line to read."""
+
+    @property
+    def strip(self) -> Strip:
+        """What the number reader's network sees."""
+
+    def pieces(self, cuts: Sequence[float]) -> Pieces:
+        """The pieces of the line whose digits are parted at `cuts`, in columns of the strip."""
+
+    def box(self, start: float, end: float) -> Box:
+        """The box of the columns `start` to `end` of the strip, clipped to the line."""
+
+
+# ---- drawings ----
+
+
+class DrawnLine:
+    """A line of a drawing."""
+
+    def __init__(self, strokes: Sequence[Stroke]) -> None:
+        self._strokes = strokes
+        points = np.concatenate(strokes)
+        self._low, self._high = points.min(axis=0), points.max(axis=0)
+        self.strip, self.unit, self.left = draw_strip(strokes)
+
+    def pieces(self, cuts: Sequence[float]) -> Pieces:
+        """See `InkLine`."""
+        places = [self.left + cut * self.unit for cut in cuts]
+        parts = [part for stroke in self._strokes for part in _cut_stroke(stroke, places)]
+        return StrokePieces(sorted(parts, key=lambda part: float(part[:, 0].min() + part[:, 0].max())))
+
+    def box(self, start: float, end: float) -> Box:
+        """See `InkLine`."""
+        left, right = np.clip([self.left + x * self.unit for x in (start, end)], self._low[0], self._high[0]).tolist()
+        return left, float(self._low[1]), right - left, float(self._high[1] - self._low[1])
+
+
+def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
+    """The strip of a line of a drawing, the drawing's units per column, and where in it the strip begins."""
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    width, height = (high - low).tolist()
+    unit = max(height, width / 16, 1e-6) / (_INK_HEIGHT - _PEN)
+    columns = min(1_000, round(width / unit)) + 2 * _MARGIN
+    fine = 4
+    canvas = np.zeros((STRIP_HEIGHT * fine, columns * fine), np.uint8)
+    offset = np.array([_MARGIN, (STRIP_HEIGHT - height / unit) / 2])
+    for stroke in strokes:
+        line = smooth((stroke - low) / unit + offset, 0.5)
+        fixed = np.round((np.vstack([line, line[-1:]]) * fine - 0.5) * 256).astype(np.int32)
+        cv2.polylines(canvas, [fixed], False, 255, round(_PEN * fine), cv2.LINE_AA, 8)
+    ink = cv2.resize(canvas, (columns, STRIP_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return to_strip(ink / np.float32(255)), unit, float(low[0]) - _MARGIN * unit
+
+
+@dataclass(frozen=True, slots=True)
+class StrokePieces:
+    """Strokes, and parts of strokes across several digits."""
+
+    strokes: list[Stroke]
+
+    @property
+    def boxes(self) -> Array:
+        """See `Pieces`."""
+        return np.array([[*stroke.min(axis=0), *stroke.max(axis=0)] for stroke in self.strokes]).reshape(-1, 4)
+
+    def frame(self, first: int, end: int) -> tuple[Frame, Region]:
+        """See `Pieces`."""
+        return draw_with_region(self.strokes[first:end])
+
+    def weigh(self, log_p: Array, first: int, end: int) -> Array:
+        """See `Pieces`: digits are written in one or two strokes, some more often than others."""
+        weighed: Array = log_p + _COUNT_WEIGHT * _LOG_P_OF_COUNT[min(end - first, len(_LOG_P_OF_COUNT)) - 1]
+        return weighed
+
+
+def _cut_stroke(stroke: Stroke, cuts: Sequence[float]) -> Iterator[Stroke]:
+    digit = np.searchsorted(np.asarray(cuts, float), stroke[:, 0])
+    if np.bincount(digit).max() >= _MIN_SHARE * len(stroke):
+        yield stroke
+        return
+    for part in np.split(stroke, np.flatnonzero(np.diff(digit)) + 1):
+        if len(part) > 1:
+            yield part
+
+
+# ---- pictures ----
+
+
+class PictureLine:
+    """A line of a picture of dark ink; boxes and regions are multiplied by `scale`."""
+
+    def __init__(self, picture: Picture, line: Line, scale: float = 1.0) -> None:
+        self._line, self._scale = line, scale
+        self._crop = crop_line(picture, line)
+        self._unit = (line.bottom - line.top) / self._crop.shape[0]  # pixels of the picture per pixel of the crop
+        self.strip = to_strip(self._crop)
+
+    def pieces(self, cuts: Sequence[float]) -> Pieces:
+        """See `InkLine`."""
+        column = self._crop.shape[0] / STRIP_HEIGHT  # pixels of the crop per column of the strip
+        pieces = sorted(_cut_components(self._crop, [cut * column for cut in cuts]), key=lambda p: p.left + p.right)
+        return InkPieces(pieces, self._line, self._unit, self._scale)
+
+    def box(self, start: float, end: float) -> Box:
+        """See `InkLine`."""
+        line, height = self._line, self._line.bottom - self._line.top
+        left, right = np.clip([line.left + x * height / STRIP_HEIGHT for x in (start, end)], line.left, line.right)
+        top = line.top + line.slope * ((left + right) / 2 - line.left)
+        return left * self._scale, top * self._scale, max(1.0, right - left) * self._scale, height * self._scale
+
+
+@dataclass(frozen=True, slots=True)
+class _InkPiece:
+    left: int  # of the crop of the line
+    top: int
+    ink: Picture
+    component: int  # 0 if the piece is all of it
+
+    @property
+    def right(self) -> int:
+        return self.left + int(self.ink.shape[1])
+
+    @property
+    def bottom(self) -> int:
+        return self.top + int(self.ink.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class InkPieces:
+    """Connected components of the ink of a line, and parts of such as hold several digits."""
+
+    items: list[_InkPiece]
+    line: Line
+    unit: float  # pixels of the picture per pixel of the crop
+    scale: float
+
+    @property
+    def boxes(self) -> Array:
+        """See `Pieces`."""
+        corners = np.array([[p.left, p.top, p.right, p.bottom] for p in self.items], float).reshape(-1, 4)
+        left, top, right, bottom = (corners * self.unit).T
+        shift = self.line.top + self.line.slope * (left + right) / 2
+        return (
+            np.stack([left + self.line.left, top + shift, right + self.line.left, bottom + shift], axis=1) * self.scale
+        )
+
+    def frame(self, first: int, end: int) -> tuple[Frame, Region]:
+        """See `Pieces`."""
+        chosen = self.items[first:end]
+        left, top = min(p.left for p in chosen), min(p.top for p in chosen)
+        size = max(p.bottom for p in chosen) - top, max(p.right for p in chosen) - left
+        ink = np.zeros(size, np.float32)
+        for piece in chosen:
+            part = ink[piece.top - top : piece.bottom - top, piece.left - left : piece.right - left]
+            np.maximum(part, piece.ink, out=part)
+        x = self.line.left + self.unit * left
+        y = self.line.top + self.unit * top + self.line.slope * self.unit * (left + size[1] / 2)
+        return frame_ink(ink), region_of(ink).scaled(self.unit, x, y).scaled(self.scale)
+
+    def weigh(self, log_p: Array, first: int, end: int) -> Array:
+        """See `Pieces`: a part of a component may have been cut in the wrong place."""
+        inside = {piece.component for piece in self.items[first:end]} - {0}
+        is_part = any(piece.component in inside for piece in [*self.items[:first], *self.items[end:]])
+        return _PART_WEIGHT * log_p if is_part else log_p
+
+
+def _cut_components(crop: Picture, cuts: Sequence[float]) -> Iterator[_InkPiece]:
+    try:
+        ink = remove_lines(remove_ruling(find_ink(crop).amount))
+    except BlankInput:
+        return
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((ink > INK_LEVEL).astype(np.uint8), connectivity=8)
+    height, total_width = crop.shape
+    for component in range(1, count):
+        left, top, width, rows, _ = stats[component].tolist()
+        is_rule = width > 0.7 * total_width and rows < _MIN_SIDE * height
+        if max(width, rows) < _MIN_SIDE * height or is_rule:
+            continue
+        # The faint edges of the strokes belong to the component.
+        x0, y0 = max(0, left - 1), max(0, top - 1)
+        window = slice(y0, top + rows + 1), slice(x0, left + width + 1)
+        near = cv2.dilate((labels[window] == component).astype(np.uint8), np.ones((3, 3), np.uint8))
+        part = np.where(near > 0, ink[window], 0).astype(np.float32)
+        columns = _columns_to_cut(part, [cut - x0 for cut in cuts], height)
+        for start, end in pairwise([0, *columns, part.shape[1]]):
+            if (part[:, start:end] > INK_LEVEL).any():
+                yield _InkPiece(x0 + start, y0, part[:, start:end], component if columns else 0)
+
+
+def _columns_to_cut(ink: Picture, cuts: Sequence[float], height: int) -> list[int]:
+    """The columns of a component in which it is cut: near `cuts` where ink of it is on both sides."""
+    amount = (ink > INK_LEVEL).sum(axis=0)
+    columns = set()
+    for cut in cuts:
+        if not 2 < cut < len(amount) - 2:
+            continue
+        if not _MAX_CUT_OFF < amount[: int(cut)].sum() / amount.sum() < 1 - _MAX_CUT_OFF:
+            continue
+        reach = _CUT_REACH * height
+        near = np.arange(max(1, int(cut - reach)), min(len(amount) - 1, int(cut + reach) + 1))
+        columns.add(int(near[np.argmin(amount[near] + _CUT_SLOPE * np.abs(near - cut))]))
+    return sorted(columns)

@@ -1,0 +1,93 @@
+"""The pieces of drawn and photographed lines, and their boxes."""
+
+import numpy as np
+import pytest
+
+from recognition.ink import draw_with_region
+from recognition.numbers.lines import Line
+from recognition.numbers.pieces import DrawnLine, InkLine, PictureLine
+from recognition.paper import Picture
+from testing.handwriting import write_row
+from testing.pictures import draw_picture
+
+
+def drawn_line(text: str) -> DrawnLine:
+    return DrawnLine([np.array(stroke, float) for stroke in write_row(text)])
+
+
+def picture_of_row(text: str) -> Picture:
+    """Dark ink, 0 to 1, of digits 280 pixels wide."""
+    picture = draw_picture(write_row(text), (280 * len(text), 280))
+    return 1 - np.asarray(picture.convert("L"), np.float32) / np.float32(255)
+
+
+def test_strokes_are_pieces_from_left_to_right() -> None:
+    strokes = [np.array(stroke, float) for stroke in reversed(write_row("317"))]
+    boxes = DrawnLine(strokes).pieces([]).boxes
+    assert len(boxes) == len(strokes)
+    middles = (boxes[:, 0] + boxes[:, 2]).tolist()
+    assert middles == sorted(middles)
+
+
+def test_only_a_stroke_across_a_cut_is_cut() -> None:
+    line = DrawnLine([np.array([[float(x), 0] for x in range(0, 101, 5)]), np.array([[200.0, 0], [210, 100]])])
+    cut = (50 - line.left) / line.unit
+    assert line.pieces([cut]).boxes[:, [0, 2]].tolist() == [[0, 50], [55, 100], [200, 210]]
+    assert len(line.pieces([(90 - line.left) / line.unit]).boxes) == 2
+
+
+def test_frame_of_strokes_is_the_recognizers() -> None:
+    strokes = [np.array(stroke, float) for stroke in write_row("4")]
+    frame, region = DrawnLine(strokes).pieces([]).frame(0, len(strokes))
+    expected, expected_region = draw_with_region(sorted(strokes, key=lambda s: float(s[:, 0].min() + s[:, 0].max())))
+    assert np.array_equal(frame, expected)
+    assert region == expected_region
+
+
+def test_components_of_a_picture_are_pieces_in_its_pixels() -> None:
+    picture = picture_of_row("31")
+    pieces = PictureLine(picture, Line(0, 560, 0, 280)).pieces([])
+    rows, columns = np.nonzero(picture > 0.5)
+    three = columns < 280
+    expected = [columns[three].min(), rows[three].min(), columns[three].max() + 1, rows[three].max() + 1]
+    assert pieces.boxes[0] == pytest.approx(np.array(expected), abs=6)
+    twice = PictureLine(picture, Line(0, 560, 0, 280), scale=2).pieces([])
+    assert twice.boxes == pytest.approx(2 * pieces.boxes)
+
+
+def test_touching_digits_are_cut_where_the_least_ink_is() -> None:
+    picture = np.zeros((100, 200), np.float32)
+    picture[20:80, 30:40] = picture[20:80, 150:160] = 1
+    picture[48:52, 30:160] = 1
+    line = PictureLine(picture, Line(0, 200, 0, 100))
+    assert len(line.pieces([]).boxes) == 1
+    halves = line.pieces([95 / 100 * 32])
+    assert halves.boxes[:, [0, 2]] == pytest.approx(np.array([[30, 95], [95, 160]]), abs=4)
+    # Halves may be cut in the wrong place, and count less than the whole.
+    log_p = np.full(10, -2.0)
+    assert halves.weigh(log_p, 0, 1) == pytest.approx(0.4 * log_p)
+    assert halves.weigh(log_p, 0, 2) == pytest.approx(log_p)
+
+
+def test_more_strokes_than_a_digit_has_are_less_likely() -> None:
+    pieces = drawn_line("44").pieces([])
+    nine, four = pieces.weigh(np.zeros(10), 0, 3)[[9, 4]]
+    assert nine < four < pieces.weigh(np.zeros(10), 0, 2)[4]
+
+
+@pytest.mark.parametrize(
+    "line", [drawn_line("42"), PictureLine(picture_of_row("42"), Line(0, 560, 0, 280))], ids=["drawn", "picture"]
+)
+def test_box_of_all_columns_is_the_line(line: InkLine) -> None:
+    left, top, width, height = line.box(-np.inf, np.inf)
+    boxes = line.pieces([]).boxes
+    assert left <= boxes[:, 0].min() + 1
+    assert top <= boxes[:, 1].min() + 1
+    assert left + width >= boxes[:, 2].max() - 1
+    assert top + height >= boxes[:, 3].max() - 1
+    half = line.strip.shape[1] / 2
+    assert line.box(-np.inf, half)[2] + line.box(half, np.inf)[2] == pytest.approx(width, rel=1e-6)
+
+
+def test_blank_line_has_no_pieces() -> None:
+    assert not len(PictureLine(np.zeros((40, 80), np.float32), Line(0, 80, 0, 40)).pieces([]).boxes)
