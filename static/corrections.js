@@ -1,5 +1,6 @@
 // Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
+import { isNumber } from "./answer.js";
 import { isEntry, subjectKey } from "./history.js";
 import { toApiStrokes } from "./ink.js";
 import { download } from "./share.js";
@@ -48,7 +49,8 @@ export class Corrections {
     this.#root.hidden = corrections.length === 0;
     const items = corrections.map((correction) => {
       const { label, prediction } = correction;
-      const caption = `${prediction.is_digit ? prediction.digit : "?"} → ${label ?? this.#texts.no_digit}`;
+      const answer = isNumber(prediction) || prediction.is_digit ? numeralOf(prediction) : "?";
+      const caption = `${answer} → ${label ?? this.#texts.no_digit}`;
       const { item } = thumbnailItem(thumbnailOf(correction), caption, () => this.#open(correction));
       const remove = document.createElement("button");
       remove.type = "button";
@@ -70,15 +72,22 @@ function loadCorrections() {
 }
 
 /** @param {any} value */
-const isCorrection = (value) => (value?.label === null || Number.isInteger(value?.label)) && isEntry(value);
+const isCorrection = (value) =>
+  (value?.label === null || Number.isInteger(value?.label) || /^[\d ]+$/.test(value?.label)) && isEntry(value);
+
+/** @param {Prediction} prediction */
+const numeralOf = (prediction) => (isNumber(prediction) ? prediction.text.replaceAll("\n", " ") : prediction.digit);
 
 /**
- * A line of the file: the true digit or null, the drawing or picture, and which model answered what.
+ * A line of the file: the true digit or null as label, or the true text of a number, the drawing or picture, and which model answered what.
  * @param {Correction} correction
  */
 function toLine({ label, prediction, ...subject }) {
-  const { model, digit, is_digit, top } = prediction;
+  const { model, is_digit, top } = prediction;
   const input = "strokes" in subject ? { strokes: toApiStrokes(subject.strokes) } : { picture: subject.picture };
-  const answer = { digit, is_digit, confidence: top[0].confidence };
-  return `${JSON.stringify({ label, ...input, model, answer })}\n`;
+  const answer = isNumber(prediction)
+    ? { text: prediction.text, confidence: prediction.confidence }
+    : { digit: prediction.digit, is_digit, confidence: top[0].confidence };
+  const truth = typeof label === "string" ? { text: label } : { label };
+  return `${JSON.stringify({ ...truth, ...input, model, answer })}\n`;
 }

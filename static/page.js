@@ -47,6 +47,7 @@ const actions = {
 const buttons = Object.fromEntries(Object.keys(actions).map((id) => [id, element(id, HTMLButtonElement)]));
 
 const correction = element("correction", HTMLSelectElement);
+const correctedNumber = element("corrected-number", HTMLInputElement);
 
 const sketch = new Sketch();
 const pad = new Pad(canvas, sketch);
@@ -102,7 +103,10 @@ const currentAnswer = () => (!queue.isBusy && latest?.input === (picture.file ??
  * @param {Input} input
  */
 function showPrediction(prediction, input) {
-  if (latest?.input !== input) correction.selectedIndex = 0;
+  if (latest?.input !== input) {
+    correction.selectedIndex = 0;
+    correctedNumber.value = "";
+  }
   latest = { prediction, input };
   answerView.showPrediction(prediction, sketch.isDrawing || isDots(input));
   if (picture.file) picture.outline(boxesOf(prediction));
@@ -345,14 +349,25 @@ async function loadCorrections() {
 }
 
 /** Keep the choice in the list of digits, the last of which stands for none. */
-async function correct() {
+function correctDigit() {
+  const digit = Number(correction.value);
+  return correct(Number.isNaN(digit) ? null : digit);
+}
+
+/** Keep the number in the field. */
+function correctNumber() {
+  const text = correctedNumber.value.trim().replaceAll(/ +/g, " ");
+  if (text && correctedNumber.reportValidity()) return correct(text);
+}
+
+/** @param {Correction["label"]} label */
+async function correct(label) {
   const answer = currentAnswer();
   if (!answer) return;
   const { prediction, input } = answer;
   const subject = input instanceof Blob ? await toSubject(picture.loaded) : { strokes: input };
   if (!subject) return;
-  const digit = Number(correction.value);
-  (await loadCorrections()).add({ id: Date.now(), label: Number.isNaN(digit) ? null : digit, ...subject, prediction });
+  (await loadCorrections()).add({ id: Date.now(), label, ...subject, prediction });
   announcer.announce(texts.corrected);
 }
 
@@ -441,7 +456,8 @@ function updateAnswerTools() {
   const hasSeveral = Boolean(prediction && isNumber(prediction));
   buttons.explain.ariaDisabled = String(hasSeveral || (!prediction && !explanation?.isShown));
   buttons.copy.ariaDisabled = String(!hasSeveral && !prediction?.is_digit);
-  correction.disabled = hasSeveral; // each is about one digit
+  /** @type {HTMLElement} */ (correction.parentElement).hidden = hasSeveral;
+  /** @type {HTMLElement} */ (correctedNumber.parentElement).hidden = !hasSeveral;
 }
 
 const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });
@@ -491,7 +507,8 @@ live.addEventListener("change", () => {
 });
 for (const id of ["batch", "history", "corrections"]) onClickOf(id, ".card", bringSheetIntoView);
 onClickOf("samples", ".card", readSample);
-correction.addEventListener("change", correct);
+correction.addEventListener("change", correctDigit);
+correctedNumber.addEventListener("change", correctNumber);
 padOnRight.addEventListener("change", movePad);
 addEventListener("keydown", onKeyDown);
 addEventListener("hashchange", openLink);

@@ -68,8 +68,8 @@ interface Answer {
 /** A drawing, or a small copy of a picture as a data URL with the size of the original, in the history. */
 type Subject = { strokes: Stroke[] } | { picture: string; size: Size };
 type HistoryEntry = Subject & { id: number; prediction: Prediction };
-/** `label` is the true digit; null if there is none. */
-type Correction = HistoryEntry & { label: number | null };
+/** `label` is the true digit, null if there is none, or the true number with spaces between its lines. */
+type Correction = HistoryEntry & { label: number | string | null };
 
 type Announcer = import("./announcer.js").Announcer;
 type Pad = import("./pad.js").Pad;

@@ -12,6 +12,11 @@ OpenPage: TypeAlias = Callable[..., Page]
 NOTHING = "\u2013"  # the dash that stands where there is no answer
 
 
+def expect_number(page: Page, text: str) -> None:
+    """The page says that it reads `text`."""
+    expect(page.locator("[data-slot=numeral]")).to_have_text(text, timeout=20_000)
+
+
 def expect_answer(page: Page, digit: int) -> None:
     """The page says that it reads `digit`, and lists it first."""
     expect(page.locator("[data-slot=numeral]")).to_have_text(str(digit), timeout=20_000)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, write_row
 from testing.pad import draw
-from testing.page import OpenPage, expect_answer, payload
+from testing.page import OpenPage, expect_answer, expect_number, payload
 from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
@@ -76,9 +76,36 @@ def test_latest_correction_of_a_drawing_counts_and_each_can_be_deleted(open_page
     assert page.evaluate("localStorage.getItem('digits.corrections')") == "[]"
 
 
+def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, write_row("42", 80, 10, 80))
+    expect_number(page, "42")
+    expect(page.get_by_label("Wrong? It was")).to_be_hidden()
+    field = page.get_by_label("Wrong? The number was")
+    field.fill("4x")
+    field.press("Enter")
+    expect(page.locator("#corrections")).to_be_hidden()
+    field.fill(" 412 ")
+    field.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Correction kept")
+    expect_corrections(page, "42 → 412")
+    page.reload()
+    (line,) = downloaded(page)
+    assert line["text"] == "412"
+    assert "label" not in line
+    assert line["answer"].keys() == {"text", "confidence"}
+    assert line["answer"]["text"] == "42"
+    page.get_by_role("button", name="Clear").click()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    expect(page.get_by_label("Wrong? It was")).to_be_visible()
+    expect(field).to_be_hidden()
+
+
 def test_what_is_no_correction_in_the_storage_is_ignored(open_page: OpenPage) -> None:
     page = open_page()
-    page.evaluate("localStorage.setItem('digits.corrections', '[null, {\"label\": 3}, {\"strokes\": 7}]')")
+    kept = [None, {"label": 3}, {"label": "x"}, {"strokes": 7}]
+    page.evaluate("kept => localStorage.setItem('digits.corrections', kept)", json.dumps(kept))
     page.reload()
     draw(page, DIGITS[5])
     expect_answer(page, 5)

@@ -67,13 +67,18 @@ def _labels(corrections: Sequence[_Correction]) -> Tensor:
 
 
 def _read_corrections(path: Path) -> Iterable[_Correction]:
-    limits = Limits()
+    limits, n_numbers = Limits(), 0
     for number, line in enumerate(read_lines(path, limits.max_body_bytes), start=1):
+        if "text" in line:
+            n_numbers += 1
+            continue
         try:
             yield _parse_correction(number, line, limits)
         except (ValueError, InputError) as error:
             reason = str(error).partition(". ")[0].rstrip(".")
             raise DataError(f"{path} is damaged: line {number} cannot be used ({reason}).") from error
+    if n_numbers:
+        print(f"{path}: {n_numbers} corrected numbers are left out; only digits are learned", file=sys.stderr)
 
 
 def _parse_correction(number: int, line: Line, limits: Limits) -> _Correction:

@@ -129,6 +129,14 @@ def test_input_is_limited_as_in_a_request(
         load_corrections(path, None)
 
 
+def test_corrected_numbers_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = {"text": "42", "strokes": [*DIGITS[4], *DIGITS[2]], **ANSWER}
+    path = write(tmp_path / "c.jsonl", number, drawing(7), number)
+    _, drawings = load_corrections(path, None)
+    assert drawings.labels.tolist() == [7]
+    assert capsys.readouterr().err == f"{path}: 2 corrected numbers are left out; only digits are learned\n"
+
+
 def test_repeated_inputs_are_learned_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "c.jsonl", drawing(7), picture(5, digit=5), drawing(7), drawing(4), picture(5, digit=5))
     pictures, drawings = load_corrections(path, None)
