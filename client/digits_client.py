@@ -46,6 +46,8 @@ class Answer(TypedDict):
     digit: int
     confidence: float
     is_digit: bool
+    reason: NotRequired[str]  # why `is_digit` is false: "not_a_digit", "several_digits" or "unsure"
+    n_digits: NotRequired[int]  # of several digits
     digit_score: float
     top: list[Guess]
     probabilities: list[float]

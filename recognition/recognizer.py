@@ -41,6 +41,7 @@ class Prediction:
     region: Region = WHOLE_FRAME  # what the frame shows, in the units of the drawing or in pixels of the picture
     preview: Preview | None = None  # the picture, if requested
     elapsed_ms: float = 0.0  # time the recognizer took, for the whole batch if there is one
+    n_digits: int = 1  # of the input, if `NumberReader.predict_strokes` or `predict_picture` counted them
 
     @property
     def digit(self) -> int:

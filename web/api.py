@@ -26,6 +26,7 @@ from recognition import (
 )
 from recognition.numbers.reader import Reading
 from recognition.preview import frame_png, png_data_url
+from recognition.recognizer import Mode
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
 from web.openapi import documented_rules, operation
 from web.operations import current_reader, current_recognizer, current_settings, number_model_id
@@ -47,6 +48,7 @@ from web.schemas import (
     ReadingBatchResponse,
     ReadingResponse,
     ReadQuery,
+    Reason,
     RecognitionRequest,
     TextGuess,
 )
@@ -130,14 +132,14 @@ def model() -> Response:
 def predict() -> Response:
     """Recognise one digit.
 
-    Send strokes or a picture as JSON, or a picture file. Pictures are {formats} (the first frame of an animation), up
-    to {max_body} and {max_megapixels} megapixels. A body without a picture has up to {max_plain_body}, and a drawing
-    up to {max_points} points.
+    Send strokes or a picture as JSON, or a picture file; what plainly holds several digits is none. Pictures are
+    {formats} (the first frame of an animation), up to {max_body} and {max_megapixels} megapixels. A body without a
+    picture has up to {max_plain_body}, and a drawing up to {max_points} points.
     """
     query = parse_query(PredictQuery)
-    recognizer = current_recognizer()
-    prediction = recognize_body(recognizer.predict_strokes, recognizer.predict_picture)
-    return _json(_to_prediction(prediction, recognizer, query))
+    reader = current_reader()
+    prediction = recognize_body(reader.predict_strokes, reader.predict_picture)
+    return _json(_to_prediction(prediction, current_recognizer(), query))
 
 
 @api.post("/predict/batch")
@@ -216,10 +218,13 @@ def _recognize_batch(
 def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: PredictQuery) -> PredictionResponse:
     probabilities = [round(p, 6) for p in prediction.probabilities]
     with_frame = query.include == "frame"
+    reason = _why_no_digit(prediction, recognizer, query.mode)
     return PredictionResponse(
         digit=prediction.digit,
         confidence=probabilities[prediction.digit],
-        is_digit=recognizer.accepts(prediction, query.mode),
+        is_digit=reason is None,
+        reason=reason,
+        n_digits=prediction.n_digits if reason == "several_digits" else None,
         digit_score=round(prediction.digit_score, 4),
         top=_to_guesses(prediction),
         probabilities=probabilities,
@@ -228,6 +233,14 @@ def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: Predic
         frame=png_data_url(frame_png(prediction.frame)) if with_frame else None,
         box=_to_box(prediction.region) if with_frame else None,
     )
+
+
+def _why_no_digit(prediction: Prediction, recognizer: Recognizer, mode: Mode) -> Reason | None:
+    if prediction.n_digits > 1:
+        return "several_digits"
+    if recognizer.accepts(prediction, mode):
+        return None
+    return "unsure" if recognizer.accepts(prediction, "guess") else "not_a_digit"
 
 
 def _to_guesses(prediction: Prediction) -> list[Guess]:

@@ -101,10 +101,19 @@ class Guess(BaseModel):
     confidence: _Probability = Field(description="calibrated probability, given that the input is a digit")
 
 
+Reason = Literal["not_a_digit", "several_digits", "unsure"]
+
+
 class PredictionResponse(Guess):
     """The recognised digit."""
 
     is_digit: bool = Field(description="whether the input looks like a digit; if not, `digit` is still the best guess")
+    reason: Reason | None = Field(
+        None,
+        description="why `is_digit` is false: `unsure` if mode `guess` would accept the input. Several digits are only "
+        "looked for in one input, not in a batch",
+    )
+    n_digits: int | None = Field(None, ge=2, description="with reason `several_digits`: how many there are")
     digit_score: float = Field(description="log-odds that the input is a digit")
     top: list[Guess] = Field(min_length=3, max_length=3, description="the three likeliest digits, likeliest first")
     probabilities: list[_Probability] = Field(

@@ -26,7 +26,7 @@ Span = tuple[int, int]  # the first piece of a digit, and the piece after its la
 
 MAX_PIECES = 60  # of a line; more are texture
 _LONGEST = 4  # pieces of a digit
-_MAX_WIDTH = 1.7  # of a digit of several pieces, in heights of the line
+_MAX_WIDTH = 1.3  # of a digit of several pieces, in heights of the line
 _MIN_LOG_P = -10.0
 # Minus the log-probability that a piece is no part of a digit, by its height relative to the digits'.
 _NO_PART, _NO_PART_HIGH = 0.6, 4.0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from model_file import N_DIGITS
 from recognition.engine import Engine
 from recognition.errors import InputError
-from recognition.ink import draw_with_region, validate_strokes
+from recognition.ink import Stroke, draw_with_region, validate_strokes
 from recognition.normalize import find_candidates
 from recognition.numbers.ctc import align, best_texts, log_p_of
 from recognition.numbers.lattice import Lattice, build_lattice
@@ -59,6 +59,8 @@ class _Material:
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
 _DRAWING = _Material(counts_pieces=True, min_evidence=0.5)
 _PICTURE = _Material(counts_pieces=False, min_evidence=-2.5)
+# For one digit: a picture must plainly hold several.
+_PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +121,36 @@ class NumberReader:
         with self._recognizer.observer.time_phase("normalise"):
             drawn = validate_strokes(strokes, self._recognizer.limits)
             frame, region = draw_with_region(drawn)
-        # Drawings of several digits, even of two that touch, hardly ever look like a digit as a whole; an 8 of two
-        # strokes may look like two lines.
         whole = replace(self._recognizer.predict_frames([frame])[0], region=region)
+        reading = self._read_drawing(drawn, whole, started) or _of_single(whole, started)
+        return self._record(reading)
+
+    def predict_strokes(self, strokes: object) -> Prediction:
+        """Recognise a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
+        started = time.perf_counter()
+        prediction = self._recognizer.predict_strokes(strokes)
+        drawn = validate_strokes(strokes, self._recognizer.limits)
+        return _count(prediction, self._read_drawing(drawn, prediction, started), started)
+
+    def _read_drawing(self, drawn: Sequence[Stroke], whole: Prediction, started: float) -> Reading | None:
+        """The number in a drawing; None if it is read as one digit, for which `whole` is the prediction.
+
+        Drawings of several digits, even of two that touch, hardly ever look like a digit as a whole; an 8 of two
+        strokes may look like two lines.
+        """
         if self._engine is None or self._recognizer.accepts(whole, "sure"):
-            return self._record_single(whole, started)
+            return None
         with self._recognizer.observer.time_phase("normalise"):
             lines = [DrawnLine([drawn[i] for i in line]) for line in group_strokes(drawn)]
         found = self._run_network(self._engine, lines)
         if len(found) == 1 and not whole.is_digit:
             found = [_without_single_digits(found[0])]
-        reading = self._read_lines(found, _DRAWING, started)
-        return reading or self._record_single(whole, started)
+        return self._read_lines(found, _DRAWING, started)
 
-    def _record_single(self, prediction: Prediction, started: float) -> Reading:
-        self._recognizer.observer.record(prediction)
-        return _of_single(prediction, started)
+    def _record(self, reading: Reading) -> Reading:
+        for digit in reading.digits:
+            self._recognizer.observer.record(digit.prediction)
+        return reading
 
     def read_picture(self, data: bytes, with_preview: bool = False, seconds_left: float = math.inf) -> Reading:
         """Read the bytes of a picture file. Raises `PictureError` or `BlankInput`.
@@ -144,13 +160,30 @@ class NumberReader:
         started = time.perf_counter()
         picture, scale = self._recognizer.decode(data, seconds_left)
         preview = make_preview(picture, scale) if with_preview else None
-        found = self._find_numbers(self._engine, darken_ink(picture), scale) if self._engine else []
-        reading = self._read_lines(found, _PICTURE, started)
+        reading = self._read_decoded(picture, scale, _PICTURE, started)
         if reading is None:
-            with self._recognizer.observer.time_phase("normalise"):
-                candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
-            reading = _of_single(self._recognizer.predict_candidates([candidates])[0], started)
-        return replace(reading, preview=preview)
+            return replace(_of_single(self._predict_decoded(picture, scale), started), preview=preview)
+        return replace(self._record(reading), preview=preview)
+
+    def predict_picture(self, data: bytes) -> Prediction:
+        """Recognise a picture file as one digit, as the recognizer does, and count its digits.
+
+        Raises `PictureError` or `BlankInput`.
+        """
+        started = time.perf_counter()
+        picture, scale = self._recognizer.decode(data)
+        prediction = self._predict_decoded(picture, scale)
+        return _count(prediction, self._read_decoded(picture, scale, _PLAIN_PICTURE, started), started)
+
+    def _predict_decoded(self, picture: Picture, scale: float) -> Prediction:
+        with self._recognizer.observer.time_phase("normalise"):
+            candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
+        return self._recognizer.predict_candidates([candidates])[0]
+
+    def _read_decoded(self, picture: Picture, scale: float, material: _Material, started: float) -> Reading | None:
+        """The number in a picture; None if there are not several digits."""
+        found = self._find_numbers(self._engine, darken_ink(picture), scale) if self._engine else []
+        return self._read_lines(found, material, started)
 
     def read_pictures(
         self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
@@ -210,8 +243,6 @@ class NumberReader:
         digits = [ReadDigit(*digit, number) for number, line in enumerate(read) for digit in line.digits]
         if len(digits) < 2 or _evidence([line.texts for line in read], digits) < material.min_evidence:
             return None
-        for digit in digits:
-            self._recognizer.observer.record(digit.prediction)
         return _to_reading([line.texts for line in read], digits, started)
 
     def _read_line(self, found: _NetworkReading, material: _Material) -> _ReadLine:
@@ -301,6 +332,11 @@ def _of_single(prediction: Prediction, started: float) -> Reading:
     region = prediction.region
     digit = ReadDigit(prediction, (region.left, region.top, region.side, region.side), 0)
     return Reading(text, prediction.confidence, others, (digit,), elapsed_ms=_milliseconds_since(started))
+
+
+def _count(prediction: Prediction, reading: Reading | None, started: float) -> Prediction:
+    n_digits = len(reading.digits) if reading else 1
+    return replace(prediction, n_digits=n_digits, elapsed_ms=_milliseconds_since(started))
 
 
 def _to_reading(lines: Sequence[Texts], digits: Sequence[ReadDigit], started: float) -> Reading:

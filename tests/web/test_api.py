@@ -11,7 +11,7 @@ from PIL import Image
 from config import Settings
 from flask_app import create_app
 from testing.answers import assert_answer, assert_problem
-from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
+from testing.handwriting import DIGITS, HANDWRITINGS, Drawing, write_row
 from testing.pictures import draw_picture, encode, multipart, picture_of
 from web.operations import load_model
 
@@ -70,6 +70,28 @@ def test_mode_decides_how_easily_an_input_is_a_digit(
     monkeypatch.setattr(app.extensions["recognizer"], "_threshold", answer("")["digit_score"] - above)
     assert [mode for mode in ("sure", "balanced", "guess") if answer(f"?mode={mode}")["is_digit"]] == accepting
     assert answer("?mode=certain")["type"] == "invalid-request"
+
+
+@pytest.mark.parametrize(("above", "reason"), [(1, None), (-1, "unsure"), (-3, "not_a_digit")])
+def test_reason_says_why_an_input_is_no_digit(
+    above: float, reason: str | None, app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = client.post("/api/v1/predict", json={"strokes": DIGITS[5]}).get_json()["digit_score"]
+    monkeypatch.setattr(app.extensions["recognizer"], "_threshold", score - above)
+    answer = client.post("/api/v1/predict", json={"strokes": DIGITS[5]}).get_json()
+    assert (answer["is_digit"], answer.get("reason")) == (reason is None, reason)
+    assert "n_digits" not in answer
+
+
+@pytest.mark.parametrize("text", ["42", "31415"])
+@pytest.mark.parametrize("mode", ["balanced", "guess"])
+@pytest.mark.parametrize("source", ["strokes", "picture"])
+def test_one_digit_does_not_hide_others(client: FlaskClient, source: str, mode: str, text: str) -> None:
+    row = write_row(text)
+    picture = encode(draw_picture(row, (280 * len(text), 280)))
+    sent = {"json": {"strokes": row}} if source == "strokes" else multipart(picture)
+    answer = client.post(f"/api/v1/predict?mode={mode}", **sent).get_json()
+    assert (answer["is_digit"], answer["reason"], answer["n_digits"]) == (False, "several_digits", len(text))
 
 
 def test_frame_is_left_out_unless_asked_for(client: FlaskClient) -> None:

@@ -38,7 +38,8 @@ def assert_42(response: TestResponse) -> None:
     answer = response.get_json()
     assert set(answer) == FIELDS
     assert (answer["text"], answer["model"]) == ("42", "0123456789ab")
-    assert [each["text"] for each in answer["alternatives"]] == ["52", "43", "53"]
+    assert len(answer["alternatives"]) == 3
+    assert {"43", "52"} < {each["text"] for each in answer["alternatives"]}
     shares = [answer["confidence"], *(each["confidence"] for each in answer["alternatives"])]
     assert shares == sorted(shares, reverse=True)
     assert 0.5 < sum(shares) <= 1

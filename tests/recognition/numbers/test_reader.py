@@ -158,6 +158,21 @@ def test_single_digit_is_the_recognizers_and_recorded_once(recognizer: Recognize
     assert [prediction.digit for prediction in tally.predictions] == [3]
 
 
+@pytest.mark.parametrize(("text", "n_digits"), [("3", 1), ("427", 3)])
+@pytest.mark.parametrize("source", ["strokes", "picture"])
+def test_prediction_counts_digits_and_is_recorded_once(
+    recognizer: Recognizer, tally: Tally, source: str, text: str, n_digits: int
+) -> None:
+    numbers, drawing = reader(recognizer, "427"), write_row(text)
+    picture = encode(draw_picture(drawing, (280 * len(text), 280)))
+    prediction = numbers.predict_strokes(drawing) if source == "strokes" else numbers.predict_picture(picture)
+    alone = recognizer.predict_strokes(drawing) if source == "strokes" else recognizer.predict_picture(picture)
+    assert prediction.n_digits == n_digits
+    assert prediction.probabilities == alone.probabilities
+    assert prediction.region == alone.region
+    assert len(tally.predictions) == 2  # one of each
+
+
 def test_blank_picture_is_refused(recognizer: Recognizer) -> None:
     with pytest.raises(BlankInput):
         reader(recognizer, "5").read_picture(encode(Image.new("L", (50, 50), 255)))
