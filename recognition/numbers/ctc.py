@@ -5,6 +5,7 @@ Source: Graves et al. 2006, doi:10.1145/1143844.1143891; Hannun et al. 2014, arX
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -24,8 +25,14 @@ def best_texts(log_p: Array, n_best: int = 4, beam: int = 12) -> list[tuple[str,
     beams: dict[str, tuple[float, float]] = {"": (0.0, _NEVER)}  # by text: ending in a blank, and in its last digit
     for step in log_p:
         blank, last = float(step[BLANK]), step.tolist()
-        following: dict[str, list[float]] = defaultdict(lambda: [_NEVER, _NEVER])
         digits = [digit for digit in range(N_DIGITS) if last[digit] > _MIN_LOG_P]
+        if not digits:  # most steps: no text becomes longer
+            beams = {
+                text: (_add(*scores) + blank, scores[1] + last[int(text[-1])] if text else _NEVER)
+                for text, scores in beams.items()
+            }
+            continue
+        following: dict[str, list[float]] = defaultdict(lambda: [_NEVER, _NEVER])
         for text, (with_blank, with_digit) in beams.items():
             either = _add(with_blank, with_digit)
             same = following[text]
@@ -38,7 +45,7 @@ def best_texts(log_p: Array, n_best: int = 4, beam: int = 12) -> list[tuple[str,
                 longer[1] = _add(longer[1], (with_blank if text.endswith(str(digit)) else either) + last[digit])
         ranked = sorted(following.items(), key=lambda item: -_add(*item[1]))
         beams = {text: (scores[0], scores[1]) for text, scores in ranked[:beam]}
-    return [(text, _add(*scores)) for text, scores in beams.items()][:n_best]
+    return sorted(((text, _add(*scores)) for text, scores in beams.items()), key=lambda pair: -pair[1])[:n_best]
 
 
 def log_p_of(texts: Sequence[str], log_p: Array) -> NDArray[np.float64]:
@@ -67,7 +74,7 @@ def log_p_of(texts: Sequence[str], log_p: Array) -> NDArray[np.float64]:
 def _add(a: float, b: float) -> float:
     """log(exp(a) + exp(b))"""
     high, low = (a, b) if a > b else (b, a)
-    return high if low == _NEVER else high + float(np.log1p(np.exp(low - high)))
+    return high if low == _NEVER else high + math.log1p(math.exp(low - high))
 
 
 def align(log_p: Array, text: str) -> list[tuple[int, int]]:

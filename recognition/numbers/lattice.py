@@ -100,11 +100,13 @@ class Lattice:
         return [text for text in beams[-1] if text][:n_best]
 
 
-def build_lattice(pieces: Pieces, predict: Callable[[Sequence[Frame]], list[Prediction]]) -> Lattice | None:
+def build_lattice(
+    pieces: Pieces, predict: Callable[[Sequence[Frame]], list[Prediction]], max_pieces: int = MAX_PIECES
+) -> Lattice | None:
     """The lattice of a line, whose frames `predict` reads in one pass; None if it has no pieces or too many."""
     boxes = pieces.boxes
     n = len(boxes)
-    if not 0 < n <= MAX_PIECES:
+    if not 0 < n <= min(max_pieces, MAX_PIECES):
         return None
     heights = boxes[:, 3] - boxes[:, 1]
     max_width = _MAX_WIDTH * float(boxes[:, 3].max() - boxes[:, 1].min())

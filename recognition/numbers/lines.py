@@ -139,20 +139,19 @@ def _rows(boxes: NDArray[np.float64], slope: float) -> list[list[int]]:
     shift = slope * (boxes[:, 0] + boxes[:, 2]) / 2
     tops, bottoms = boxes[:, 1] - shift, boxes[:, 3] - shift
     rows: list[list[int]] = []
+    extents: list[tuple[float, float]] = []  # median top and bottom of each row
     # The largest first: a comma below two rows belongs to the one that it overlaps more.
     for index in np.argsort(tops - bottoms).tolist():
-        overlaps = [_overlap(index, row, tops, bottoms) for row in rows]
-        if overlaps and max(overlaps) > _MIN_OVERLAP:
-            rows[int(np.argmax(overlaps))].append(index)
-        else:
-            rows.append([index])
+        top, bottom = float(tops[index]), float(bottoms[index])
+        shared = [(min(bottom, high) - max(top, low)) / (bottom - top) for low, high in extents]
+        best = max(range(len(rows)), key=shared.__getitem__, default=-1)
+        if best < 0 or shared[best] <= _MIN_OVERLAP:
+            rows.append([])
+            extents.append((top, bottom))
+            best = len(rows) - 1
+        rows[best].append(index)
+        extents[best] = float(np.median(tops[rows[best]])), float(np.median(bottoms[rows[best]]))
     return sorted(rows, key=lambda row: float(np.median(tops[row] + bottoms[row])))
-
-
-def _overlap(index: int, row: list[int], tops: NDArray[np.float64], bottoms: NDArray[np.float64]) -> float:
-    """The share of a box's height within the median extent of a row."""
-    shared = min(bottoms[index], np.median(bottoms[row])) - max(tops[index], np.median(tops[row]))
-    return float(shared / (bottoms[index] - tops[index]))
 
 
 def _line_around(boxes: NDArray[np.float64], slope: float, scale: float) -> Line:

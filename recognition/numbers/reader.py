@@ -33,6 +33,7 @@ from recognition.preview import Preview, make_preview
 from recognition.recognizer import Prediction, Recognizer
 
 MAX_DIGITS = 100
+MAX_PIECES = 200  # of ink of all lines that the digit network looks at, which bounds the time
 UNREADABLE = "?"
 _STEP = 2  # columns of a strip per step of the network
 _N_BEST = 4
@@ -40,9 +41,9 @@ _N_RANKED = 8  # texts of the network that are ranked with the lattice's
 # Of the sum of both log-probabilities of a text, which are not independent. Chosen for calibration on composed
 # validation numbers.
 _SHARPNESS = 0.45
-# Several digits are a number if their mean digit score, and the mean log-probability of a digit of the text times this
-# weight, add up to at least `_Material.min_evidence`.
-_CONFIDENCE_WEIGHT = 8.0
+# Several digits are a number if their mean digit score, the mean log-probability of a digit of the text and the number
+# of digits of a line beyond two, up to six, each times its weight, add up to at least `_Material.min_evidence`.
+_CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
 
 Array = NDArray[np.float32]
 Texts = list[tuple[str, float]]  # with probabilities, likeliest first
@@ -57,10 +58,10 @@ class _Material:
 
 
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
-_DRAWING = _Material(counts_pieces=True, min_evidence=0.5)
-_PICTURE = _Material(counts_pieces=False, min_evidence=-2.5)
+_DRAWING = _Material(counts_pieces=True, min_evidence=0.8)
+_PICTURE = _Material(counts_pieces=False, min_evidence=-1.5)
 # For one digit: a picture must plainly hold several.
-_PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.5)
+_PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +217,8 @@ class NumberReader:
         return max(readings, key=_certainty, default=[])
 
     def _run_network(self, engine: Engine, lines: Sequence[InkLine]) -> list[_NetworkReading]:
-        """What the network reads in each line with digits; at most `MAX_DIGITS` lines."""
-        read = []
+        """What the network reads in each line with digits, up to the line with the last of `MAX_DIGITS`."""
+        read, n_left = [], MAX_DIGITS
         for line in lines:
             with self._recognizer.observer.time_phase("network"):
                 logits = engine.logits(line.strip[None])[0] / np.float32(engine.info.temperature)
@@ -227,15 +228,19 @@ class NumberReader:
             texts = [(text, min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_RANKED)]
             if texts[0][0]:
                 read.append(_NetworkReading(line, log_p, texts))
+                n_left -= len(texts[0][0])
+            if n_left <= 0:
+                break
         return read
 
     def _read_lines(self, found: Sequence[_NetworkReading], material: _Material, started: float) -> Reading | None:
         """The number in lines; None if there are not several digits that both networks take for such."""
         if sum(len(line.text) for line in found) < 2:
             return None
-        read, n_left = [], MAX_DIGITS
+        read, n_left, pieces_left = [], MAX_DIGITS, MAX_PIECES
         for line in found:
-            known = self._read_line(line, material)
+            known, n_pieces = self._read_line(line, material, pieces_left)
+            pieces_left -= n_pieces
             read.append(_ReadLine([(text[:n_left], p) for text, p in known.texts], known.digits[:n_left]))
             n_left -= len(read[-1].digits)
             if not n_left:
@@ -245,12 +250,14 @@ class NumberReader:
             return None
         return _to_reading([line.texts for line in read], digits, started)
 
-    def _read_line(self, found: _NetworkReading, material: _Material) -> _ReadLine:
+    def _read_line(self, found: _NetworkReading, material: _Material, max_pieces: int) -> tuple[_ReadLine, int]:
+        """What both networks read in a line, by the first alone if it has too many pieces; and the number of pieces."""
         with self._recognizer.observer.time_phase("normalise"):
             pieces = found.line.pieces(_cuts(align(found.log_p, found.text)))
-            lattice = build_lattice(pieces, self._recognizer.predict_frames)
+            lattice = build_lattice(pieces, self._recognizer.predict_frames, max_pieces)
         texts = _rank(found, lattice, material) if lattice else found.texts[:_N_BEST]
-        return _ReadLine(texts, _look_at_digits(texts[0][0], found, pieces, lattice))
+        n_pieces = len(pieces.boxes) if lattice else 0
+        return _ReadLine(texts, _look_at_digits(texts[0][0], found, pieces, lattice)), n_pieces
 
 
 def _without_single_digits(found: _NetworkReading) -> _NetworkReading:
@@ -322,7 +329,7 @@ def _evidence(lines: Sequence[Texts], digits: Sequence[ReadDigit]) -> float:
     """How certainly both networks together take digits for such."""
     score = sum(digit.prediction.digit_score for digit in digits) / len(digits)
     log_p = sum(math.log(max(texts[0][1], 1e-30)) for texts in lines) / len(digits)
-    return score + _CONFIDENCE_WEIGHT * log_p
+    return score + _CONFIDENCE_WEIGHT * log_p + _LENGTH_WEIGHT * (min(6, len(digits) / len(lines)) - 2)
 
 
 def _of_single(prediction: Prediction, started: float) -> Reading:

@@ -103,3 +103,8 @@ def test_pieces_without_ink_are_no_digit() -> None:
 @pytest.mark.parametrize("n", [0, MAX_PIECES + 1])
 def test_no_pieces_and_texture_have_no_lattice(n: int) -> None:
     assert build_lattice(Squares(n), predict) is None
+
+
+def test_more_pieces_than_allowed_have_no_lattice() -> None:
+    assert build_lattice(Squares(5), predict, max_pieces=5)
+    assert build_lattice(Squares(6), predict, max_pieces=5) is None

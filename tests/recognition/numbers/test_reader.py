@@ -1,11 +1,12 @@
 """The reader of numbers, with an engine that returns chosen logits."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from config import Limits, Settings
@@ -20,8 +21,9 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.engine import read_model, start_engine
+from recognition.normalize import Frame
 from recognition.numbers.pieces import draw_strip
-from recognition.numbers.reader import MAX_DIGITS, NumberReader, Reading
+from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader, Reading
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
@@ -228,7 +230,46 @@ def test_reader_takes_one_of_the_recognizers_places_for_decoding(monkeypatch: py
 
 def test_drawing_that_is_no_digit_is_not_read_as_a_single_one(recognizer: Recognizer) -> None:
     # The likeliest text of this 11, drawn far apart, is "1".
-    engine = start_engine(read_model(Settings().number_model_path, reads_numbers=True))
     eleven = [[[round(x, 1), round(y, 1)] for x, y in stroke] for stroke in write_row("11", 80, 10, 80)]
     assert not recognizer.predict_strokes(eleven).is_digit
-    assert NumberReader(recognizer, engine).read_strokes(eleven).text == "11"
+    assert shipped_reader(recognizer).read_strokes(eleven).text == "11"
+
+
+def shipped_reader(recognizer: Recognizer) -> NumberReader:
+    return NumberReader(recognizer, start_engine(read_model(Settings().number_model_path, reads_numbers=True)))
+
+
+def test_specks_are_no_number(recognizer: Recognizer) -> None:
+    random = np.random.default_rng(1)
+    picture = np.full((1000, 1000), 255, np.uint8)
+    for x, y in random.integers(0, 994, (500, 2)).tolist():
+        picture[y : y + 6, x : x + 6] = 0
+    assert shipped_reader(recognizer).read_picture(encode(Image.fromarray(picture))).text == "?"
+
+
+def test_page_of_digits_is_read_up_to_the_limit_and_looked_at_within_bounds(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = [stroke for left in range(8) for stroke in write_row(str(left + 1), 90, 40 + 110 * left, 80)]
+    page = [[[x, y + 120 * line] for x, y in stroke] for line in range(20) for stroke in row]
+    picture = encode(draw_picture(page, (960, 2450), 8))
+    n_frames, n_strips = [], []
+    numbers = shipped_reader(recognizer)
+    predict, logits = recognizer.predict_frames, numbers._engine.logits if numbers._engine else None
+    assert logits
+
+    def count_frames(frames: Sequence[Frame]) -> list[Prediction]:
+        n_frames.append(len(frames))
+        return predict(frames)
+
+    def count_strips(strips: NDArray[np.float32]) -> NDArray[np.float32]:
+        n_strips.append(len(strips))
+        return logits(strips)
+
+    monkeypatch.setattr(recognizer, "predict_frames", count_frames)
+    monkeypatch.setattr(numbers._engine, "logits", count_strips)
+    reading = numbers.read_picture(picture)
+    assert len(reading.digits) == MAX_DIGITS
+    assert reading.text.startswith("12345678\n12345678\n")
+    assert sum(n_frames) <= 4 * MAX_PIECES
+    assert sum(n_strips) <= 15  # of 20 lines, and one of the whole picture
