@@ -163,6 +163,7 @@ export class AnswerView {
   }
 
   #clear() {
+    this.#digits = [];
     this.#slots.digits.hidden = true;
     for (const row of this.#topRows) {
       setText(row, ".digit", "–");

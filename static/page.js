@@ -357,7 +357,7 @@ function correctDigit() {
 /** Keep the number in the field. */
 function correctNumber() {
   const text = correctedNumber.value.trim().replaceAll(/ +/g, " ");
-  if (text && correctedNumber.reportValidity()) return correct(text);
+  if (text && correctedNumber.reportValidity()) return correct(text.length > 1 ? text : Number(text));
 }
 
 /** @param {Correction["label"]} label */

@@ -1,6 +1,7 @@
 """The lattice of a line: all ways to join neighbouring pieces of its ink to digits, each seen by the digit network.
 
-    lattice = build_lattice(pieces, recognizer.predict_frames)
+    spans = find_spans(pieces)
+    lattice = build_lattice(pieces, spans, recognizer.predict_frames([frame for _, frame, _ in spans]))
     lattice.scores(["42", "12"])        # log-probabilities of texts, up to a constant
     lattice.best_path("42")             # the pieces of each digit
 
@@ -9,7 +10,8 @@ Pieces that are no part of a digit, such as a comma, may be left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from model_file import N_DIGITS
 from recognition.errors import BlankInput
-from recognition.normalize import Frame
+from recognition.normalize import Frame, Region
 from recognition.numbers.pieces import Pieces
 from recognition.recognizer import Prediction
 
@@ -100,15 +102,12 @@ class Lattice:
         return [text for text in beams[-1] if text][:n_best]
 
 
-def build_lattice(
-    pieces: Pieces, predict: Callable[[Sequence[Frame]], list[Prediction]], max_pieces: int = MAX_PIECES
-) -> Lattice | None:
-    """The lattice of a line, whose frames `predict` reads in one pass; None if it has no pieces or too many."""
+def find_spans(pieces: Pieces, max_pieces: int = MAX_PIECES) -> list[tuple[Span, Frame, Region]]:
+    """The groups of pieces that may be a digit, with their frames and regions; none if there are too many pieces."""
     boxes = pieces.boxes
     n = len(boxes)
     if not 0 < n <= min(max_pieces, MAX_PIECES):
-        return None
-    heights = boxes[:, 3] - boxes[:, 1]
+        return []
     max_width = _MAX_WIDTH * float(boxes[:, 3].max() - boxes[:, 1].min())
     found = []
     for first in range(n):
@@ -116,18 +115,25 @@ def build_lattice(
             width = boxes[first:end, 2].max() - boxes[first:end, 0].min()
             if end > first + 1 and width > max_width:
                 continue
-            try:
+            with contextlib.suppress(BlankInput):
                 found.append(((first, end), *pieces.frame(first, end)))
-            except BlankInput:
-                continue
-    read = predict([frame for _, frame, _ in found])
-    predictions = {span: replace(p, region=region) for (span, _, region), p in zip(found, read, strict=True)}
-    log_p = np.full((_LONGEST, n + 1, N_DIGITS), _NEVER)
-    for (first, end), prediction in predictions.items():
+    return found
+
+
+def build_lattice(
+    pieces: Pieces, spans: Sequence[tuple[Span, Frame, Region]], predictions: Sequence[Prediction]
+) -> Lattice:
+    """The lattice of a line, from its spans and the prediction for the frame of each."""
+    boxes = pieces.boxes
+    log_p = np.full((_LONGEST, len(boxes) + 1, N_DIGITS), _NEVER)
+    known = {}
+    for ((first, end), _, region), prediction in zip(spans, predictions, strict=True):
+        known[first, end] = replace(prediction, region=region)
         log_p[end - first - 1, end] = pieces.weigh(np.maximum(_log_p(prediction), _MIN_LOG_P), first, end)
+    heights = boxes[:, 3] - boxes[:, 1]
     typical = max(1e-9, float(np.percentile(heights, 75)))
     no_part = -_NO_PART - _NO_PART_HIGH * np.minimum(1.35, heights / typical)
-    return Lattice(log_p, no_part, predictions)
+    return Lattice(log_p, no_part, known)
 
 
 def _log_p(prediction: Prediction) -> Array:

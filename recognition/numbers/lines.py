@@ -24,7 +24,9 @@ _MAX_SLOPE = 0.2
 _MAX_MARK = 0.6  # of the height of a digit
 _FULL_HEIGHT = 0.5  # of a picture: a line that is higher is all there is in it
 _MIN_OVERLAP = 0.25  # of a box's height with a row that it belongs to
-MAX_LINES = 30
+_CROP_HEIGHT = 96
+MAX_LINES = 30  # of a picture
+MAX_DRAWN_LINES = 15  # more are texture
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class Line:
     slope: float = 0.0  # pixels down per pixel to the right
 
 
-def crop_line(picture: Picture, line: Line, height: int = 96) -> Picture:
-    """The line made horizontal, at most `height` pixels high."""
-    unit = max(1.0, (line.bottom - line.top) / height)
+def crop_line(picture: Picture, line: Line) -> Picture:
+    """The line made horizontal, at most `_CROP_HEIGHT` pixels high; `crop_unit` is its scale."""
+    unit = crop_unit(line)
     size = max(2, round((line.right - line.left) / unit)), max(2, round((line.bottom - line.top) / unit))
     # From the crop to the picture: y follows the slope.
     to_picture = np.array([[unit, 0, line.left], [line.slope * unit, unit, line.top]])
@@ -54,6 +56,11 @@ def crop_line(picture: Picture, line: Line, height: int = 96) -> Picture:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop: Picture = cv2.warpAffine(picture, to_picture, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return crop
+
+
+def crop_unit(line: Line) -> float:
+    """Pixels of the picture per pixel of the crop of a line."""
+    return max(1.0, (line.bottom - line.top) / _CROP_HEIGHT)
 
 
 def _extent(line: Line, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -188,7 +195,7 @@ def group_strokes(strokes: Sequence[Stroke]) -> list[list[int]]:
         for line in lines:
             top, bottom = min(tops[i] for i in line), max(bottoms[i] for i in line)
             shared = min(high[index], max(high[i] for i in line)) - max(low[index], min(low[i] for i in line))
-            if shared > 0.35 * min(bottoms[index] - tops[index], bottom - top, typical):
+            if shared >= 0.35 * min(bottoms[index] - tops[index], bottom - top, typical):
                 line.append(index)
                 break
         else:

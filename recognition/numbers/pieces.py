@@ -19,7 +19,7 @@ from model_file import STRIP_HEIGHT
 from recognition.errors import BlankInput
 from recognition.ink import Stroke, draw_with_region, smooth
 from recognition.normalize import Frame, Region, frame_ink, region_of
-from recognition.numbers.lines import Line, crop_line
+from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture, find_ink
 from recognition.pieces import INK_LEVEL, remove_lines
@@ -112,7 +112,7 @@ def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (high - low).tolist()
     unit = max(height, width / 16, 1e-6) / (_INK_HEIGHT - _PEN)
-    columns = min(1_000, round(width / unit)) + 2 * _MARGIN
+    columns = round(width / unit) + 2 * _MARGIN
     fine = 4
     canvas = np.zeros((STRIP_HEIGHT * fine, columns * fine), np.uint8)
     offset = np.array([_MARGIN, (STRIP_HEIGHT - height / unit) / 2])
@@ -140,7 +140,7 @@ class StrokePieces:
         return draw_with_region(self.strokes[first:end])
 
     def weigh(self, log_p: Array, first: int, end: int) -> Array:
-        """See `Pieces`: digits are written in one or two strokes, some more often than others."""
+        """See `Pieces`: some digits are written in more strokes than others."""
         weighed: Array = log_p + _COUNT_WEIGHT * _LOG_P_OF_COUNT[min(end - first, len(_LOG_P_OF_COUNT)) - 1]
         return weighed
 
@@ -150,9 +150,17 @@ def _cut_stroke(stroke: Stroke, cuts: Sequence[float]) -> Iterator[Stroke]:
     if np.bincount(digit).max() >= _MIN_SHARE * len(stroke):
         yield stroke
         return
-    for part in np.split(stroke, np.flatnonzero(np.diff(digit)) + 1):
-        if len(part) > 1:
-            yield part
+    start, part = 0, [stroke[:0]]
+    for index in np.flatnonzero(np.diff(digit)).tolist():
+        before, after = stroke[index], stroke[index + 1]
+        crossed = cuts[min(digit[index : index + 2]) : max(digit[index : index + 2])]
+        part.append(stroke[start : index + 1])
+        start = index + 1
+        for cut in crossed if before[0] < after[0] else reversed(crossed):
+            end = before + (after - before) * (cut - before[0]) / (after[0] - before[0])
+            yield np.concatenate([*part, end[None]])
+            part = [end[None]]
+    yield np.concatenate([*part, stroke[start:]])
 
 
 # ---- pictures ----
@@ -164,19 +172,21 @@ class PictureLine:
     def __init__(self, picture: Picture, line: Line, scale: float = 1.0) -> None:
         self._line, self._scale = line, scale
         self._crop = crop_line(picture, line)
-        self._unit = (line.bottom - line.top) / self._crop.shape[0]  # pixels of the picture per pixel of the crop
+        self._unit = crop_unit(line)
         self.strip = to_strip(self._crop)
+        self._column = self._crop.shape[1] / self.strip.shape[1]  # pixels of the crop per column of the strip
 
     def pieces(self, cuts: Sequence[float]) -> Pieces:
         """See `InkLine`."""
-        column = self._crop.shape[0] / STRIP_HEIGHT  # pixels of the crop per column of the strip
-        pieces = sorted(_cut_components(self._crop, [cut * column for cut in cuts]), key=lambda p: p.left + p.right)
+        places = [cut * self._column for cut in cuts]
+        pieces = sorted(_cut_components(self._crop, places), key=lambda p: p.left + p.right)
         return InkPieces(pieces, self._line, self._unit, self._scale)
 
     def box(self, start: float, end: float) -> Box:
         """See `InkLine`."""
         line, height = self._line, self._line.bottom - self._line.top
-        left, right = np.clip([line.left + x * height / STRIP_HEIGHT for x in (start, end)], line.left, line.right)
+        column = self._column * self._unit
+        left, right = np.clip([line.left + x * column for x in (start, end)], line.left, line.right).tolist()
         top = line.top + line.slope * ((left + right) / 2 - line.left)
         return left * self._scale, top * self._scale, max(1.0, right - left) * self._scale, height * self._scale
 

@@ -25,8 +25,8 @@ from recognition.errors import InputError
 from recognition.ink import Stroke, draw_with_region, validate_strokes
 from recognition.normalize import find_candidates
 from recognition.numbers.ctc import align, best_texts, log_p_of
-from recognition.numbers.lattice import Lattice, build_lattice
-from recognition.numbers.lines import Line, darken_ink, find_lines, group_strokes
+from recognition.numbers.lattice import Lattice, build_lattice, find_spans
+from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
 from recognition.numbers.pieces import Box, DrawnLine, InkLine, PictureLine, Pieces
 from recognition.paper import Picture
 from recognition.preview import Preview, make_preview
@@ -41,8 +41,8 @@ _N_RANKED = 8  # texts of the network that are ranked with the lattice's
 # Of the sum of both log-probabilities of a text, which are not independent. Chosen for calibration on composed
 # validation numbers.
 _SHARPNESS = 0.45
-# Several digits are a number if their mean digit score, the mean log-probability of a digit of the text and the number
-# of digits of a line beyond two, up to six, each times its weight, add up to at least `_Material.min_evidence`.
+# Several digits are a number if there is enough evidence: their mean digit score, plus the mean log-probability of a
+# digit of the text and the mean number of digits of a line (at most six, less two), each times its weight.
 _CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
 
 Array = NDArray[np.float32]
@@ -142,7 +142,8 @@ class NumberReader:
         if self._engine is None or self._recognizer.accepts(whole, "sure"):
             return None
         with self._recognizer.observer.time_phase("normalise"):
-            lines = [DrawnLine([drawn[i] for i in line]) for line in group_strokes(drawn)]
+            groups = group_strokes(drawn)
+            lines = [DrawnLine([drawn[i] for i in line]) for line in groups] if len(groups) <= MAX_DRAWN_LINES else []
         found = self._run_network(self._engine, lines)
         if len(found) == 1 and not whole.is_digit:
             found = [_without_single_digits(found[0])]
@@ -183,7 +184,7 @@ class NumberReader:
 
     def _read_decoded(self, picture: Picture, scale: float, material: _Material, started: float) -> Reading | None:
         """The number in a picture; None if there are not several digits."""
-        found = self._find_numbers(self._engine, darken_ink(picture), scale) if self._engine else []
+        found = self._find_numbers(self._engine, picture, scale) if self._engine else []
         return self._read_lines(found, material, started)
 
     def read_pictures(
@@ -203,9 +204,10 @@ class NumberReader:
             return error
 
     def _find_numbers(self, engine: Engine, picture: Picture, scale: float) -> list[_NetworkReading]:
-        """The lines of a picture of dark ink: those that were found, or the whole picture as one."""
+        """The lines of a picture: those that were found, or the whole picture as one."""
         height, width = picture.shape
         with self._recognizer.observer.time_phase("normalise"):
+            picture = darken_ink(picture)
             found = find_lines(picture)
         whole = [Line(0, width, 0, height)] if height <= 8 * width else []
         readings = []
@@ -227,7 +229,7 @@ class NumberReader:
             # Rounding may add up to more than 1.
             texts = [(text, min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_RANKED)]
             if texts[0][0]:
-                read.append(_NetworkReading(line, log_p, texts))
+                read.append(_NetworkReading(line, log_p, [pair for pair in texts if pair[0]]))
                 n_left -= len(texts[0][0])
             if n_left <= 0:
                 break
@@ -254,7 +256,9 @@ class NumberReader:
         """What both networks read in a line, by the first alone if it has too many pieces; and the number of pieces."""
         with self._recognizer.observer.time_phase("normalise"):
             pieces = found.line.pieces(_cuts(align(found.log_p, found.text)))
-            lattice = build_lattice(pieces, self._recognizer.predict_frames, max_pieces)
+            spans = find_spans(pieces, max_pieces)
+        predictions = self._recognizer.predict_frames([frame for _, frame, _ in spans])
+        lattice = build_lattice(pieces, spans, predictions) if spans else None
         texts = _rank(found, lattice, material) if lattice else found.texts[:_N_BEST]
         n_pieces = len(pieces.boxes) if lattice else 0
         return _ReadLine(texts, _look_at_digits(texts[0][0], found, pieces, lattice)), n_pieces
@@ -273,14 +277,13 @@ def _cuts(places: Sequence[tuple[int, int]]) -> list[float]:
 
 def _rank(found: _NetworkReading, lattice: Lattice, material: _Material) -> Texts:
     """The likeliest texts by both networks."""
-    known = [text for text, _ in found.texts if text]
+    known = [text for text, _ in found.texts]
     texts = [*known, *(text for text in lattice.best_texts(_N_BEST) if text not in known)]
     if not material.counts_pieces:
         texts = [text for text in texts if len(text) == len(found.text)]
-    by_lattice = lattice.scores(texts)
-    if not np.isfinite(by_lattice).any():
+    scores = _SHARPNESS * (log_p_of(texts, found.log_p) + lattice.scores(texts))
+    if not np.isfinite(scores).any():
         return found.texts[:_N_BEST]
-    scores = _SHARPNESS * (log_p_of(texts, found.log_p) + by_lattice)
     p = np.exp(scores - scores.max())
     p /= p.sum()
     order = np.argsort(-p)[:_N_BEST]
@@ -296,7 +299,7 @@ def _look_at_digits(
     path = lattice.best_path(text) if lattice else None
     if not lattice or not path:
         columns = pairwise([-math.inf, *_cuts(places), math.inf])
-        unseen = [Prediction(tuple(p.tolist()), 0.0, False, np.zeros((28, 28), np.float32)) for p in by_network]
+        unseen = [Prediction(tuple(p.tolist()), 0.0, True, np.zeros((28, 28), np.float32)) for p in by_network]
         return [(prediction, found.line.box(*ends)) for prediction, ends in zip(unseen, columns, strict=True)]
     boxes = pieces.boxes
     digits = []
@@ -319,7 +322,7 @@ def _agree(prediction: Prediction, by_network: NDArray[np.float64], digit: int) 
     both = (by_network + np.array(prediction.probabilities)) / 2
     agrees = prediction.digit == digit
     # The digit of the text stays the likeliest; where the networks differ, its probability shows it.
-    if not agrees:
+    if both.argmax() != digit:
         both[digit] = max(both[digit], float(both.max()) * 1.001)
         both /= both.sum()
     return replace(prediction, probabilities=tuple(both.tolist()), is_digit=prediction.is_digit or agrees)

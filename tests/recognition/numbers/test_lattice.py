@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_file import N_DIGITS
 from recognition.errors import BlankInput
 from recognition.normalize import WHOLE_FRAME, Frame, Region
-from recognition.numbers.lattice import MAX_PIECES, Lattice, Span, build_lattice
+from recognition.numbers.lattice import MAX_PIECES, Lattice, Span, build_lattice, find_spans
 from recognition.recognizer import Prediction
 
 Array = NDArray[np.float64]
@@ -48,10 +48,10 @@ def predict(frames: Sequence[Frame]) -> list[Prediction]:
     return predictions
 
 
-def lattice_of(n: int) -> Lattice:
-    lattice = build_lattice(Squares(n), predict)
-    assert lattice
-    return lattice
+def lattice_of(n: int, blank: int = 0) -> Lattice:
+    pieces = Squares(n, blank)
+    spans = find_spans(pieces)
+    return build_lattice(pieces, spans, predict([frame for _, frame, _ in spans]))
 
 
 def all_paths(n: int, length: int) -> Iterator[list[Span]]:
@@ -93,18 +93,21 @@ def test_best_texts_are_the_likeliest_of_all() -> None:
 
 
 def test_pieces_without_ink_are_no_digit() -> None:
-    lattice = build_lattice(Squares(3, blank=1), predict)
-    assert lattice
+    lattice = lattice_of(3, blank=1)
     assert (0, 1) not in lattice.predictions
     assert np.isneginf(lattice.log_p[0, 1]).all()
     assert lattice.best_path("42") is not None
 
 
 @pytest.mark.parametrize("n", [0, MAX_PIECES + 1])
-def test_no_pieces_and_texture_have_no_lattice(n: int) -> None:
-    assert build_lattice(Squares(n), predict) is None
+def test_no_pieces_and_texture_have_no_spans(n: int) -> None:
+    assert find_spans(Squares(n)) == []
 
 
-def test_more_pieces_than_allowed_have_no_lattice() -> None:
-    assert build_lattice(Squares(5), predict, max_pieces=5)
-    assert build_lattice(Squares(6), predict, max_pieces=5) is None
+def test_more_pieces_than_allowed_have_no_spans() -> None:
+    assert find_spans(Squares(5), max_pieces=5)
+    assert find_spans(Squares(6), max_pieces=5) == []
+
+
+def test_spans_are_no_wider_than_a_digit() -> None:
+    assert {span for span, _, _ in find_spans(Squares(3))} == {(0, 1), (1, 2), (2, 3)}

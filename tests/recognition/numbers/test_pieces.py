@@ -32,8 +32,25 @@ def test_strokes_are_pieces_from_left_to_right() -> None:
 def test_only_a_stroke_across_a_cut_is_cut() -> None:
     line = DrawnLine([np.array([[float(x), 0] for x in range(0, 101, 5)]), np.array([[200.0, 0], [210, 100]])])
     cut = (50 - line.left) / line.unit
-    assert line.pieces([cut]).boxes[:, [0, 2]].tolist() == [[0, 50], [55, 100], [200, 210]]
+    assert line.pieces([cut]).boxes[:, [0, 2]] == pytest.approx(np.array([[0, 50], [50, 100], [200, 210]]))
     assert len(line.pieces([(90 - line.left) / line.unit]).boxes) == 2
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_all_ink_of_a_cut_stroke_is_kept(turn: int) -> None:
+    line = DrawnLine([np.array([[0.0, 0], [100, 100], [300, 0]])[::turn], np.array([[0.0, 0], [0, 100]])])
+    cuts = [(x - line.left) / line.unit for x in (120, 200)]
+    boxes = line.pieces(cuts).boxes[1:]
+    assert boxes == pytest.approx(np.array([[0, 0, 120, 100], [120, 50, 200, 90], [200, 0, 300, 50]]))
+
+
+def test_boxes_of_a_low_wide_line_are_in_pixels_of_the_picture() -> None:
+    picture = np.zeros((15, 900), np.float32)
+    picture[3:12, 300:303] = picture[3:12, 600:603] = 1
+    line = PictureLine(picture, Line(0, 900, 0.3, 14.75))
+    assert line.pieces([]).boxes[:, 0] == pytest.approx(np.array([299, 599]), abs=2)
+    left, _, width, _ = line.box(line.strip.shape[1] / 2, np.inf)
+    assert (left, left + width) == pytest.approx((450, 900), abs=5)
 
 
 def test_frame_of_strokes_is_the_recognizers() -> None:

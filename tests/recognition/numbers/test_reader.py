@@ -23,7 +23,7 @@ from recognition import (
 from recognition.engine import read_model, start_engine
 from recognition.normalize import Frame
 from recognition.numbers.pieces import draw_strip
-from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader, Reading
+from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader, Reading, _agree
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
@@ -237,6 +237,31 @@ def test_drawing_that_is_no_digit_is_not_read_as_a_single_one(recognizer: Recogn
 
 def shipped_reader(recognizer: Recognizer) -> NumberReader:
     return NumberReader(recognizer, start_engine(read_model(Settings().number_model_path, reads_numbers=True)))
+
+
+@pytest.mark.parametrize("step", [0, 7])
+def test_many_flat_strokes_are_few_lines(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    numbers = shipped_reader(recognizer)
+    n_strips = []
+    assert numbers._engine
+    logits = numbers._engine.logits
+
+    def count_strips(strips: NDArray[np.float32]) -> NDArray[np.float32]:
+        n_strips.append(len(strips))
+        return logits(strips)
+
+    monkeypatch.setattr(numbers._engine, "logits", count_strips)
+    numbers.read_strokes([[[10.0 * i, step * i], [10.0 * i + 5, step * i]] for i in range(500)])
+    assert sum(n_strips) <= 1
+
+
+def test_digit_of_a_text_is_its_likeliest_even_if_the_networks_differ() -> None:
+    p = np.full(10, 0.001)
+    p[3] = 0.9
+    prediction = Prediction(tuple(p.tolist()), 3.0, True, np.zeros((28, 28), np.float32))
+    by_network = np.zeros(10)
+    by_network[[5, 3]] = 0.999, 0.001
+    assert [_agree(prediction, by_network, digit).digit for digit in (3, 5, 7)] == [3, 5, 7]
 
 
 def test_specks_are_no_number(recognizer: Recognizer) -> None:
