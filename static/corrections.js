@@ -79,7 +79,8 @@ const isCorrection = (value) =>
 const numeralOf = (prediction) => (isNumber(prediction) ? prediction.text.replaceAll("\n", " ") : prediction.digit);
 
 /**
- * A line of the file: the true digit or null as label, or the true text of a number, the drawing or picture, and which model answered what.
+ * A line of the file: the true digit or null as label, or the true number as text; the drawing or picture; and which
+ * model answered what.
  * @param {Correction} correction
  */
 function toLine({ label, prediction, ...subject }) {

@@ -132,9 +132,9 @@ def model() -> Response:
 def predict() -> Response:
     """Recognise one digit.
 
-    Send strokes or a picture as JSON, or a picture file; what plainly holds several digits is none. Pictures are
-    {formats} (the first frame of an animation), up to {max_body} and {max_megapixels} megapixels. A body without a
-    picture has up to {max_plain_body}, and a drawing up to {max_points} points.
+    Send strokes or a picture as JSON, or a picture file. An input that plainly holds several digits is not one.
+    Pictures are {formats} (the first frame of an animation), up to {max_body} and {max_megapixels} megapixels. A body
+    without a picture has up to {max_plain_body}, and a drawing up to {max_points} points.
     """
     query = parse_query(PredictQuery)
     reader = current_reader()

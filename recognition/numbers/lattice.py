@@ -26,7 +26,7 @@ from recognition.recognizer import Prediction
 Array = NDArray[np.float64]
 Span = tuple[int, int]  # the first piece of a digit, and the piece after its last
 
-MAX_PIECES = 60  # of a line; more are texture
+MAX_PIECES_OF_LINE = 60  # more are texture
 _LONGEST = 4  # pieces of a digit
 _MAX_WIDTH = 1.3  # of a digit of several pieces, in heights of the line
 _MIN_LOG_P = -10.0
@@ -45,33 +45,38 @@ class Lattice:
 
     def scores(self, texts: Sequence[str]) -> Array:
         """Log-probability `[len(texts)]` of each text's best path; minus infinity where it has none."""
-        skipped = np.concatenate([[0.0], self.no_part.cumsum()])
         scores = np.full(len(texts), _NEVER)
         for length in {len(text) for text in texts}:
             same = [i for i, text in enumerate(texts) if len(text) == length]
-            best = np.tile(skipped, (len(same), 1))  # [texts, N + 1]
+            best = np.tile(self._skipped, (len(same), 1))  # [texts, N + 1]
             for digits in zip(*(map(int, texts[i]) for i in same), strict=True):
                 best = self._append(best, list(digits))
-                best = np.maximum.accumulate(best - skipped, axis=1) + skipped
             scores[same] = best[:, -1]
         return scores
 
+    @property
+    def _skipped(self) -> Array:
+        """Score `[N + 1]` of leaving out all pieces before each."""
+        return np.concatenate([[0.0], self.no_part.cumsum()])
+
     def _append(self, best: Array, digits: Sequence[int]) -> Array:
-        """Scores `[texts, N + 1]` of the best paths to each piece that end in each text's next digit."""
+        """Scores `[texts, N + 1]` of the best paths before each piece, with each text's next digit appended."""
         longer = np.full_like(best, _NEVER)
         for pieces in range(1, min(len(self.log_p), best.shape[1] - 1) + 1):
             ending = best[:, :-pieces] + self.log_p[pieces - 1, pieces:, digits]
             np.maximum(longer[:, pieces:], ending, out=longer[:, pieces:])
-        return longer
+        # Pieces after the digit may be left out.
+        skipped = self._skipped
+        appended: Array = np.maximum.accumulate(longer - skipped, axis=1) + skipped
+        return appended
 
     def best_path(self, text: str) -> list[Span] | None:
         """The pieces of each digit of `text` on its best path; None if there is none."""
         n = len(self.no_part)
-        skipped = np.concatenate([[0.0], self.no_part.cumsum()])
+        skipped = self._skipped
         steps = [skipped]
         for digit in map(int, text):
-            longer = self._append(steps[-1][None], [digit])[0]
-            steps.append(np.maximum.accumulate(longer - skipped) + skipped)
+            steps.append(self._append(steps[-1][None], [digit])[0])
         if not np.isfinite(steps[-1][n]):
             return None
         spans: list[Span] = []
@@ -102,11 +107,11 @@ class Lattice:
         return [text for text in beams[-1] if text][:n_best]
 
 
-def find_spans(pieces: Pieces, max_pieces: int = MAX_PIECES) -> list[tuple[Span, Frame, Region]]:
+def find_spans(pieces: Pieces, max_pieces: int = MAX_PIECES_OF_LINE) -> list[tuple[Span, Frame, Region]]:
     """The groups of pieces that may be a digit, with their frames and regions; none if there are too many pieces."""
     boxes = pieces.boxes
     n = len(boxes)
-    if not 0 < n <= min(max_pieces, MAX_PIECES):
+    if not 0 < n <= min(max_pieces, MAX_PIECES_OF_LINE):
         return []
     max_width = _MAX_WIDTH * float(boxes[:, 3].max() - boxes[:, 1].min())
     found = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -124,13 +125,13 @@ def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
     return to_strip(ink / np.float32(255)), unit, float(low[0]) - _MARGIN * unit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StrokePieces:
     """Strokes, and parts of strokes across several digits."""
 
     strokes: list[Stroke]
 
-    @property
+    @cached_property
     def boxes(self) -> Array:
         """See `Pieces`."""
         return np.array([[*stroke.min(axis=0), *stroke.max(axis=0)] for stroke in self.strokes]).reshape(-1, 4)
@@ -207,24 +208,23 @@ class _InkPiece:
         return self.top + int(self.ink.shape[0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InkPieces:
-    """Connected components of the ink of a line, and parts of such as hold several digits."""
+    """Connected components of the ink of a line, and the parts of those that hold several digits."""
 
     items: list[_InkPiece]
     line: Line
     unit: float  # pixels of the picture per pixel of the crop
     scale: float
 
-    @property
+    @cached_property
     def boxes(self) -> Array:
         """See `Pieces`."""
         corners = np.array([[p.left, p.top, p.right, p.bottom] for p in self.items], float).reshape(-1, 4)
         left, top, right, bottom = (corners * self.unit).T
         shift = self.line.top + self.line.slope * (left + right) / 2
-        return (
-            np.stack([left + self.line.left, top + shift, right + self.line.left, bottom + shift], axis=1) * self.scale
-        )
+        start = self.line.left
+        return self.scale * np.stack([left + start, top + shift, right + start, bottom + shift], axis=1)
 
     def frame(self, first: int, end: int) -> tuple[Frame, Region]:
         """See `Pieces`."""
@@ -270,7 +270,7 @@ def _cut_components(crop: Picture, cuts: Sequence[float]) -> Iterator[_InkPiece]
 
 
 def _columns_to_cut(ink: Picture, cuts: Sequence[float], height: int) -> list[int]:
-    """The columns of a component in which it is cut: near `cuts` where ink of it is on both sides."""
+    """The columns in which a component is cut: near those `cuts` that have some of its ink on both sides."""
     amount = (ink > INK_LEVEL).sum(axis=0)
     columns = set()
     for cut in cuts:

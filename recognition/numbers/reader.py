@@ -119,19 +119,22 @@ class NumberReader:
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        with self._recognizer.observer.time_phase("normalise"):
-            drawn = validate_strokes(strokes, self._recognizer.limits)
-            frame, region = draw_with_region(drawn)
-        whole = replace(self._recognizer.predict_frames([frame])[0], region=region)
-        reading = self._read_drawing(drawn, whole, started) or _of_single(whole, started)
-        return self._record(reading)
+        drawn, whole = self._predict_whole(strokes)
+        return self._record(self._read_drawing(drawn, whole, started) or _of_single(whole, started))
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognise a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
         started = time.perf_counter()
-        prediction = self._recognizer.predict_strokes(strokes)
-        drawn = validate_strokes(strokes, self._recognizer.limits)
-        return _count(prediction, self._read_drawing(drawn, prediction, started), started)
+        drawn, whole = self._predict_whole(strokes)
+        self._recognizer.observer.record(whole)
+        return _count(whole, self._read_drawing(drawn, whole, started), started)
+
+    def _predict_whole(self, strokes: object) -> tuple[list[Stroke], Prediction]:
+        """The validated strokes, and the prediction for all of them as one digit."""
+        with self._recognizer.observer.time_phase("normalise"):
+            drawn = validate_strokes(strokes, self._recognizer.limits)
+            frame, region = draw_with_region(drawn)
+        return drawn, replace(self._recognizer.predict_frames([frame])[0], region=region)
 
     def _read_drawing(self, drawn: Sequence[Stroke], whole: Prediction, started: float) -> Reading | None:
         """The number in a drawing; None if it is read as one digit, for which `whole` is the prediction.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_file import N_DIGITS
 from recognition.errors import BlankInput
 from recognition.normalize import WHOLE_FRAME, Frame, Region
-from recognition.numbers.lattice import MAX_PIECES, Lattice, Span, build_lattice, find_spans
+from recognition.numbers.lattice import MAX_PIECES_OF_LINE, Lattice, Span, build_lattice, find_spans
 from recognition.recognizer import Prediction
 
 Array = NDArray[np.float64]
@@ -99,7 +99,7 @@ def test_pieces_without_ink_are_no_digit() -> None:
     assert lattice.best_path("42") is not None
 
 
-@pytest.mark.parametrize("n", [0, MAX_PIECES + 1])
+@pytest.mark.parametrize("n", [0, MAX_PIECES_OF_LINE + 1])
 def test_no_pieces_and_texture_have_no_spans(n: int) -> None:
     assert find_spans(Squares(n)) == []
 
