@@ -13,13 +13,13 @@ from web.problems import PROBLEM_TYPES
 
 @pytest.fixture
 def broken(settings: Settings) -> FlaskClient:
-    """An app whose recogniser raises an unexpected error."""
+    """An app whose reader raises an unexpected error."""
     app = create_app(settings)
 
     def fail(*_: object, **_options: object) -> None:
         raise RuntimeError("secret cause")
 
-    app.extensions["recognizer"].predict_strokes = fail
+    app.extensions["number_reader"].predict_strokes = fail
     app.extensions["number_reader"].read_picture = fail
     return app.test_client()
 
