@@ -2,7 +2,7 @@
 
 import { choice } from "./answer.js";
 import { ApiError, post } from "./api.js";
-import { drawStroke, SIDE } from "./ink.js";
+import { drawStroke } from "./ink.js";
 import { RequestQueue } from "./request-queue.js";
 
 export class ExplanationView {
@@ -11,6 +11,7 @@ export class ExplanationView {
   #canvas;
   #sheet;
   #locate;
+  #prepare;
   /** @type {{ input: Input, digit: number } | null} */
   #subject = null;
   #queue;
@@ -18,15 +19,20 @@ export class ExplanationView {
   /**
    * @param {{ button: HTMLElement, digits: HTMLElement, canvas: HTMLCanvasElement, sheet: HTMLElement }} elements
    * @param {string} url
-   * @param {{ locate: (box: Box) => Promise<Box | null>, onError: (error: ApiError) => void }} options
-   *   `locate` maps an area of the input to the sheet; null if that is not possible
+   * @param {object} options
+   * @param {(box: Box) => Promise<Box | null>} options.locate maps an area of the input to the sheet; null if that is
+   *   not possible
+   * @param {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} options.prepare clears a canvas, and gives it the
+   *   units of the sheet
+   * @param {(error: ApiError) => void} options.onError
    */
-  constructor({ button, digits, canvas, sheet }, url, { locate, onError }) {
+  constructor({ button, digits, canvas, sheet }, url, { locate, prepare, onError }) {
     this.#button = button;
     this.#digits = digits;
     this.#canvas = canvas;
     this.#sheet = sheet;
     this.#locate = locate;
+    this.#prepare = prepare;
     /** @type {RequestQueue<{ input: Input, digit: string }, Explanation>} */
     this.#queue = new RequestQueue(({ input, digit }, signal) => post(`${url}?digit=${digit}`, input, signal), {
       onResponse: (explanation) => this.#paint(explanation),
@@ -105,12 +111,25 @@ export class ExplanationView {
     const place = await this.#locate(box);
     if (!place || !subject || this.#subject !== subject || !this.isShown) return;
     const { color, outlineColor } = getComputedStyle(this.#canvas);
-    const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
-    context.globalCompositeOperation = "copy"; // clears the canvas, too
+    const context = this.#prepare(this.#canvas);
     context.drawImage(drawCells(heat, color, outlineColor), ...place);
-    if (!(subject.input instanceof Blob)) cutOut(context, subject.input);
+    if (!(subject.input instanceof Blob)) this.#cutOut(context, subject.input);
     this.#canvas.hidden = false;
     this.#sheet.classList.add("with-heatmap");
+  }
+
+  /**
+   * Leave only what lies on the ink of a drawing.
+   * @param {CanvasRenderingContext2D} context
+   * @param {Stroke[]} strokes
+   */
+  #cutOut(context, strokes) {
+    const ink = this.#prepare(document.createElement("canvas"));
+    ink.lineCap = ink.lineJoin = "round";
+    for (const stroke of strokes) drawStroke(ink, stroke);
+    context.resetTransform();
+    context.globalCompositeOperation = "destination-in";
+    context.drawImage(ink.canvas, 0, 0);
   }
 }
 
@@ -133,18 +152,4 @@ function drawCells(heat, positive, negative) {
     }
   }
   return canvas;
-}
-
-/**
- * Leave only what lies on the ink of a drawing.
- * @param {CanvasRenderingContext2D} context
- * @param {Stroke[]} strokes
- */
-function cutOut(context, strokes) {
-  const canvas = new OffscreenCanvas(SIDE, SIDE);
-  const ink = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  ink.lineCap = ink.lineJoin = "round";
-  for (const stroke of strokes) drawStroke(ink, stroke);
-  context.globalCompositeOperation = "destination-in";
-  context.drawImage(canvas, 0, 0);
 }

@@ -1,6 +1,6 @@
 // Strokes as data, without canvas or events.
 
-export const SIDE = 280; // width and height of the sheet
+export const SHEET_HEIGHT = 280; // the sheet is as wide as there is room on the page
 export const PEN_WIDTH = 15;
 
 const MIN_STEP = 1; // closer points make no visible difference

@@ -1,6 +1,6 @@
 // Drawing with the keyboard: arrow keys move a pen, the space bar lowers and lifts it, Delete erases the stroke under it.
 
-import { SIDE } from "./ink.js";
+import { SHEET_HEIGHT } from "./ink.js";
 
 const STEP = 10; // units of the sheet
 const FINE_STEP = 2; // with Shift
@@ -16,11 +16,11 @@ const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], A
 export function drawWithKeys(canvas, pad, sketch, announce) {
   /** @type {Set<string>} Arrow keys that are down: two of them move the pen diagonally. */
   const held = new Set();
-  let [x, y] = [SIDE / 2, SIDE / 2];
+  let [x, y] = [SHEET_HEIGHT / 2, SHEET_HEIGHT / 2]; // on a wide sheet, where a number begins
   let isDown = false;
 
   const isDrawing = () => isDown && sketch.isDrawing;
-  const clamp = (/** @type {number} */ value) => Math.min(SIDE, Math.max(0, value));
+  const clamp = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, value));
 
   function lower() {
     isDown = true;
@@ -45,9 +45,10 @@ export function drawWithKeys(canvas, pad, sketch, announce) {
 
   /** @param {number} step */
   function move(step) {
+    const [width, height] = pad.size;
     for (const key of held) {
-      x = clamp(x + DIRECTIONS[key][0] * step);
-      y = clamp(y + DIRECTIONS[key][1] * step);
+      x = clamp(x + DIRECTIONS[key][0] * step, width);
+      y = clamp(y + DIRECTIONS[key][1] * step, height);
     }
     if (isDrawing()) sketch.extend([x, y]);
   }

@@ -1,6 +1,6 @@
 // Shows strokes on a canvas. The strokes are the data; the canvas is only a view of them.
 
-import { drawStroke, SIDE } from "./ink.js";
+import { drawStroke, PEN_WIDTH, SHEET_HEIGHT } from "./ink.js";
 
 const CURSOR_RADIUS = 10; // of the keyboard's pen, in units of the sheet
 
@@ -13,6 +13,7 @@ export class Pad {
   /** @type {{ x: number, y: number, isDown: boolean } | null} */
   #cursor = null;
   #frameRequest = 0;
+  #unit = 1; // pixels of the canvas
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -22,7 +23,10 @@ export class Pad {
     this.#canvas = canvas;
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.#sketch = sketch;
-    sketch.addEventListener("input", () => this.#redraw());
+    sketch.addEventListener("input", () => {
+      if (!sketch.isDrawing) this.#chooseUnit();
+      this.#redraw();
+    });
     this.#watchSize();
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
       matchMedia(query).addEventListener("change", () => this.#redraw());
@@ -48,6 +52,14 @@ export class Pad {
   }
 
   /**
+   * What the canvas shows, in units of the sheet.
+   * @returns {[width: number, height: number]}
+   */
+  get size() {
+    return [this.#canvas.width / this.#unit, this.#canvas.height / this.#unit];
+  }
+
+  /**
    * Where an event is on the sheet.
    * @param {PointerEvent} event
    * @returns {[x: number, y: number]}
@@ -55,7 +67,19 @@ export class Pad {
   locate({ clientX, clientY }) {
     // Measured each time, because the page may have been scrolled, zoomed or rotated.
     const box = this.#canvas.getBoundingClientRect();
-    return [((clientX - box.left) / box.width) * SIDE, ((clientY - box.top) / box.height) * SIDE];
+    const scale = this.size[0] / box.width;
+    return [(clientX - box.left) * scale, (clientY - box.top) * scale];
+  }
+
+  /**
+   * Clear another canvas that lies on this one, and give it the units of the sheet.
+   * @param {HTMLCanvasElement} canvas
+   */
+  prepare(canvas) {
+    Object.assign(canvas, { width: this.#canvas.width, height: this.#canvas.height });
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.scale(this.#unit, this.#unit);
+    return context;
   }
 
   #redraw() {
@@ -75,19 +99,29 @@ export class Pad {
 
   /** Match the resolution of the canvas to the screen. */
   #fit() {
-    const width = Math.round(this.#canvas.getBoundingClientRect().width * devicePixelRatio);
-    if (width !== this.#canvas.width) this.#canvas.width = this.#canvas.height = width;
+    const box = this.#canvas.getBoundingClientRect();
+    const [width, height] = [box.width, box.height].map((side) => Math.round(side * devicePixelRatio));
+    if (width !== this.#canvas.width || height !== this.#canvas.height) {
+      Object.assign(this.#canvas, { width, height });
+      this.#chooseUnit();
+    }
     this.#draw();
+  }
+
+  /** A drawing from a wider sheet is shown smaller. */
+  #chooseUnit() {
+    const right = this.#sketch.strokes.flat().reduce((most, [x]) => Math.max(most, x), 0);
+    this.#unit = Math.min(this.#canvas.height / SHEET_HEIGHT, this.#canvas.width / (right + PEN_WIDTH / 2));
   }
 
   #draw() {
     cancelAnimationFrame(this.#frameRequest);
     this.#frameRequest = 0;
-    const { width } = this.#canvas;
+    const { width, height } = this.#canvas;
     const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, width, width);
-    context.scale(width / SIDE, width / SIDE);
+    context.clearRect(0, 0, width, height);
+    context.scale(this.#unit, this.#unit);
     context.lineCap = context.lineJoin = "round";
     context.strokeStyle = getComputedStyle(this.#canvas).color;
     for (const stroke of this.#override ?? this.#sketch.strokes) drawStroke(context, stroke);

@@ -267,7 +267,8 @@ async function loadExplanation() {
     sheet,
   };
   explanation ??= new ExplanationView(elements, explainUrl, {
-    locate: async (box) => (picture.file ? picture.locate(box) : box),
+    locate: async (box) => (picture.file ? picture.locate(box, pad.size) : box),
+    prepare: (canvas) => pad.prepare(canvas),
     onError: (error) => answerView.showError(error),
   });
   return explanation;

@@ -1,7 +1,5 @@
 // Shows a picture on the sheet, with an outline around the digit that was found in it.
 
-import { SIDE } from "./ink.js";
-
 const COPY_SIDE = 560; // pixels of the longer side of the copy that stays in memory: enough for dense screens
 
 export class Picture {
@@ -79,15 +77,16 @@ export class Picture {
   /**
    * Where an area of the file is on the sheet, in units of the sheet; null if the browser cannot open the file.
    * @param {Box} box in pixels of the file
+   * @param {[width: number, height: number]} sheet
    * @returns {Promise<Box | null>}
    */
-  async locate(box) {
+  async locate(box, sheet) {
     const loaded = await this.#loaded;
     if (!loaded) return null;
-    const padding = (SIDE * parseFloat(getComputedStyle(this.#image).paddingLeft)) / this.#image.clientWidth;
+    const padding = (sheet[0] * parseFloat(getComputedStyle(this.#image).paddingLeft)) / this.#image.clientWidth;
     const [width, height] = loaded.size;
-    const scale = (SIDE - 2 * padding) / Math.max(width, height);
-    const [left, top] = [(SIDE - width * scale) / 2, (SIDE - height * scale) / 2];
+    const scale = Math.min((sheet[0] - 2 * padding) / width, (sheet[1] - 2 * padding) / height);
+    const [left, top] = [(sheet[0] - width * scale) / 2, (sheet[1] - height * scale) / 2];
     return [left + box[0] * scale, top + box[1] * scale, box[2] * scale, box[3] * scale];
   }
 

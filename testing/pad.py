@@ -5,7 +5,7 @@ from playwright.sync_api import CDPSession, Page
 from testing.handwriting import Drawing, Stroke
 from testing.waiting import eventually
 
-SIDE = 280  # of the sheet that handwriting is written on
+SIDE = 280  # height of the sheet, and of the square that handwriting is written on
 
 
 def place(page: Page, x: float, y: float) -> tuple[float, float]:
@@ -16,7 +16,7 @@ def place(page: Page, x: float, y: float) -> tuple[float, float]:
 def _on_screen(page: Page, stroke: Stroke) -> list[tuple[float, float]]:
     box = page.locator("#pad").bounding_box()
     assert box
-    return [(box["x"] + x * box["width"] / SIDE, box["y"] + y * box["height"] / SIDE) for x, y in stroke]
+    return [(box["x"] + x * box["height"] / SIDE, box["y"] + y * box["height"] / SIDE) for x, y in stroke]
 
 
 def draw(page: Page, drawing: Drawing, *, release: bool = True) -> None:
@@ -80,7 +80,7 @@ def colour(page: Page, x: float, y: float) -> tuple[int, int, int, int]:
             for (let i = 0; i < 2; i += 1) await new Promise(requestAnimationFrame);
             const pad = document.getElementById("pad");
             const copy = new OffscreenCanvas(1, 1).getContext("2d");
-            copy.drawImage(pad, -x * pad.width, -y * pad.height);
+            copy.drawImage(pad, -x * pad.height, -y * pad.height);
             return [...copy.getImageData(0, 0, 1, 1).data];
         }""",
         [x / SIDE, y / SIDE],

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from testing.handwriting import DIGITS, write_row
-from testing.pad import draw
+from testing.pad import draw, has_ink
 from testing.page import OpenPage, expect_number, payload
 from testing.pictures import draw_picture, encode
 
@@ -21,6 +21,35 @@ def test_number_is_read_while_it_is_drawn(open_page: OpenPage, text: str) -> Non
     page.mouse.up()
     expect_number(page, text)
     expect(page.locator("[data-slot=words]")).to_contain_text(text)
+
+
+def test_desktop_has_room_for_six_digits(open_page: OpenPage) -> None:
+    page = open_page()
+    drawing = write_row("271828", 80, 5, 100)
+    draw(page, drawing)
+    expect_number(page, "271828")
+    assert has_ink(page, *drawing[-1][10])
+
+
+def test_drawing_from_a_wide_sheet_fits_on_a_narrow_one(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, write_row("314", 160, 5, 60))
+    expect_number(page, "314")
+    page.set_viewport_size({"width": 390, "height": 800})
+    # What is drawn next is under the pen, and part of the same number.
+    draw(page, write_row("1", 90, 190, 150))
+    expect(page.locator("[data-slot=numeral]")).not_to_have_text("314")
+    left, right = page.locator("#pad").evaluate(
+        """(pad) => {
+            const { data } = pad.getContext("2d").getImageData(0, 0, pad.width, pad.height);
+            const inked = Array.from({ length: pad.width }, (_, x) =>
+                Array.from({ length: pad.height }, (_, y) => data[4 * (y * pad.width + x) + 3]).some(Boolean));
+            return [inked.indexOf(true) / pad.width, inked.lastIndexOf(true) / pad.width];
+        }"""
+    )
+    assert 0 < left < 0.15
+    assert 0.8 < right < 1
+    assert has_ink(page, *write_row("1", 90, 190, 150)[0][5])
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
