@@ -74,11 +74,19 @@ class ReadDigit(Guess):
     frame: NotRequired[str]  # a data URL, with `include_frame=True`
 
 
+class OtherInk(TypedDict):
+    """Ink that is no part of a digit: a point, comma, dash or currency sign."""
+
+    box: list[float]  # x, y, width and height, in the units of the input
+    line: int  # from 0
+
+
 class Reading(TextGuess):
     """The number in one input; its lines are separated by line feeds, and "?" stands for what is not like a digit."""
 
     alternatives: list[TextGuess]
     digits: list[ReadDigit]
+    other: list[OtherInk]
     model: str
     elapsed_ms: float
 

@@ -30,7 +30,7 @@ export class AnswerView {
   constructor(root, announcer) {
     this.#root = root;
     this.#announcer = announcer;
-    for (const name of ["numeral", "words", "note", "elapsed", "digits"])
+    for (const name of ["numeral", "words", "note", "elapsed", "digits", "alternatives"])
       this.#slots[name] = /** @type {HTMLElement} */ (root.querySelector(`[data-slot=${name}]`));
     this.#frame = /** @type {HTMLImageElement} */ (root.querySelector("[data-slot=frame]"));
     this.#topRows = root.querySelectorAll("[data-slot=top] li");
@@ -78,6 +78,8 @@ export class AnswerView {
     this.#slots.digits.hidden = digits.length === 1;
     if (!isSame) this.#slots.digits.replaceChildren(...digits.map(({ digit }, place) => choice("place", place, digit)));
     this.#showDigit(isSame ? this.#place : 0);
+    const others = isNumber(prediction) ? prediction.alternatives : [];
+    this.#slots.alternatives.replaceChildren(...others.map((other) => new Option("", toLine(other.text))));
     this.#slots.elapsed.textContent = ` · ${MILLISECONDS.format(prediction.elapsed_ms)}`;
   }
 
@@ -105,9 +107,9 @@ export class AnswerView {
   #describeNumber({ text, confidence, alternatives }) {
     const [other] = alternatives;
     const values = {
-      text: text.replaceAll("\n", ", "),
+      text: toLine(text, ", "),
       percent: percent(confidence),
-      other: other?.text.replaceAll("\n", ", "),
+      other: toLine(other?.text ?? "", ", "),
       other_percent: percent(other?.confidence ?? 0),
     };
     const state = confidence >= this.#sureFrom || !other ? "sure" : "unsure";
@@ -183,6 +185,13 @@ export class AnswerView {
 export function isNumber(prediction) {
   return (prediction.digits?.length ?? 0) > 1;
 }
+
+/**
+ * The lines of a number on one line.
+ * @param {string} text
+ * @param {string} [separator]
+ */
+const toLine = (text, separator = " ") => text.replaceAll("\n", separator);
 
 /**
  * A radio button with a label.

@@ -43,6 +43,7 @@ from web.schemas import (
     HealthResponse,
     IndexResponse,
     ModelCard,
+    OtherInkResponse,
     PredictionResponse,
     PredictQuery,
     ReadingBatchResponse,
@@ -255,7 +256,7 @@ def _to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingRes
             is_digit=prediction.is_digit,
             top=_to_guesses(prediction),
             probabilities=[round(p, 6) for p in prediction.probabilities],
-            box=[round(value, 3) for value in found.box],
+            box=_round_box(found.box),
             line=found.line,
             frame=png_data_url(frame_png(prediction.frame)) if query.include == "frame" else None,
         )
@@ -267,6 +268,7 @@ def _to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingRes
         confidence=round(reading.confidence, 6),
         alternatives=[TextGuess(text=text, confidence=round(share, 6)) for text, share in reading.alternatives],
         digits=digits,
+        other=[OtherInkResponse(box=_round_box(ink.box), line=ink.line) for ink in reading.other],
         model=model_id,
         elapsed_ms=round(reading.elapsed_ms, 3),
     )
@@ -287,7 +289,11 @@ def _to_explanation(explanation: Explanation, recognizer: Recognizer) -> Explana
 
 
 def _to_box(region: Region) -> list[float]:
-    return [round(value, 3) for value in (region.left, region.top, region.side, region.side)]
+    return _round_box((region.left, region.top, region.side, region.side))
+
+
+def _round_box(box: Sequence[float]) -> list[float]:
+    return [round(value, 3) for value in box]
 
 
 def with_etag(response: Response) -> Response:

@@ -35,7 +35,7 @@ _BOX = (
     "[x, y, width, height] of the area that the frame shows, in the units of the strokes or in pixels of the upright "
     "picture. It may extend beyond the picture"
 )
-_DIGIT_BOX = "[x, y, width, height] of the digit, in the units of the strokes or in pixels of the upright picture"
+_TIGHT_BOX = "[x, y, width, height], in the units of the strokes or in pixels of the upright picture"
 _FRAME = "the 28x28 input of the network, as a PNG data URL"
 _MODEL = "id of the model that answered"
 _ELAPSED = "time that recognition took, in milliseconds"
@@ -142,9 +142,16 @@ class DigitResponse(Guess):
     probabilities: list[_Probability] = Field(
         min_length=10, max_length=10, description="probability of each of the digits 0 to 9"
     )
-    box: _Box = Field(description=_DIGIT_BOX)
+    box: _Box = Field(description=_TIGHT_BOX)
     line: int = Field(ge=0, description="the line that it is on, from 0")
     frame: str | None = Field(None, description="with `include=frame`: " + _FRAME)
+
+
+class OtherInkResponse(BaseModel):
+    """Ink in a line that is no part of a digit, such as a point, comma, dash or currency sign."""
+
+    box: _Box = Field(description=_TIGHT_BOX)
+    line: int = Field(ge=0, description="the line that it is on, from 0")
 
 
 class ReadingResponse(TextGuess):
@@ -152,6 +159,7 @@ class ReadingResponse(TextGuess):
 
     alternatives: list[TextGuess] = Field(max_length=3, description="the next likely texts, likeliest first")
     digits: list[DigitResponse] = Field(description="each digit of the text, line by line")
+    other: list[OtherInkResponse] = Field(description="ink in these lines that is no part of a digit, line by line")
     model: str = Field(description=_MODEL)
     elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 

@@ -32,6 +32,8 @@ _MAX_WIDTH = 1.3  # of a digit of several pieces, in heights of the line
 _MIN_LOG_P = -10.0
 # Minus the log-probability that a piece is no part of a digit, by its height relative to the digits'.
 _NO_PART, _NO_PART_HIGH = 0.6, 4.0
+_POINT_COST = 1.0
+_POINT = 0.35, 0.4, 0.6  # largest height and width, and highest place from the top, of a point or comma in digits
 _NEVER = -np.inf
 
 
@@ -138,7 +140,26 @@ def build_lattice(
     heights = boxes[:, 3] - boxes[:, 1]
     typical = max(1e-9, float(np.percentile(heights, 75)))
     no_part = -_NO_PART - _NO_PART_HIGH * np.minimum(1.35, heights / typical)
+    points = np.flatnonzero(_are_points(boxes, typical))
+    no_part[points] = 0.0
+    for first, end in known:
+        # What stays the same digit without a point or comma does not have it.
+        if end - first > 1 and ((first <= points) & (points < end)).any():
+            log_p[end - first - 1, end] -= _POINT_COST
     return Lattice(log_p, no_part, known)
+
+
+def _are_points(boxes: Array, digit_height: float) -> NDArray[np.bool_]:
+    """Whether each piece is as small and low as a point or comma."""
+    left, top, right, bottom = boxes.T
+    height, width, place = _POINT
+    above = np.sort(bottom)[-min(2, len(bottom))] - digit_height  # the digits' upper edge, unless a comma hangs below
+    points: NDArray[np.bool_] = (
+        (bottom - top < height * digit_height)
+        & (right - left < width * digit_height)
+        & (top - above > place * digit_height)
+    )
+    return points
 
 
 def _log_p(prediction: Prediction) -> Array:

@@ -25,7 +25,7 @@ from recognition.errors import InputError
 from recognition.ink import Stroke, draw_with_region, validate_strokes
 from recognition.normalize import find_candidates
 from recognition.numbers.ctc import align, best_texts, log_p_of
-from recognition.numbers.lattice import Lattice, build_lattice, find_spans
+from recognition.numbers.lattice import Lattice, Span, build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
 from recognition.numbers.pieces import Box, DrawnLine, InkLine, PictureLine, Pieces
 from recognition.paper import Picture
@@ -74,6 +74,14 @@ class ReadDigit:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherInk:
+    """Ink in a line that is no part of a digit: a point, comma, dash or currency sign."""
+
+    box: Box
+    line: int  # from 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The number in a drawing or picture."""
 
@@ -81,6 +89,7 @@ class Reading:
     confidence: float  # calibrated probability that the whole text is right
     alternatives: tuple[tuple[str, float], ...]  # other texts with their confidences
     digits: tuple[ReadDigit, ...]
+    other: tuple[OtherInk, ...] = ()  # from left to right in each line
     preview: Preview | None = None  # the picture, if requested
     elapsed_ms: float = 0.0
 
@@ -104,6 +113,7 @@ class _ReadLine:
 
     texts: Texts
     digits: list[tuple[Prediction, Box]]  # of the likeliest text
+    other: list[Box]  # of ink that is no part of a digit
 
 
 class NumberReader:
@@ -246,14 +256,16 @@ class NumberReader:
         for line in found:
             known, n_pieces = self._read_line(line, material, pieces_left)
             pieces_left -= n_pieces
-            read.append(_ReadLine([(text[:n_left], p) for text, p in known.texts], known.digits[:n_left]))
+            texts = [(text[:n_left], p) for text, p in known.texts]
+            read.append(_ReadLine(texts, known.digits[:n_left], known.other))
             n_left -= len(read[-1].digits)
             if not n_left:
                 break
         digits = [ReadDigit(*digit, number) for number, line in enumerate(read) for digit in line.digits]
         if len(digits) < 2 or _evidence([line.texts for line in read], digits) < material.min_evidence:
             return None
-        return _to_reading([line.texts for line in read], digits, started)
+        other = tuple(OtherInk(box, number) for number, line in enumerate(read) for box in line.other)
+        return _to_reading([line.texts for line in read], digits, other, started)
 
     def _read_line(self, found: _NetworkReading, material: _Material, max_pieces: int) -> tuple[_ReadLine, int]:
         """What both networks read in a line, by the first alone if it has too many pieces; and the number of pieces."""
@@ -264,7 +276,15 @@ class NumberReader:
         lattice = build_lattice(pieces, spans, predictions) if spans else None
         texts = _rank(found, lattice, material) if lattice else found.texts[:_N_BEST]
         n_pieces = len(pieces.boxes) if lattice else 0
-        return _ReadLine(texts, _look_at_digits(texts[0][0], found, pieces, lattice)), n_pieces
+        path = lattice.best_path(texts[0][0]) if lattice else None
+        places = align(found.log_p, texts[0][0])
+        if not lattice or not path:
+            return _ReadLine(texts, _look_at_places(found, places), []), n_pieces
+        digits = [
+            (_agree(lattice.predictions[span], _probabilities(found.log_p, place), int(digit)), _box_of(pieces, span))
+            for digit, place, span in zip(texts[0][0], places, path, strict=True)
+        ]
+        return _ReadLine(texts, digits, _find_other(pieces, path)), n_pieces
 
 
 def _without_single_digits(found: _NetworkReading) -> _NetworkReading:
@@ -293,24 +313,28 @@ def _rank(found: _NetworkReading, lattice: Lattice, material: _Material) -> Text
     return [(texts[i], float(p[i])) for i in order]
 
 
-def _look_at_digits(
-    text: str, found: _NetworkReading, pieces: Pieces, lattice: Lattice | None
-) -> list[tuple[Prediction, Box]]:
-    """The prediction and the box of each digit of the text of a line."""
-    places = align(found.log_p, text)
-    by_network = [_probabilities(found.log_p, place) for place in places]
-    path = lattice.best_path(text) if lattice else None
-    if not lattice or not path:
-        columns = pairwise([-math.inf, *_cuts(places), math.inf])
-        unseen = [Prediction(tuple(p.tolist()), 0.0, True, np.zeros((28, 28), np.float32)) for p in by_network]
-        return [(prediction, found.line.box(*ends)) for prediction, ends in zip(unseen, columns, strict=True)]
-    boxes = pieces.boxes
-    digits = []
-    for digit, p, (first, end) in zip(map(int, text), by_network, path, strict=True):
-        low, high = boxes[first:end, :2].min(axis=0), boxes[first:end, 2:].max(axis=0)
-        box = (*low.tolist(), *(high - low).tolist())
-        digits.append((_agree(lattice.predictions[first, end], p, digit), box))
-    return digits
+def _look_at_places(found: _NetworkReading, places: Sequence[tuple[int, int]]) -> list[tuple[Prediction, Box]]:
+    """The prediction and the box of each digit of a line whose pieces are not known."""
+    columns = pairwise([-math.inf, *_cuts(places), math.inf])
+    no_frame = np.zeros((28, 28), np.float32)
+    return [
+        (Prediction(tuple(_probabilities(found.log_p, place).tolist()), 0.0, True, no_frame), found.line.box(*ends))
+        for place, ends in zip(places, columns, strict=True)
+    ]
+
+
+def _find_other(pieces: Pieces, path: Sequence[Span]) -> list[Box]:
+    """The boxes of the pieces that are no part of a digit."""
+    ends = [(0, 0), *path, (len(pieces.boxes),) * 2]
+    return [_box_of(pieces, (i, i + 1)) for before, after in pairwise(ends) for i in range(before[1], after[0])]
+
+
+def _box_of(pieces: Pieces, span: Span) -> Box:
+    corners = pieces.boxes[slice(*span)]
+    low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
+    left, top = low.tolist()
+    width, height = (high - low).tolist()
+    return left, top, width, height
 
 
 def _probabilities(log_p: Array, place: tuple[int, int]) -> NDArray[np.float64]:
@@ -352,7 +376,9 @@ def _count(prediction: Prediction, reading: Reading | None, started: float) -> P
     return replace(prediction, n_digits=n_digits, elapsed_ms=_milliseconds_since(started))
 
 
-def _to_reading(lines: Sequence[Texts], digits: Sequence[ReadDigit], started: float) -> Reading:
+def _to_reading(
+    lines: Sequence[Texts], digits: Sequence[ReadDigit], other: tuple[OtherInk, ...], started: float
+) -> Reading:
     combined = sorted(
         (("\n".join(text for text, _ in choice), math.prod(p for _, p in choice)) for choice in product(*lines[:3])),
         key=lambda pair: -pair[1],
@@ -363,7 +389,7 @@ def _to_reading(lines: Sequence[Texts], digits: Sequence[ReadDigit], started: fl
         for text, p in combined[:_N_BEST]
     ]
     best, confidence = texts[0]
-    return Reading(best, confidence, tuple(texts[1:]), tuple(digits), elapsed_ms=_milliseconds_since(started))
+    return Reading(best, confidence, tuple(texts[1:]), tuple(digits), other, elapsed_ms=_milliseconds_since(started))
 
 
 def _certainty(read: Sequence[_NetworkReading]) -> float:

@@ -82,6 +82,9 @@ def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
     expect_number(page, "42")
     expect(page.get_by_label("Wrong? It was")).to_be_hidden()
     field = page.get_by_label("Wrong? The number was")
+    suggested = page.locator("#alternatives option").evaluate_all("options => options.map(({ value }) => value)")
+    assert len(suggested) == 3
+    assert "42" not in suggested
     field.fill("4x")
     field.press("Enter")
     expect(page.locator("#corrections")).to_be_hidden()

@@ -21,7 +21,7 @@ from web.operations import load_model
 PATH, BATCH = "/api/v1/read", "/api/v1/read/batch"
 TWO_DIGITS: Drawing = [[[x + dx, y] for x, y in stroke] for digit, dx in ((4, 0), (2, 200)) for stroke in DIGITS[digit]]
 PICTURE = encode(draw_picture(TWO_DIGITS, (480, 280)))
-FIELDS = {"text", "confidence", "alternatives", "digits", "model", "elapsed_ms"}
+FIELDS = {"text", "confidence", "alternatives", "digits", "other", "model", "elapsed_ms"}
 DIGIT_FIELDS = {"digit", "confidence", "is_digit", "top", "probabilities", "box", "line"}
 
 

@@ -298,3 +298,21 @@ def test_page_of_digits_is_read_up_to_the_limit_and_looked_at_within_bounds(
     assert reading.text.startswith("12345678\n12345678\n")
     assert sum(n_frames) <= 4 * MAX_PIECES
     assert sum(n_strips) <= 15  # of 20 lines, and one of the whole picture
+
+
+@pytest.mark.parametrize("source", ["strokes", "picture"])
+def test_signs_are_listed_apart_from_the_digits(recognizer: Recognizer, source: str) -> None:
+    comma = [[[290, 250], [285, 268], [276, 282]]]
+    right = write_row("20", left=320)
+    drawing = [*write_row("4"), *comma, *right]
+    numbers = reader(recognizer, "420", "420")
+    if source == "strokes":
+        reading = numbers.read_strokes(drawing)
+    else:
+        reading = numbers.read_picture(encode(draw_picture(drawing, (900, 320))))
+    assert reading.text == "420"
+    (ink,) = reading.other
+    left, top, width, height = ink.box
+    assert 255 < left < left + width < 320
+    assert 230 < top < top + height < 300
+    assert ink.line == 0
