@@ -101,18 +101,25 @@ def _append(row: NDArray[np.uint8], digit: NDArray[np.uint8], gap: int) -> NDArr
     return longer
 
 
-def draw_numbers(data_dir: Path, gap: Callable[[Generator], float]) -> Iterator[Number]:
-    """Numbers of 2 to 6 pen digits by one development writer, as strokes."""
+def draw_numbers(
+    data_dir: Path, gap: Callable[[Generator], float], choose: Callable[[Generator], str] | None = None
+) -> Iterator[Number]:
+    """Numbers of 2 to 6 pen digits by one development writer, as strokes; `choose` gives others, also with signs."""
     hands: dict[str, dict[str, list[list[Stroke]]]] = defaultdict(lambda: defaultdict(list))
     for line in read_lines(data_dir / "dev" / "pen_digits.jsonl"):
         hands[line["writer"]][str(line["label"])].append([np.array(stroke, float) for stroke in line["strokes"]])
     complete = [hand for hand in hands.values() if len(hand) == 10]
     random = np.random.default_rng(0)
     for _ in range(_N):
-        text, hand = _text(random), complete[random.integers(len(complete))]
+        text, hand = (choose or _text)(random), complete[random.integers(len(complete))]
         strokes: list[list[list[float]]] = []
         right, last_width = 0.0, 0.0
         for label in text:
+            if label in _SIGNS:
+                right += 0.15 + random.uniform(0, 0.1)
+                strokes += [[[right + x, y] for x, y in stroke] for stroke in _SIGNS[label]]
+                last_width = 0.0
+                continue
             digit = hand[label][random.integers(len(hand[label]))]
             points = np.concatenate(digit)
             low, high = points.min(axis=0), points.max(axis=0)
@@ -122,7 +129,25 @@ def draw_numbers(data_dir: Path, gap: Callable[[Generator], float]) -> Iterator[
             left = right + max(gap(random), -0.3 * min(width, last_width))
             strokes += [((s - low) / height + np.array([left, random.normal(0, 0.04)])).tolist() for s in digit]
             right, last_width = left + width, width
-        yield Number(text, strokes)
+        yield Number("".join(filter(str.isdigit, text)), strokes)
+
+
+# The strokes of signs between digits, in heights of a digit.
+_SIGNS = {
+    ".": [[[0.0, 0.97], [0.02, 1.0]]],
+    ",": [[[0.03, 0.93], [0.02, 1.05], [-0.04, 1.15]]],
+    ":": [[[0.0, 0.3], [0.02, 0.33]], [[0.0, 0.8], [0.02, 0.83]]],
+}
+
+
+def choose_everyday_number(random: Generator) -> str:
+    """A ZIP code, an amount or a time, as in the tests of the MDW database."""
+    kind = random.integers(3)
+    if kind == 0:
+        return f"{random.integers(100_000):05}"
+    if kind == 1:
+        return f"{random.integers(1, 10 ** random.integers(1, 5))}{random.choice(['.', ','])}{random.integers(100):02}"
+    return f"{random.integers(24)}:{random.integers(60):02}"
 
 
 def read_amounts(data_dir: Path) -> Iterator[Number]:
@@ -193,6 +218,9 @@ def main() -> int:
         "MNIST test digits, 30 % touching": compose_mnist(root, 0.3),
         "drawn, apart": draw_numbers(root, lambda random: random.uniform(0.15, 0.6)),
         "drawn, touching or overlapping": draw_numbers(root, lambda random: random.uniform(-0.12, 0.03)),
+        "ZIP codes, amounts and times, drawn": draw_numbers(
+            root, lambda random: random.uniform(0.15, 0.6), choose_everyday_number
+        ),
         "cheque amounts": read_amounts(root),
     }
     report = Report("Whole numbers")
