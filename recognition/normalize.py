@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import FRAME_SIZE
+from recognition.components import INK_LEVEL, keep_digit, remove_lines
 from recognition.errors import BlankInput
 from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
-from recognition.pieces import INK_LEVEL, keep_digit, remove_lines
 from recognition.ruling import remove_ruling
 
 Frame = NDArray[np.float32]

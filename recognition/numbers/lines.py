@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.components import remove_lines
 from recognition.errors import BlankInput
 from recognition.ink import Stroke
 from recognition.paper import Picture, find_ink, is_dark_on_light, shrink
-from recognition.pieces import remove_lines
 from recognition.ruling import remove_ruling
 
 _SEARCH_SIDE = 640  # pictures are shrunk to at most this many pixels a side to find lines

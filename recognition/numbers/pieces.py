@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import STRIP_HEIGHT
+from recognition.components import INK_LEVEL, find_components, remove_lines
 from recognition.errors import BlankInput
 from recognition.ink import Stroke, draw_with_region, smooth
 from recognition.normalize import Frame, Region, frame_ink, region_of
 from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture, find_ink
-from recognition.pieces import INK_LEVEL, remove_lines
 from recognition.ruling import remove_ruling
 
 Array = NDArray[np.float64]
@@ -251,22 +251,21 @@ def _cut_components(crop: Picture, cuts: Sequence[float]) -> Iterator[_InkPiece]
         ink = remove_lines(remove_ruling(find_ink(crop).amount))
     except BlankInput:
         return
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((ink > INK_LEVEL).astype(np.uint8), connectivity=8)
+    components = find_components(ink)
     height, total_width = crop.shape
-    for component in range(1, count):
-        left, top, width, rows, _ = stats[component].tolist()
-        is_rule = width > 0.7 * total_width and rows < _MIN_SIDE * height
-        if max(width, rows) < _MIN_SIDE * height or is_rule:
+    for index, (left, top, right, bottom) in enumerate(components.boxes.tolist(), start=1):
+        is_rule = right - left > 0.7 * total_width and bottom - top < _MIN_SIDE * height
+        if max(right - left, bottom - top) < _MIN_SIDE * height or is_rule:
             continue
         # The faint edges of the strokes belong to the component.
         x0, y0 = max(0, left - 1), max(0, top - 1)
-        window = slice(y0, top + rows + 1), slice(x0, left + width + 1)
-        near = cv2.dilate((labels[window] == component).astype(np.uint8), np.ones((3, 3), np.uint8))
+        window = slice(y0, bottom + 1), slice(x0, right + 1)
+        near = cv2.dilate((components.labels[window] == index).astype(np.uint8), np.ones((3, 3), np.uint8))
         part = np.where(near > 0, ink[window], 0).astype(np.float32)
         columns = _columns_to_cut(part, [cut - x0 for cut in cuts], height)
         for start, end in pairwise([0, *columns, part.shape[1]]):
             if (part[:, start:end] > INK_LEVEL).any():
-                yield _InkPiece(x0 + start, y0, part[:, start:end], component if columns else 0)
+                yield _InkPiece(x0 + start, y0, part[:, start:end], index if columns else 0)
 
 
 def _columns_to_cut(ink: Picture, cuts: Sequence[float], height: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Selection of the connected components that make up the digit, without lines, specks and neighbouring digits."""
+"""Connected components of ink: which make up the digit, and which are lines, specks and neighbouring digits."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from recognition.paper import Mask, Picture
 
 INK_LEVEL = 0.35  # of full ink; fainter pixels are edges of strokes
-_FRAME_MARGIN = 0.12  # of a side: long pieces within this margin are a printed frame
+_FRAME_MARGIN = 0.12  # of a side: long components within this margin are a printed frame
 _LINE_MARGIN = 0.22  # of a side: printed lines are removed within this margin
 
 
 @dataclass(frozen=True, slots=True)
-class _Pieces:
+class Components:
     """Connected components of the ink; arrays have one entry per component."""
 
-    labels: NDArray[np.int32]  # [H, W], 0 = paper, piece i = i + 1
+    labels: NDArray[np.int32]  # [H, W], 0 = paper, component i = i + 1
     left: NDArray[np.int32]
     top: NDArray[np.int32]
     right: NDArray[np.int32]  # exclusive
@@ -28,8 +28,13 @@ class _Pieces:
     centre: NDArray[np.float64]  # [n, 2], x and y
 
     @property
+    def boxes(self) -> NDArray[np.int32]:
+        """Left, top, right and bottom of each, `[n, 4]`."""
+        return np.stack([self.left, self.top, self.right, self.bottom], axis=1)
+
+    @property
     def touches_border(self) -> NDArray[np.bool_]:
-        """Whether a piece reaches the border of the picture."""
+        """Whether each reaches the border of the picture."""
         height, width = self.labels.shape
         touch: NDArray[np.bool_] = (
             (self.left <= 1) | (self.top <= 1) | (self.right >= width - 1) | (self.bottom >= height - 1)
@@ -38,7 +43,7 @@ class _Pieces:
 
     @property
     def is_frame(self) -> NDArray[np.bool_]:
-        """Whether a piece is part of a printed frame: at the border, within the margin, at least half a side long."""
+        """Whether each is part of a printed frame: at the border, within the margin, at least half a side long."""
         height, width = self.labels.shape
         rows, columns = int(_FRAME_MARGIN * height), int(_FRAME_MARGIN * width)
         inner = self.labels[rows : height - rows, columns : width - columns]
@@ -48,10 +53,11 @@ class _Pieces:
         return is_frame
 
 
-def _find_pieces(ink: Picture) -> _Pieces:
+def find_components(ink: Picture) -> Components:
+    """The connected components of the ink of a picture."""
     _, labels, stats, centres = cv2.connectedComponentsWithStats((ink > INK_LEVEL).astype(np.uint8), connectivity=8)
     left, top, width, height, area = stats[1:].T
-    return _Pieces(labels, left, top, left + width, top + height, area.astype(np.float64), centres[1:])
+    return Components(labels, left, top, left + width, top + height, area.astype(np.float64), centres[1:])
 
 
 def remove_lines(ink: Picture) -> Picture:
@@ -84,40 +90,42 @@ def _border_lines(mask: Mask) -> Mask:
 
 
 def keep_digit(ink: Picture) -> Picture:
-    """Ink of the main piece and of the pieces near it, without specks.
+    """Ink of the main component and of the components near it, without specks.
 
     Empty if all ink is lines along the border, as in an empty cell of squared paper.
     """
-    pieces = _find_pieces(ink)
-    frame = pieces.is_frame
-    if frame.any() and (pieces.area[~frame] < 0.1 * pieces.area[frame].max()).all():
+    components = find_components(ink)
+    frame = components.is_frame
+    if frame.any() and (components.area[~frame] < 0.1 * components.area[frame].max()).all():
         return np.zeros_like(ink)
-    if len(pieces.area) <= 1:
+    if len(components.area) <= 1:
         return ink
-    keep = np.concatenate([[False], _is_part_of_digit(pieces)])[pieces.labels].astype(np.uint8)
-    # The edges of strokes are fainter than the level; they belong to the piece that they surround.
+    keep = np.concatenate([[False], _is_part_of_digit(components)])[components.labels].astype(np.uint8)
+    # The edges of strokes are fainter than the level; they belong to the component that they surround.
     surrounded = cv2.dilate(keep, np.ones((3, 3), np.uint8))
     return np.where(surrounded > 0, ink, 0).astype(np.float32)
 
 
-def _is_part_of_digit(pieces: _Pieces) -> NDArray[np.bool_]:
-    """Mask of the pieces that are part of the digit."""
-    main = _main_piece(pieces)
-    gap_x = np.maximum(pieces.left - pieces.right[main], pieces.left[main] - pieces.right)
-    gap_y = np.maximum(pieces.top - pieces.bottom[main], pieces.top[main] - pieces.bottom)
+def _is_part_of_digit(components: Components) -> NDArray[np.bool_]:
+    """Mask of the components that are part of the digit."""
+    main = _main_component(components)
+    gap_x = np.maximum(components.left - components.right[main], components.left[main] - components.right)
+    gap_y = np.maximum(components.top - components.bottom[main], components.top[main] - components.bottom)
     gap = np.maximum(0, np.maximum(gap_x, gap_y))
-    size = max(pieces.right[main] - pieces.left[main], pieces.bottom[main] - pieces.top[main])
-    # A small piece at the border belongs to a neighbouring digit, unless it almost touches this one.
-    is_intruder = pieces.touches_border & ~pieces.touches_border[main] & (pieces.area < 0.3 * pieces.area[main])
+    size = max(components.right[main] - components.left[main], components.bottom[main] - components.top[main])
+    # A small component at the border belongs to a neighbouring digit, unless it almost touches this one.
+    is_intruder = (
+        components.touches_border & ~components.touches_border[main] & (components.area < 0.3 * components.area[main])
+    )
     near = gap <= np.where(is_intruder, 0.05, 0.3) * size
-    belongs: NDArray[np.bool_] = near & ~pieces.is_frame & (pieces.area >= 0.02 * pieces.area[main])
+    belongs: NDArray[np.bool_] = near & ~components.is_frame & (components.area >= 0.02 * components.area[main])
     belongs[main] = True
     return belongs
 
 
-def _main_piece(pieces: _Pieces) -> int:
-    """Index of the piece that is largest, weighted by closeness to the centre; border pieces count less."""
-    height, width = pieces.labels.shape
-    off_centre = np.hypot(pieces.centre[:, 0] / width - 0.5, pieces.centre[:, 1] / height - 0.5)
-    weight = pieces.area * np.where(pieces.touches_border, 0.35, 1.0) * np.exp(-3 * off_centre**2)
-    return int(np.where(pieces.is_frame, 0, weight).argmax())
+def _main_component(components: Components) -> int:
+    """Index of the component that is largest, weighted by closeness to the centre; border components count less."""
+    height, width = components.labels.shape
+    off_centre = np.hypot(components.centre[:, 0] / width - 0.5, components.centre[:, 1] / height - 0.5)
+    weight = components.area * np.where(components.touches_border, 0.35, 1.0) * np.exp(-3 * off_centre**2)
+    return int(np.where(components.is_frame, 0, weight).argmax())
