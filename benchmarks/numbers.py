@@ -29,7 +29,8 @@ from recognition import InputError, Recognizer
 from recognition.engine import read_model, start_engine
 from recognition.ink import Stroke
 from recognition.numbers.pieces import draw_strip
-from recognition.numbers.reader import NumberReader, Reading
+from recognition.numbers.reader import NumberReader
+from recognition.numbers.reading import Reading
 from recognition.preview import to_png
 from training.calibration import expected_calibration_error
 from training.datasets import load_mnist

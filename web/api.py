@@ -24,7 +24,7 @@ from recognition import (
     UndecodablePicture,
     UnsupportedPicture,
 )
-from recognition.numbers.reader import Reading
+from recognition.numbers.reading import Reading
 from recognition.preview import frame_png, png_data_url
 from recognition.recognizer import Mode
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures

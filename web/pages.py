@@ -10,7 +10,7 @@ from config import VERSION
 from recognition import InputError
 from recognition.errors import N_
 from recognition.numbers.pieces import Box
-from recognition.numbers.reader import Reading
+from recognition.numbers.reading import Reading
 from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures

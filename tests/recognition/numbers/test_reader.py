@@ -23,7 +23,9 @@ from recognition import (
 from recognition.engine import read_model, start_engine
 from recognition.normalize import Frame
 from recognition.numbers.pieces import draw_strip
-from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader, Reading, _agree
+from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader
+from recognition.numbers.reading import Reading
+from recognition.numbers.rescoring import _agree
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
@@ -81,7 +83,7 @@ def test_what_neither_network_takes_for_digits_is_no_number(recognizer: Recogniz
 
 
 def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recognition.numbers.reader._evidence", lambda *_: np.inf)
+    monkeypatch.setattr("recognition.numbers.reader.evidence", lambda *_: np.inf)
     reading = read(reader(recognizer, "12" * 60), "picture", "121212")
     assert len(reading.text) == len(reading.digits) == MAX_DIGITS
 
@@ -302,7 +304,7 @@ def test_page_of_digits_is_read_up_to_the_limit_and_looked_at_within_bounds(
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
 def test_signs_are_listed_apart_from_the_digits(recognizer: Recognizer, source: str) -> None:
-    comma = [[[290, 250], [285, 268], [276, 282]]]
+    comma: Drawing = [[[290, 250], [285, 268], [276, 282]]]
     right = write_row("20", left=320)
     drawing = [*write_row("4"), *comma, *right]
     numbers = reader(recognizer, "420", "420")

@@ -1,0 +1,168 @@
+"""What both networks make of a line: the texts of the number reader's network, rescored with the lattice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_file import N_DIGITS
+from recognition.numbers.ctc import align, best_texts, log_p_of
+from recognition.numbers.lattice import Lattice, Span
+from recognition.numbers.pieces import Box, InkLine, Pieces
+from recognition.numbers.reading import MAX_TEXTS, Texts
+from recognition.recognizer import Prediction
+
+_STEP = 2  # columns of a strip per step of the network
+_N_RANKED = 8  # texts of the network that are ranked with the lattice's
+# Of the sum of both log-probabilities of a text, which are not independent. Chosen for calibration on composed
+# validation numbers.
+_SHARPNESS = 0.45
+# Several digits are a number if there is enough evidence: their mean digit score, plus the mean log-probability of a
+# digit of the text and the mean number of digits of a line (at most six, less two), each times its weight.
+_CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReading:
+    """What the network reads in a line."""
+
+    line: InkLine
+    log_p: Array  # [T, 11]
+    texts: Texts  # none of them is empty
+
+    @property
+    def text(self) -> str:
+        """The likeliest text."""
+        return self.texts[0][0]
+
+    @property
+    def cuts(self) -> list[float]:
+        """Columns of the strip between the digits of the text."""
+        return _between(align(self.log_p, self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """What both networks read in a line."""
+
+    texts: Texts
+    digits: list[tuple[Prediction, Box]]  # of the likeliest text
+    other: list[Box]  # of ink that is no part of a digit
+
+
+def decode(line: InkLine, logits: Array, temperature: float) -> NetworkReading | None:
+    """What the network reads in a line, from its logits `[T, 11]`; None if that is nothing."""
+    log_p = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
+    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    # Rounding may add up to more than 1.
+    texts = [(text, min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_RANKED)]
+    return NetworkReading(line, log_p, [pair for pair in texts if pair[0]]) if texts[0][0] else None
+
+
+def without_single_digits(found: NetworkReading) -> NetworkReading:
+    """The same line, known not to be one digit; unchanged if no text has several."""
+    several = [pair for pair in found.texts if len(pair[0]) > 1]
+    return replace(found, texts=several) if several else found
+
+
+def certainty(read: Sequence[NetworkReading]) -> float:
+    """How certain the network is of its text: mean log-probability of a digit, minus infinity if there is none."""
+    n_digits = sum(len(line.text) for line in read)
+    if not n_digits:
+        return -math.inf
+    return sum(math.log(max(line.texts[0][1], 1e-30)) for line in read) / n_digits
+
+
+def rescore(found: NetworkReading, pieces: Pieces, lattice: Lattice | None, *, counts_pieces: bool) -> ReadLine:
+    """What both networks read in a line; `counts_pieces` gives the lattice a say in how many digits there are.
+
+    Without a lattice, that is what the first one reads.
+    """
+    texts = _rank(found, lattice, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
+    text = texts[0][0]
+    places = align(found.log_p, text)
+    path = lattice.best_path(text) if lattice else None
+    if not lattice or not path:
+        return ReadLine(texts, _look_at_places(found, places), [])
+    digits = [
+        (_agree(lattice.predictions[span], _probabilities(found.log_p, place), int(digit)), _box_of(pieces, span))
+        for digit, place, span in zip(text, places, path, strict=True)
+    ]
+    return ReadLine(texts, digits, _find_other(pieces, path))
+
+
+def evidence(lines: Sequence[ReadLine]) -> float:
+    """How certainly both networks together take what they read for digits."""
+    digits = [prediction for line in lines for prediction, _ in line.digits]
+    score = sum(prediction.digit_score for prediction in digits) / len(digits)
+    log_p = sum(math.log(max(line.texts[0][1], 1e-30)) for line in lines) / len(digits)
+    return score + _CONFIDENCE_WEIGHT * log_p + _LENGTH_WEIGHT * (min(6, len(digits) / len(lines)) - 2)
+
+
+def _between(places: Sequence[tuple[int, int]]) -> list[float]:
+    """Columns of the strip between the digits at `places`, in steps of the network."""
+    return [(before[1] + after[0] + 1) / 2 * _STEP for before, after in pairwise(places)]
+
+
+def _rank(found: NetworkReading, lattice: Lattice, counts_pieces: bool) -> Texts:
+    """The likeliest texts by both networks."""
+    known = [text for text, _ in found.texts]
+    texts = [*known, *(text for text in lattice.best_texts(MAX_TEXTS) if text not in known)]
+    if not counts_pieces:
+        texts = [text for text in texts if len(text) == len(found.text)]
+    scores = _SHARPNESS * (log_p_of(texts, found.log_p) + lattice.scores(texts))
+    if not np.isfinite(scores).any():
+        return found.texts[:MAX_TEXTS]
+    p = np.exp(scores - scores.max())
+    p /= p.sum()
+    order = np.argsort(-p)[:MAX_TEXTS]
+    return [(texts[i], float(p[i])) for i in order]
+
+
+def _look_at_places(found: NetworkReading, places: Sequence[tuple[int, int]]) -> list[tuple[Prediction, Box]]:
+    """The prediction and the box of each digit of a line whose pieces are not known."""
+    columns = pairwise([-math.inf, *_between(places), math.inf])
+    no_frame = np.zeros((28, 28), np.float32)
+    return [
+        (Prediction(tuple(_probabilities(found.log_p, place).tolist()), 0.0, True, no_frame), found.line.box(*ends))
+        for place, ends in zip(places, columns, strict=True)
+    ]
+
+
+def _find_other(pieces: Pieces, path: Sequence[Span]) -> list[Box]:
+    """The boxes of the pieces that are no part of a digit."""
+    ends = [(0, 0), *path, (len(pieces.boxes),) * 2]
+    return [_box_of(pieces, (i, i + 1)) for before, after in pairwise(ends) for i in range(before[1], after[0])]
+
+
+def _box_of(pieces: Pieces, span: Span) -> Box:
+    corners = pieces.boxes[slice(*span)]
+    low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
+    left, top = low.tolist()
+    width, height = (high - low).tolist()
+    return left, top, width, height
+
+
+def _probabilities(log_p: Array, place: tuple[int, int]) -> NDArray[np.float64]:
+    """Probabilities `[10]` of the digits in the steps of one."""
+    p: NDArray[np.float64] = np.exp(log_p[place[0] : place[1] + 1, :N_DIGITS].astype(np.float64)).max(axis=0)
+    p /= p.sum()
+    return p
+
+
+def _agree(prediction: Prediction, by_network: NDArray[np.float64], digit: int) -> Prediction:
+    """What both networks say about a digit of the text: the mean of their probabilities."""
+    both = (by_network + np.array(prediction.probabilities)) / 2
+    agrees = prediction.digit == digit
+    # The digit of the text stays the likeliest; where the networks differ, its probability shows it.
+    if both.argmax() != digit:
+        both[digit] = max(both[digit], float(both.max()) * 1.001)
+        both /= both.sum()
+    return replace(prediction, probabilities=tuple(both.tolist()), is_digit=prediction.is_digit or agrees)
