@@ -21,23 +21,22 @@ from recognition.picture import decode_picture
 from training.datasets.digits import DataError, Digits
 from training.datasets.drawings import Drawings, Line, load_strokes
 
-# Letters and signs that look like a digit. They were chosen from sheets of 16 drawings each, and are left out.
-LOOKALIKES = frozenset("/|',()OoIlqgSsbBZz.")
-_TWINS = {
-    "unipen_signs": LOOKALIKES,
-    "omniglot": {
-        "Balinese/character05",
-        "Japanese_(katakana)/character01",
-        "Japanese_(katakana)/character24",
-        "Japanese_(katakana)/character27",
-        "Japanese_(katakana)/character46",
-        "Tagalog/character03",
-    },
-    "quickdraw": {
+# Labels of letters, signs, characters and doodles that look like a digit, and are left out of non-digits. They were
+# chosen from sheets of 16 drawings each.
+LOOKALIKES = frozenset(
+    [
+        *"/|',()OoIlqgSsbBZz.",
+        *(f"Balinese/character{n}" for n in ("05",)),
+        *(f"Early_Aramaic/character{n}" for n in ("02", "03", "04", "06", "14", "16", "17", "20")),
+        *(f"Greek/character{n}" for n in ("04", "08", "09", "15")),  # delta, theta, iota, omicron
+        *(f"Japanese_(katakana)/character{n}" for n in ("01", "24", "27", "46")),
+        *(f"Korean/character{n}" for n in ("21", "22", "33")),
+        *(f"Latin/character{n}" for n in ("02", "07", "12", "15", "17", "19", "26")),  # b, g, l, o, q, s, z
+        *(f"Tagalog/character{n}" for n in ("03",)),
         *("baseball bat", "bracelet", "candle", "diving board", "hot air balloon", "knife", "light bulb", "line"),
         *("lollipop", "pencil", "spoon", "sword"),
-    },
-}
+    ]
+)
 _NARROW = 1 / 3  # a single stroke whose width is less than this share of its height is a 1
 
 
@@ -85,11 +84,10 @@ def _unreadable(path: Path) -> DataError:
 
 def load_nondigits(name: str, root: Path) -> Drawings:
     """The non-digits of the set `name`, without those that look like a digit. Raises `DataError`."""
-    twins = _TWINS[name]
 
     def label_of(line: Line) -> int | None:
-        is_twin = line["label"] in twins or _is_one(line["strokes"])
-        return None if is_twin else N_DIGITS
+        is_lookalike = line["label"] in LOOKALIKES or _is_one(line["strokes"])
+        return None if is_lookalike else N_DIGITS
 
     return load_strokes(root / "open" / f"{name}.jsonl.gz", label_of)
 
