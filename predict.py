@@ -94,8 +94,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def _refuse_options_of_digits(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if options.probabilities or options.frame or options.save_plot:
         parser.error("--probabilities, --frame and --save-plot cannot be used with --numbers")
-    if options.mode != "balanced" or options.engine == "ray":
-        parser.error("--mode and --engine ray cannot be used with --numbers")
+    if options.mode != "balanced":
+        parser.error("--mode cannot be used with --numbers")
     if options.top > MAX_TEXTS:
         parser.error(f"--top is at most {MAX_TEXTS} with --numbers")
 
@@ -148,7 +148,7 @@ def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[s
     if options.numbers:
         from batch.local import read_numbers, start_reader
 
-        reader = start_reader(*read_models(settings), settings.limits)
+        reader = start_reader(read_models(settings), settings.limits)
         return (read_numbers([path], reader) for path in paths)
     recognizer = load_recognizer(settings, options.mode)
     from batch.local import read_serially
@@ -173,12 +173,14 @@ def load_recognizer(settings: Settings, mode: Mode) -> Recognizer:
     return Recognizer.load(settings.model_path, settings.limits, settings.engine, mode)
 
 
-def read_models(settings: Settings) -> tuple[VerifiedModel, VerifiedModel]:
-    """The models of digits and numbers that the settings name, verified. Raises `CheckpointError`."""
+def read_models(settings: Settings, *, numbers: bool = True) -> list[VerifiedModel]:
+    """The verified models of digits and, if asked for, numbers that the settings name. Raises `CheckpointError`."""
     from recognition.engine import read_model
 
     digits = read_model(settings.model_path, settings.engine)
-    return digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)
+    if not numbers:
+        return [digits]
+    return [digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)]
 
 
 def save_files(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
@@ -237,16 +239,17 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
         read = read_numbers_remotely if options.numbers else read_remotely
         return lambda paths: read(paths, client), model_id(client, numbers=options.numbers)
     workers = options.workers or os.cpu_count() or 1
+    if options.engine == "ray":
+        from batch.cluster import read_on_cluster
+
+        models, address = read_models(settings, numbers=options.numbers), options.ray_address
+        return lambda paths: read_on_cluster(paths, models, settings.limits, address, options.mode), models[-1].info.id
     if options.numbers:
         from batch.local import read_numbers_in_parallel
 
         models = read_models(settings)
         return lambda paths: read_numbers_in_parallel(paths, models, settings.limits, workers), models[1].info.id
     recognizer = load_recognizer(settings, options.mode)
-    if options.engine == "ray":
-        from batch.cluster import read_on_cluster
-
-        return lambda paths: read_on_cluster(paths, settings, options.ray_address, options.mode), recognizer.info.id
     from batch.local import read_parallel
 
     return lambda paths: read_parallel(paths, recognizer, workers), recognizer.info.id

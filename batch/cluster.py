@@ -6,14 +6,16 @@ order in which they are ready.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from batch.rows import BatchError, Row
 from batch.sources import CHUNK_SIZE, chunked
-from config import ROOT, Limits, Settings
-from recognition.engine import VerifiedModel, read_model
+from config import ROOT, Limits
+from recognition.engine import VerifiedModel
 from recognition.recognizer import Mode
 
 # Paths per execution: many, because each execution starts new actors, but few enough for memory.
@@ -35,14 +37,21 @@ _EXCLUDES = (
 
 
 def read_on_cluster(
-    paths: Iterable[str], settings: Settings, address: str | None, mode: Mode = "balanced"
+    paths: Iterable[str],
+    models: Sequence[VerifiedModel],
+    limits: Limits,
+    address: str | None,
+    mode: Mode = "balanced",
 ) -> Iterator[list[Row]]:
-    """Rows of `paths`, which every node must be able to open, a few at a time. Raises `BatchError`."""
+    """Rows of `paths`, which every node must be able to open, a few at a time. Raises `BatchError`.
+
+    With the model of numbers as a second one, whole numbers are read.
+    """
     ray = _connect(address)
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
     DataContext.get_current().enable_progress_bars = False
-    arguments = (read_model(settings.model_path, settings.engine), settings.limits.model_dump(), mode)
+    arguments = (models, limits.model_dump(), mode)
     pool = ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources().get("CPU", 1))))
     try:
         for window in chunked(paths, _WINDOW):
@@ -50,7 +59,7 @@ def read_on_cluster(
             items = from_items(window, override_num_blocks=-(-len(window) // CHUNK_SIZE))
             rows = items.map_batches(ClusterReader, fn_constructor_args=arguments, batch_size=CHUNK_SIZE, compute=pool)
             for batch in rows.iter_batches(batch_size=None):
-                yield [_to_row(*values) for values in zip(*(batch[name] for name in _FIELDS), strict=True)]
+                yield [_to_row(str(text)) for text in batch["row"]]
     except ray.exceptions.RayError as error:
         raise BatchError(f"the Ray cluster failed, the same command resumes: {_last_line(error)}") from error
     finally:
@@ -58,38 +67,37 @@ def read_on_cluster(
 
 
 class ClusterReader:
-    """An actor that reads chunks of paths, with its own copy of the network."""
+    """An actor that reads chunks of paths, with its own copy of the networks."""
 
-    def __init__(self, model: VerifiedModel, limits: dict[str, Any], mode: Mode = "balanced") -> None:
-        from batch.local import start_worker
+    def __init__(self, models: Sequence[VerifiedModel], limits: dict[str, Any], mode: Mode = "balanced") -> None:
+        from batch.local import predict_rows, preprocess, read_numbers, start_worker
         from recognition import Recognizer
         from recognition.engine import start_engine
+        from recognition.numbers.reader import NumberReader
 
         start_worker()
-        self._recognizer = Recognizer(start_engine(model), Limits.model_validate(limits), mode)
+        digits, *numbers = map(start_engine, models)
+        recognizer = Recognizer(digits, Limits.model_validate(limits), mode)
+        reader = NumberReader(recognizer, *numbers) if numbers else None
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        from batch.local import predict_rows, preprocess
+        def read(paths: Sequence[str]) -> list[Row]:
+            return (
+                read_numbers(paths, reader)
+                if reader
+                else predict_rows(recognizer, preprocess(paths, recognizer.limits))
+            )
 
-        rows = predict_rows(
-            self._recognizer, preprocess([str(path) for path in batch["item"]], self._recognizer.limits)
-        )
-        return {
-            "path": [row.path for row in rows],
-            "probabilities": [list(row.probabilities) for row in rows],
-            "is_digit": [bool(row.is_digit) for row in rows],
-            "digit_score": [row.digit_score or 0.0 for row in rows],
-            "error": [row.error or "" for row in rows],
-        }
+        self._read = read
 
-
-_FIELDS = ("path", "probabilities", "is_digit", "digit_score", "error")
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        rows = self._read([str(path) for path in batch["item"]])
+        return {"row": [json.dumps(asdict(row)) for row in rows]}
 
 
-def _to_row(path: str, probabilities: Any, is_digit: bool, digit_score: float, error: str) -> Row:
-    if error:
-        return Row(str(path), error=str(error))
-    return Row(str(path), tuple(map(float, probabilities)), bool(is_digit), float(digit_score))
+def _to_row(text: str) -> Row:
+    values = json.loads(text)
+    texts = tuple((known, confidence) for known, confidence in values.pop("texts"))
+    return Row(**values | {"probabilities": tuple(values["probabilities"]), "texts": texts})
 
 
 def _connect(address: str | None) -> Any:

@@ -83,8 +83,9 @@ def read_parallel(paths: Iterable[str], recognizer: Recognizer, workers: int) ->
 # ---- numbers ----
 
 
-def start_reader(digits: VerifiedModel, numbers: VerifiedModel, limits: Limits) -> NumberReader:
-    """A reader with engines of its own. Raises `CheckpointError`."""
+def start_reader(models: Sequence[VerifiedModel], limits: Limits) -> NumberReader:
+    """A reader with engines of its own, for the models of digits and of numbers. Raises `CheckpointError`."""
+    digits, numbers = models
     return NumberReader(Recognizer(start_engine(digits), limits), start_engine(numbers))
 
 
@@ -102,19 +103,19 @@ def _read_number(path: str, reader: NumberReader) -> Row:
 
 
 def read_numbers_in_parallel(
-    paths: Iterable[str], models: tuple[VerifiedModel, VerifiedModel], limits: Limits, workers: int
+    paths: Iterable[str], models: Sequence[VerifiedModel], limits: Limits, workers: int
 ) -> Iterator[list[Row]]:
     """Rows in the order of `paths`, from worker processes that each have both networks. Raises `BatchError`."""
-    return _map_chunks(_read_numbers_here, paths, workers, partial(_start_reading_worker, *models, limits))
+    return _map_chunks(_read_numbers_here, paths, workers, partial(_start_reading_worker, models, limits))
 
 
 _reader: NumberReader  # of a worker process, from its initializer
 
 
-def _start_reading_worker(digits: VerifiedModel, numbers: VerifiedModel, limits: Limits) -> None:
+def _start_reading_worker(models: Sequence[VerifiedModel], limits: Limits) -> None:
     global _reader
     start_worker()
-    _reader = start_reader(digits, numbers, limits)
+    _reader = start_reader(models, limits)
 
 
 def _read_numbers_here(paths: Sequence[str]) -> list[Row]:

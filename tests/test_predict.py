@@ -198,7 +198,6 @@ def test_unreachable_server_is_reported_once_before_any_header(scans: Path, caps
         ["--numbers", "--frame", "x"],
         ["--numbers", "--save-plot", "x"],
         ["--numbers", "--mode", "sure", "x"],
-        ["--numbers", "--output", "r.csv", "--engine", "ray", "x"],
     ],
 )
 def test_wrong_usage_exits_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

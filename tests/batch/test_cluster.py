@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import predict
+from testing.handwriting import write_row
+from testing.pictures import draw_picture, encode
 from testing.programs import require
 
 
@@ -47,3 +49,14 @@ def test_cluster_writes_the_rows_of_the_local_engine(address: str, scans: Path, 
         assert theirs.get("digit") == ours.get("digit")
         assert theirs.get("error") == ours.get("error")
         assert theirs.get("probabilities", []) == pytest.approx(ours.get("probabilities", []), abs=1e-5)
+
+
+@pytest.mark.filterwarnings("default")  # Ray's own
+def test_cluster_reads_whole_numbers(address: str, tmp_path: Path) -> None:
+    scans = tmp_path / "rows"
+    scans.mkdir()
+    for text in ("42", "2718"):
+        (scans / f"{text}.png").write_bytes(encode(draw_picture(write_row(text, 120, 20, 80), (520, 280), pen=9)))
+    ray = ["--engine", "ray", "--ray-address", address]
+    assert predict.main([f"file://{scans}", "--numbers", "--output", f"file://{tmp_path}/ray.jsonl", *ray]) == 0
+    assert [row["text"] for row in rows(tmp_path / "ray.jsonl")] == ["2718", "42"]
