@@ -72,6 +72,11 @@ export class ExplanationView {
     else this.#show();
   }
 
+  /** The sheet has another size. */
+  refresh() {
+    if (this.isShown) this.#request();
+  }
+
   get isShown() {
     return this.#button.ariaPressed === "true";
   }

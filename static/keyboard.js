@@ -20,7 +20,6 @@ export function drawWithKeys(canvas, pad, sketch, announce) {
   let isDown = false;
 
   const isDrawing = () => isDown && sketch.isDrawing;
-  const clamp = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, value));
 
   function lower() {
     isDown = true;
@@ -45,10 +44,9 @@ export function drawWithKeys(canvas, pad, sketch, announce) {
 
   /** @param {number} step */
   function move(step) {
-    const [width, height] = pad.size;
     for (const key of held) {
-      x = clamp(x + DIRECTIONS[key][0] * step, width);
-      y = clamp(y + DIRECTIONS[key][1] * step, height);
+      const [dx, dy] = DIRECTIONS[key];
+      [x, y] = pad.clamp([x + dx * step, y + dy * step]);
     }
     if (isDrawing()) sketch.extend([x, y]);
   }
@@ -57,6 +55,7 @@ export function drawWithKeys(canvas, pad, sketch, announce) {
 
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    [x, y] = pad.clamp([x, y]); // the sheet may have become smaller
     if (event.key in DIRECTIONS) {
       held.add(event.key);
       move(event.shiftKey ? FINE_STEP : STEP);

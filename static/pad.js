@@ -1,6 +1,6 @@
 // Shows strokes on a canvas. The strokes are the data; the canvas is only a view of them.
 
-import { drawStroke, PEN_WIDTH, SHEET_HEIGHT } from "./ink.js";
+import { drawStroke, SHEET_HEIGHT } from "./ink.js";
 
 const CURSOR_RADIUS = 10; // of the keyboard's pen, in units of the sheet
 
@@ -24,7 +24,9 @@ export class Pad {
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.#sketch = sketch;
     sketch.addEventListener("input", () => {
-      if (!sketch.isDrawing) this.#chooseUnit();
+      // Growing would move the ink under an eraser.
+      if (sketch.isEmpty) this.#unit = this.#fittingUnit;
+      else if (!sketch.isDrawing) this.#unit = Math.min(this.#unit, this.#fittingUnit);
       this.#redraw();
     });
     this.#watchSize();
@@ -60,7 +62,17 @@ export class Pad {
   }
 
   /**
-   * Where an event is on the sheet.
+   * The place on the sheet that is nearest to another.
+   * @param {[x: number, y: number]} place
+   * @returns {[x: number, y: number]}
+   */
+  clamp([x, y]) {
+    const [width, height] = this.size;
+    return [Math.min(width, Math.max(0, x)), Math.min(height, Math.max(0, y))];
+  }
+
+  /**
+   * Where an event is on the sheet, or beside it.
    * @param {PointerEvent} event
    * @returns {[x: number, y: number]}
    */
@@ -101,17 +113,19 @@ export class Pad {
   #fit() {
     const box = this.#canvas.getBoundingClientRect();
     const [width, height] = [box.width, box.height].map((side) => Math.round(side * devicePixelRatio));
+    if (!width || !height) return; // not laid out
     if (width !== this.#canvas.width || height !== this.#canvas.height) {
       Object.assign(this.#canvas, { width, height });
-      this.#chooseUnit();
+      this.#unit = this.#fittingUnit;
     }
     this.#draw();
   }
 
-  /** A drawing from a wider sheet is shown smaller. */
-  #chooseUnit() {
-    const right = this.#sketch.strokes.flat().reduce((most, [x]) => Math.max(most, x), 0);
-    this.#unit = Math.min(this.#canvas.height / SHEET_HEIGHT, this.#canvas.width / (right + PEN_WIDTH / 2));
+  /** The unit in which all ink is on the canvas: a drawing from another sheet may be wider or higher than this one. */
+  get #fittingUnit() {
+    let [right, bottom] = [1, SHEET_HEIGHT];
+    for (const [x, y] of this.#sketch.strokes.flat()) [right, bottom] = [Math.max(right, x), Math.max(bottom, y)];
+    return Math.min(this.#canvas.width / right, this.#canvas.height / bottom);
   }
 
   #draw() {

@@ -513,6 +513,7 @@ correctedNumber.addEventListener("change", correctNumber);
 padOnRight.addEventListener("change", movePad);
 addEventListener("keydown", onKeyDown);
 addEventListener("hashchange", openLink);
+addEventListener("resize", () => explanation?.refresh());
 addEventListener("online", () => queue.retryNow());
 addEventListener("storage", loadHistory); // another tab may have added to it
 

@@ -19,7 +19,7 @@ export function drawWithPointers(canvas, pad, sketch, isEraserChosen) {
   const isActive = (/** @type {PointerEvent} */ event) =>
     (sketch.isDrawing || isErasing) && pointer?.pointerId === event.pointerId;
   /** @type {(event: PointerEvent) => PenPosition} */
-  const toPosition = (event) => [...pad.locate(event), pressure(event)];
+  const toPosition = (event) => [...pad.clamp(pad.locate(event)), pressure(event)];
 
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 && event.button !== PEN_ERASER) return;

@@ -1,6 +1,6 @@
 // Types that the modules share. Only the type checker and editors read this file; browsers never load it.
 
-/** In units of a sheet SIDE wide and high (ink.js). `width` is relative to PEN_WIDTH, where a pen reported pressure. */
+/** In units of a sheet SHEET_HEIGHT high (ink.js). `width` is relative to PEN_WIDTH, where a pen reported pressure. */
 type Point = [x: number, y: number, width?: number];
 type Stroke = Point[];
 

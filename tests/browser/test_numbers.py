@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from testing.handwriting import DIGITS, write_row
-from testing.pad import draw, has_ink
-from testing.page import OpenPage, expect_number, payload
+from testing.pad import SIDE, draw, has_ink, place
+from testing.page import OpenPage, expect_answer, expect_number, payload
 from testing.pictures import draw_picture, encode
 
 pytestmark = pytest.mark.browser
@@ -50,6 +50,21 @@ def test_drawing_from_a_wide_sheet_fits_on_a_narrow_one(open_page: OpenPage) -> 
     assert 0 < left < 0.15
     assert 0.8 < right < 1
     assert has_ink(page, *write_row("1", 90, 190, 150)[0][5])
+
+
+def test_ink_stays_in_place_while_some_is_erased(open_page: OpenPage) -> None:
+    page = open_page()
+    one, three = write_row("1", 160, 5, 60), write_row("3", 160, 320, 60)
+    draw(page, [*one, *three])
+    expect_number(page, "13")
+    page.set_viewport_size({"width": 390, "height": 800})
+    right = max(x for x, _ in three[0])
+    scale = SIDE / right  # of the drawing, which would be wider than the sheet
+    page.get_by_role("button", name="Eraser").click()
+    x, y = three[0][10]
+    page.mouse.click(*place(page, scale * x, scale * y))
+    expect_answer(page, 1)
+    assert has_ink(page, *(scale * value for value in one[0][5]))
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
