@@ -32,8 +32,9 @@ _MAX_WIDTH = 1.3  # of a digit of several pieces, in heights of the line
 _MIN_LOG_P = -10.0
 # Minus the log-probability that a piece is no part of a digit, by its height relative to the digits'.
 _NO_PART, _NO_PART_HIGH = 0.6, 4.0
-_POINT_COST = 1.0
-_POINT = 0.35, 0.4, 0.6  # largest height and width, and highest place from the top, of a point or comma in digits
+# A piece that is so low, in heights of a digit, and beside all others of a digit may be a point, comma or dash: what
+# stays the same digit without it does not have it.
+_MAX_SIGN_HEIGHT, _SIGN_COST = 0.35, 1.0
 _NEVER = -np.inf
 
 
@@ -140,26 +141,22 @@ def build_lattice(
     heights = boxes[:, 3] - boxes[:, 1]
     typical = max(1e-9, float(np.percentile(heights, 75)))
     no_part = -_NO_PART - _NO_PART_HIGH * np.minimum(1.35, heights / typical)
-    points = np.flatnonzero(_are_points(boxes, typical))
-    no_part[points] = 0.0
+    _, parts = np.unique(pieces.sources, return_counts=True)
+    is_whole = np.isin(pieces.sources, np.unique(pieces.sources)[parts == 1])
+    signs = np.flatnonzero(is_whole & (heights < _MAX_SIGN_HEIGHT * typical)).tolist()
+    no_part[signs] = 0.0
     for first, end in known:
-        # What stays the same digit without a point or comma does not have it.
-        if end - first > 1 and ((first <= points) & (points < end)).any():
-            log_p[end - first - 1, end] -= _POINT_COST
+        if any(_is_beside(boxes[i], np.delete(boxes[first:end], i - first, axis=0)) for i in signs if first <= i < end):
+            log_p[end - first - 1, end] -= _SIGN_COST
     return Lattice(log_p, no_part, known)
 
 
-def _are_points(boxes: Array, digit_height: float) -> NDArray[np.bool_]:
-    """Whether each piece is as small and low as a point or comma."""
-    left, top, right, bottom = boxes.T
-    height, width, place = _POINT
-    above = np.sort(bottom)[-min(2, len(bottom))] - digit_height  # the digits' upper edge, unless a comma hangs below
-    points: NDArray[np.bool_] = (
-        (bottom - top < height * digit_height)
-        & (right - left < width * digit_height)
-        & (top - above > place * digit_height)
-    )
-    return points
+def _is_beside(box: Array, others: Array) -> bool:
+    """Whether more than half of a box is left or right of all other boxes `[N, 4]`; not if there are none."""
+    if not len(others):
+        return False
+    overlap = min(box[2], others[:, 2].max()) - max(box[0], others[:, 0].min())
+    return bool(overlap < 0.5 * (box[2] - box[0]))
 
 
 def _log_p(prediction: Prediction) -> Array:

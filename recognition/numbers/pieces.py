@@ -34,6 +34,8 @@ _INK_HEIGHT = 25.0  # of a drawn line in its strip
 _MARGIN = 7  # pixels of a strip left and right of a drawn line
 _MIN_SHARE = 0.75  # of a stroke's points in one digit: it is not cut
 _MIN_SIDE = 0.1  # of the crop's height: smaller components are specks
+_MIN_CUT_HEIGHT = 0.25  # of the crop's height: lower components are not two digits
+_MIN_POINT, _MIN_PLACE_OF_POINT = 0.06, 0.5  # of the crop's height: size and place of points, which are no specks
 _MAX_CUT_OFF = 0.12  # of a component's ink may lie beyond a cut that is not made
 _CUT_REACH = 0.12  # of the crop's height: a component is cut in the column with the least ink so near
 _CUT_SLOPE = 0.3  # pixels of ink that a cut may save for each pixel that it is moved
@@ -61,6 +63,10 @@ class Pieces(Protocol):
     @property
     def boxes(self) -> Array:
         """Left, top, right and bottom of each, `[N, 4]`."""
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """Which stroke or component each is, or was cut from, `[N]`."""
 
     def frame(self, first: int, end: int) -> tuple[Frame, Region]:
         """The frame of the pieces `first` to `end - 1`, and its region. Raises `BlankInput`."""
@@ -98,8 +104,9 @@ class DrawnLine:
     def pieces(self, cuts: Sequence[float]) -> Pieces:
         """See `InkLine`."""
         places = [self.left + cut * self.unit for cut in cuts]
-        parts = [part for stroke in self._strokes for part in _cut_stroke(stroke, places)]
-        return StrokePieces(sorted(parts, key=lambda part: float(part[:, 0].min() + part[:, 0].max())))
+        parts = [(part, i) for i, stroke in enumerate(self._strokes) for part in _cut_stroke(stroke, places)]
+        parts.sort(key=lambda pair: float(pair[0][:, 0].min() + pair[0][:, 0].max()))
+        return StrokePieces([part for part, _ in parts], np.array([i for _, i in parts]))
 
     def box(self, start: float, end: float) -> Box:
         """See `InkLine`."""
@@ -130,6 +137,7 @@ class StrokePieces:
     """Strokes, and parts of strokes across several digits."""
 
     strokes: list[Stroke]
+    sources: NDArray[np.int64]  # see `Pieces`
 
     @cached_property
     def boxes(self) -> Array:
@@ -148,7 +156,9 @@ class StrokePieces:
 
 def _cut_stroke(stroke: Stroke, cuts: Sequence[float]) -> Iterator[Stroke]:
     digit = np.searchsorted(np.asarray(cuts, float), stroke[:, 0])
-    if np.bincount(digit).max() >= _MIN_SHARE * len(stroke):
+    # Strokes of API clients may have few points: the share is of the length.
+    even = smooth(stroke, max(1e-6, float(np.ptp(stroke, axis=0).max()) / 50))
+    if np.bincount(np.searchsorted(np.asarray(cuts, float), even[:, 0])).max() >= _MIN_SHARE * len(even):
         yield stroke
         return
     start, part = 0, [stroke[:0]]
@@ -197,7 +207,7 @@ class _InkPiece:
     left: int  # of the crop of the line
     top: int
     ink: Picture
-    component: int  # 0 if the piece is all of it
+    component: int
 
     @property
     def right(self) -> int:
@@ -216,6 +226,11 @@ class InkPieces:
     line: Line
     unit: float  # pixels of the picture per pixel of the crop
     scale: float
+
+    @cached_property
+    def sources(self) -> NDArray[np.int64]:
+        """See `Pieces`."""
+        return np.array([piece.component for piece in self.items], np.int64)
 
     @cached_property
     def boxes(self) -> Array:
@@ -241,8 +256,8 @@ class InkPieces:
 
     def weigh(self, log_p: Array, first: int, end: int) -> Array:
         """See `Pieces`: a part of a component may have been cut in the wrong place."""
-        inside = {piece.component for piece in self.items[first:end]} - {0}
-        is_part = any(piece.component in inside for piece in [*self.items[:first], *self.items[end:]])
+        sources = self.sources
+        is_part = np.isin(np.delete(sources, slice(first, end)), sources[first:end]).any()
         return _PART_WEIGHT * log_p if is_part else log_p
 
 
@@ -255,17 +270,19 @@ def _cut_components(crop: Picture, cuts: Sequence[float]) -> Iterator[_InkPiece]
     height, total_width = crop.shape
     for index, (left, top, right, bottom) in enumerate(components.boxes.tolist(), start=1):
         is_rule = right - left > 0.7 * total_width and bottom - top < _MIN_SIDE * height
-        if max(right - left, bottom - top) < _MIN_SIDE * height or is_rule:
+        is_point = top > _MIN_PLACE_OF_POINT * height
+        if max(right - left, bottom - top) < (_MIN_POINT if is_point else _MIN_SIDE) * height or is_rule:
             continue
         # The faint edges of the strokes belong to the component.
         x0, y0 = max(0, left - 1), max(0, top - 1)
         window = slice(y0, bottom + 1), slice(x0, right + 1)
         near = cv2.dilate((components.labels[window] == index).astype(np.uint8), np.ones((3, 3), np.uint8))
         part = np.where(near > 0, ink[window], 0).astype(np.float32)
-        columns = _columns_to_cut(part, [cut - x0 for cut in cuts], height)
+        is_dash = bottom - top < _MIN_CUT_HEIGHT * height
+        columns = [] if is_dash else _columns_to_cut(part, [cut - x0 for cut in cuts], height)
         for start, end in pairwise([0, *columns, part.shape[1]]):
             if (part[:, start:end] > INK_LEVEL).any():
-                yield _InkPiece(x0 + start, y0, part[:, start:end], index if columns else 0)
+                yield _InkPiece(x0 + start, y0, part[:, start:end], index)
 
 
 def _columns_to_cut(ink: Picture, cuts: Sequence[float], height: int) -> list[int]:

@@ -22,7 +22,7 @@ from recognition.normalize import find_candidates
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
 from recognition.numbers.pieces import DrawnLine, InkLine, PictureLine
-from recognition.numbers.reading import OtherInk, ReadDigit, Reading, of_lines, of_single
+from recognition.numbers.reading import OtherInk, ReadDigit, Reading, of_lines, of_single, truncate
 from recognition.numbers.rescoring import (
     NetworkReading,
     ReadLine,
@@ -193,7 +193,7 @@ class NumberReader:
         for line in found:
             known, n_pieces = self._read_line(line, material, pieces_left)
             pieces_left -= n_pieces
-            read.append(replace(known, texts=[(t[:n_left], p) for t, p in known.texts], digits=known.digits[:n_left]))
+            read.append(replace(known, texts=truncate(known.texts, n_left), digits=known.digits[:n_left]))
             n_left -= len(read[-1].digits)
             if not n_left:
                 break

@@ -47,6 +47,14 @@ class Reading:
     elapsed_ms: float = 0.0
 
 
+def truncate(texts: Texts, length: int) -> Texts:
+    """Texts of at most so many digits; those that become equal are one."""
+    shorter: dict[str, float] = {}
+    for text, p in texts:
+        shorter[text[:length]] = shorter.get(text[:length], 0.0) + p
+    return sorted(shorter.items(), key=lambda pair: -pair[1])
+
+
 def of_single(prediction: Prediction, elapsed_ms: float) -> Reading:
     """The reading of input that holds at most one digit."""
     text = str(prediction.digit) if prediction.is_digit else UNREADABLE

@@ -91,9 +91,10 @@ def rescore(found: NetworkReading, pieces: Pieces, lattice: Lattice | None, *, c
     path = lattice.best_path(text) if lattice else None
     if not lattice or not path:
         return ReadLine(texts, _look_at_places(found, places), [])
+    by_network = [_probabilities(found.log_p, place) for place in places]
     digits = [
-        (_agree(lattice.predictions[span], _probabilities(found.log_p, place), int(digit)), _box_of(pieces, span))
-        for digit, place, span in zip(text, places, path, strict=True)
+        (_agree(lattice.predictions[span], p, int(digit)), _box_of(pieces, range(*span)))
+        for digit, p, span in zip(text, by_network, path, strict=True)
     ]
     return ReadLine(texts, digits, _find_other(pieces, path))
 
@@ -137,13 +138,14 @@ def _look_at_places(found: NetworkReading, places: Sequence[tuple[int, int]]) ->
 
 
 def _find_other(pieces: Pieces, path: Sequence[Span]) -> list[Box]:
-    """The boxes of the pieces that are no part of a digit."""
-    ends = [(0, 0), *path, (len(pieces.boxes),) * 2]
-    return [_box_of(pieces, (i, i + 1)) for before, after in pairwise(ends) for i in range(before[1], after[0])]
+    """The boxes of the strokes or components of which no part is in a digit."""
+    used = [i for span in path for i in range(*span)]
+    left = {int(source) for source in pieces.sources} - {int(source) for source in pieces.sources[used]}
+    return [_box_of(pieces, np.flatnonzero(pieces.sources == source)) for source in sorted(left)]
 
 
-def _box_of(pieces: Pieces, span: Span) -> Box:
-    corners = pieces.boxes[slice(*span)]
+def _box_of(pieces: Pieces, chosen: Sequence[int] | NDArray[np.int64]) -> Box:
+    corners = pieces.boxes[chosen]
     low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
     left, top = low.tolist()
     width, height = (high - low).tolist()

@@ -27,6 +27,11 @@ class Squares:
         """See `Pieces`."""
         return np.array([[i, 0, i + 1, 1] for i in range(self.n)], float).reshape(-1, 4)
 
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """See `Pieces`."""
+        return np.arange(self.n)
+
     def frame(self, first: int, end: int) -> tuple[Frame, Region]:
         """See `Pieces`."""
         if end <= self.blank:

@@ -318,3 +318,30 @@ def test_signs_are_listed_apart_from_the_digits(recognizer: Recognizer, source: 
     assert 255 < left < left + width < 320
     assert 230 < top < top + height < 300
     assert ink.line == 0
+
+
+@pytest.mark.parametrize("source", ["strokes", "picture"])
+def test_dash_between_digits_is_no_part_of_them(recognizer: Recognizer, source: str) -> None:
+    drawing: Drawing = [*write_row("2"), [[290, 150], [350, 146]], *write_row("3", left=360)]
+    numbers = reader(recognizer, "23", "23")
+    if source == "strokes":
+        reading = numbers.read_strokes(drawing)
+    else:
+        reading = numbers.read_picture(encode(draw_picture(drawing, (700, 300))))
+    assert reading.text == "23"
+    (ink,) = reading.other
+    assert 270 < ink.box[0] < ink.box[0] + ink.box[2] < 370
+    two, three = (digit.box for digit in reading.digits)
+    assert two[0] + two[2] < ink.box[0] < ink.box[0] + ink.box[2] < three[0]
+
+
+def test_tips_of_cut_strokes_are_no_other_ink(recognizer: Recognizer) -> None:
+    drawing = [*write_row("1"), *write_row("7", left=130), *write_row("1", left=300)]
+    assert reader(recognizer, "171").read_strokes(drawing).other == ()
+
+
+def test_texts_that_become_equal_at_the_limit_are_one(recognizer: Recognizer) -> None:
+    rows = [write_row("1234567890" * 4, 60, 0, top) for top in (0, 100, 200)]
+    reading = reader(recognizer, *["1234567890" * 4] * 3).read_strokes([stroke for row in rows for stroke in row])
+    assert len(reading.digits) == MAX_DIGITS
+    assert reading.text not in dict(reading.alternatives)
