@@ -43,7 +43,6 @@ class Ink:
     amount: Picture
     alternative: Picture | None  # the ink under the other assumption about the paper, if that is uncertain
     in_shade: Picture | None  # the ink if the paper has shadows with sharp edges
-    is_clean: bool  # the paper has one uniform value
 
 
 def find_ink(picture: Picture) -> Ink:
@@ -53,11 +52,11 @@ def find_ink(picture: Picture) -> Ink:
     sign = 1 if is_dark_on_light(contrast) else -1
     in_shade = _ink_in_shade(picture)
     if uniform is None:
-        return Ink(_threshold(sign * contrast), _ink_relative_to_median(sign * picture), in_shade, is_clean=False)
+        return Ink(_threshold(sign * contrast), _ink_relative_to_median(sign * picture), in_shade)
     # A clean picture keeps its grey levels.
     amount = _stretch(sign * contrast)
     is_heavy = float((amount > 0.5).mean()) > _HEAVY
-    return Ink(amount, 1 - amount if is_heavy else None, in_shade, is_clean=True)
+    return Ink(amount, 1 - amount if is_heavy else None, in_shade)
 
 
 def _ink_relative_to_median(darkness: Picture) -> Picture | None:

@@ -23,11 +23,10 @@ from config import EngineName, Limits
 from recognition.engine import Engine, digit_probabilities, digit_scores, log_odds, read_model, start_engine
 from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat
-from recognition.ink import draw_with_region, validate_strokes
+from recognition.ink import Stroke, draw_with_region, validate_strokes
 from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
 from recognition.paper import Picture
 from recognition.picture import decode_with_scale
-from recognition.preview import Preview, make_preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,6 @@ class Prediction:
     is_digit: bool  # digit_score reaches the threshold of the recognizer's mode
     frame: Frame  # [28, 28] in 0..1, the network's input
     region: Region = WHOLE_FRAME  # what the frame shows, in the units of the drawing or in pixels of the picture
-    preview: Preview | None = None  # the picture, if requested
     elapsed_ms: float = 0.0  # time the recognizer took, for the whole batch if there is one
     n_digits: int = 1  # of the input, if `NumberReader.predict_strokes` or `predict_picture` counted them
 
@@ -77,16 +75,8 @@ class Observer:
         """Called with each prediction for a drawing or picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Preprocessed:
-    """The input of the network for a picture file."""
-
-    candidates: list[Candidate]
-    preview: Preview | None
-
-
 class Recognizer:
-    """Recognises digits with one network. Thread-safe if its `observer` is."""
+    """Recognizes digits with one network. Thread-safe if its `observer` is."""
 
     def __init__(self, engine: Engine, limits: Limits | None = None, mode: Mode = "balanced") -> None:
         self.limits = limits or Limits()
@@ -95,7 +85,8 @@ class Recognizer:
         self.engine = engine.name
         self._logits_of = engine.logits
         self._temperature = engine.info.temperature
-        self._threshold = engine.info.rejection_threshold + MODES[mode]
+        self._threshold = engine.info.rejection_threshold
+        self._mode = mode
         # Decoding one picture takes up to 400 MB: only a few may be in memory at a time.
         self._decoding = threading.BoundedSemaphore(self.limits.max_decodes)
 
@@ -111,8 +102,11 @@ class Recognizer:
         return cls(start_engine(read_model(path, engine)), limits, mode)
 
     def accepts(self, prediction: Prediction, mode: Mode) -> bool:
-        """Whether `is_digit` of this prediction would be true in `mode`, for a recognizer in mode `balanced`."""
-        return prediction.digit_score >= self._threshold + MODES[mode]
+        """Whether `is_digit` of this prediction would be true in `mode`."""
+        return self._is_digit(prediction.digit_score, mode)
+
+    def _is_digit(self, digit_score: float, mode: Mode) -> bool:
+        return digit_score >= self._threshold + MODES[mode]
 
     def decode(self, data: bytes, seconds_left: float = math.inf) -> tuple[Picture, float]:
         """The picture in a file's bytes and its scale, as `decode_with_scale`; waits while too many are decoded."""
@@ -120,67 +114,73 @@ class Recognizer:
             return decode_with_scale(data, self.limits, seconds_left)
 
     def predict_strokes(self, strokes: object) -> Prediction:
-        """Recognise a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
+        """Recognize a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        prediction = self._predict_drawing(strokes)
+        _, prediction = self.predict_drawing(strokes)
         self.observer.record(prediction)
-        return replace(prediction, elapsed_ms=_milliseconds_since(started))
+        return replace(prediction, elapsed_ms=milliseconds_since(started))
 
-    def predict_picture(self, data: bytes, with_preview: bool = False) -> Prediction:
-        """Recognise the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
+    def predict_picture(self, data: bytes) -> Prediction:
+        """Recognize the bytes of a picture file. Raises `PictureError` or `BlankInput`."""
         started = time.perf_counter()
-        picture = self._preprocess(data, with_preview=with_preview)
-        prediction = self.predict_candidates([picture.candidates])[0]
-        return replace(prediction, preview=picture.preview, elapsed_ms=_milliseconds_since(started))
+        prediction = self.predict_candidates([self.find_candidates(*self.decode(data))])[0]
+        return replace(prediction, elapsed_ms=milliseconds_since(started))
 
-    def predict_pictures(
-        self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
-    ) -> list[Prediction | InputError]:
-        """Recognise many picture files in one forward pass; the result for an unreadable one is its error.
+    def predict_pictures(self, files: Sequence[bytes], max_seconds: float = math.inf) -> list[Prediction | InputError]:
+        """Recognize many picture files in one forward pass; the result for an unreadable one is its error.
 
         Pictures that are left when this call has used `max_seconds` of processor time are refused, too.
         """
         started, end = time.perf_counter(), time.thread_time() + max_seconds
-        pictures = [self._preprocess_or_error(data, end - time.thread_time(), with_previews) for data in files]
-        readable = [picture for picture in pictures if not isinstance(picture, InputError)]
-        predictions = iter(self.predict_candidates([picture.candidates for picture in readable]))
-        elapsed_ms = _milliseconds_since(started)
+        pictures = [self._find_candidates_or_error(data, end - time.thread_time()) for data in files]
+        predictions = iter(self.predict_candidates([each for each in pictures if not isinstance(each, InputError)]))
+        elapsed_ms = milliseconds_since(started)
         return [
-            picture
-            if isinstance(picture, InputError)
-            else replace(next(predictions), preview=picture.preview, elapsed_ms=elapsed_ms)
-            for picture in pictures
+            each if isinstance(each, InputError) else replace(next(predictions), elapsed_ms=elapsed_ms)
+            for each in pictures
         ]
+
+    def _find_candidates_or_error(self, data: bytes, seconds_left: float) -> list[Candidate] | InputError:
+        try:
+            return self.find_candidates(*self.decode(data, seconds_left))
+        except InputError as error:
+            return error
+
+    def find_candidates(self, picture: Picture, scale: float) -> list[Candidate]:
+        """The candidates in a decoded picture, with regions in pixels of its file. Raises `BlankInput`."""
+        with self.observer.time_phase("normalise"):
+            return [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
         """For each picture, the prediction for the candidate with the highest digit score, in one forward pass."""
-        all_predictions = iter(self.predict_frames([c.frame for candidates in pictures for c in candidates]))
-        chosen = [
-            max((self._penalize(next(all_predictions), c) for c in candidates), key=lambda p: p.digit_score)
-            for candidates in pictures
-        ]
+        chosen = self._choose(pictures)
         for prediction in chosen:
             self.observer.record(prediction)
         return chosen
 
+    def _choose(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
+        all_predictions = iter(self.predict_frames([c.frame for candidates in pictures for c in candidates]))
+        return [
+            max((self._penalize(next(all_predictions), c) for c in candidates), key=lambda p: p.digit_score)
+            for candidates in pictures
+        ]
+
     def _penalize(self, prediction: Prediction, candidate: Candidate) -> Prediction:
         """The prediction for a candidate, with the penalty subtracted from its digit score."""
         score = prediction.digit_score - candidate.penalty
-        is_digit = score >= self._threshold
+        is_digit = self._is_digit(score, self._mode)
         return replace(prediction, region=candidate.region, digit_score=score, is_digit=is_digit)
 
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
         """The evidence in a drawing for `digit`, by default the likeliest. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        return self._explain(self._predict_drawing(strokes), digit, started)
+        return self._explain(self.predict_drawing(strokes)[1], digit, started)
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
         """The evidence in a picture for `digit`, by default the likeliest. Raises `PictureError` or `BlankInput`."""
         started = time.perf_counter()
-        candidates = self._preprocess(data).candidates
-        predictions = self.predict_frames([candidate.frame for candidate in candidates])
-        penalized = map(self._penalize, predictions, candidates)
-        return self._explain(max(penalized, key=lambda p: p.digit_score), digit, started)
+        candidates = self.find_candidates(*self.decode(data))
+        return self._explain(self._choose([candidates])[0], digit, started)
 
     def _explain(self, prediction: Prediction, digit: int | None, started: float) -> Explanation:
         digit = prediction.digit if digit is None else digit
@@ -195,7 +195,7 @@ class Recognizer:
             heat=heat,
             frame=prediction.frame,
             region=prediction.region,
-            elapsed_ms=_milliseconds_since(started),
+            elapsed_ms=milliseconds_since(started),
         )
 
     def predict_frames(self, frames: Sequence[Frame]) -> list[Prediction]:
@@ -206,31 +206,22 @@ class Recognizer:
         probabilities = digit_probabilities(logits, self._temperature).tolist()
         scores = digit_scores(logits).tolist()
         return [
-            Prediction(tuple(p), score, score >= self._threshold, frame)
+            Prediction(tuple(p), score, self._is_digit(score, self._mode), frame)
             for p, score, frame in zip(probabilities, scores, frames, strict=True)
         ]
 
-    def _predict_drawing(self, strokes: object) -> Prediction:
+    def predict_drawing(self, strokes: object) -> tuple[list[Stroke], Prediction]:
+        """The validated strokes of a drawing, and its prediction, not recorded. Raises as `predict_strokes`."""
         with self.observer.time_phase("normalise"):
-            frame, region = draw_with_region(validate_strokes(strokes, self.limits))
-        return replace(self.predict_frames([frame])[0], region=region)
+            drawn = validate_strokes(strokes, self.limits)
+            frame, region = draw_with_region(drawn)
+        return drawn, replace(self.predict_frames([frame])[0], region=region)
 
     def _logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         with self.observer.time_phase("network"):
             return self._logits_of(frames)
 
-    def _preprocess(self, data: bytes, seconds_left: float = math.inf, with_preview: bool = False) -> _Preprocessed:
-        picture, scale = self.decode(data, seconds_left)
-        with self.observer.time_phase("normalise"):
-            candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
-        return _Preprocessed(candidates, make_preview(picture, scale) if with_preview else None)
 
-    def _preprocess_or_error(self, data: bytes, seconds_left: float, with_preview: bool) -> _Preprocessed | InputError:
-        try:
-            return self._preprocess(data, seconds_left, with_preview)
-        except InputError as error:
-            return error
-
-
-def _milliseconds_since(started: float) -> float:
+def milliseconds_since(started: float) -> float:
+    """The time since `started`, a value of `time.perf_counter`."""
     return 1000 * (time.perf_counter() - started)

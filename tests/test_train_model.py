@@ -429,6 +429,8 @@ def test_wrong_usage_exits_with_2_and_names_what_is_valid(
         ({"lr": True}, "lr cannot be True"),
         ({"lr": -1}, "lr must be more than 0"),
         ({"label_smoothing": 2}, "from 0 to"),
+        ({"n_composed": -5}, "at least 0"),
+        ({"real_share": 0.6, "composed_share": 0.6}, "at most 1 together"),
         ({"schedule": "warm"}, "plateau"),
         ({"architecture": "transformer"}, "linear"),
         ({"arguments": {"depth": 3}}, "depth"),

@@ -96,10 +96,15 @@ def _check_ranges(recipe: Recipe) -> None:
     for name in positive:
         if not 0 < getattr(recipe, name) < 1e9:
             raise UsageError(f"Parameter {name} must be more than 0, not {getattr(recipe, name)}.")
-    for name in ("weight_decay", "label_smoothing", "ema_decay", "nondigit_share", "real_share", "distill_weight"):
-        highest = 1.0 if name in ("distill_weight", "real_share") else 0.99999
+    shares = ("distill_weight", "real_share", "composed_share")
+    for name in ("weight_decay", "label_smoothing", "ema_decay", "nondigit_share", *shares):
+        highest = 1.0 if name in shares else 0.99999
         if not 0 <= getattr(recipe, name) <= highest:
             raise UsageError(f"Parameter {name} must be from 0 to {highest:g}, not {getattr(recipe, name)}.")
+    if recipe.n_composed < 0:
+        raise UsageError(f"Parameter n_composed must be at least 0, not {recipe.n_composed}.")
+    if recipe.real_share + recipe.composed_share > 1:
+        raise UsageError("Parameters real_share and composed_share must be at most 1 together.")
     for name, value, valid in (
         ("network", recipe.architecture, ARCHITECTURES),
         ("schedule", recipe.schedule, SCHEDULES),

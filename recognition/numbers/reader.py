@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 
 from recognition.engine import Engine
 from recognition.errors import InputError
-from recognition.ink import Stroke, draw_with_region, validate_strokes
-from recognition.normalize import find_candidates
+from recognition.ink import Stroke
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
 from recognition.numbers.pieces import DrawnLine, InkLine, PictureLine
@@ -34,7 +33,7 @@ from recognition.numbers.rescoring import (
 )
 from recognition.paper import Picture
 from recognition.preview import make_preview
-from recognition.recognizer import Prediction, Recognizer
+from recognition.recognizer import Prediction, Recognizer, milliseconds_since
 
 MAX_DIGITS = 100
 MAX_PIECES = 200  # of ink of all lines that the digit network looks at, which bounds the time
@@ -68,22 +67,15 @@ class NumberReader:
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        drawn, whole = self._predict_whole(strokes)
-        return self._record(self._read_drawing(drawn, whole, started) or of_single(whole, _milliseconds_since(started)))
+        drawn, whole = self._recognizer.predict_drawing(strokes)
+        return self._record(self._read_drawing(drawn, whole, started) or of_single(whole, milliseconds_since(started)))
 
     def predict_strokes(self, strokes: object) -> Prediction:
-        """Recognise a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
+        """Recognize a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
         started = time.perf_counter()
-        drawn, whole = self._predict_whole(strokes)
+        drawn, whole = self._recognizer.predict_drawing(strokes)
         self._recognizer.observer.record(whole)
         return _count(whole, self._read_drawing(drawn, whole, started), started)
-
-    def _predict_whole(self, strokes: object) -> tuple[list[Stroke], Prediction]:
-        """The validated strokes, and the prediction for all of them as one digit."""
-        with self._recognizer.observer.time_phase("normalise"):
-            drawn = validate_strokes(strokes, self._recognizer.limits)
-            frame, region = draw_with_region(drawn)
-        return drawn, replace(self._recognizer.predict_frames([frame])[0], region=region)
 
     def _read_drawing(self, drawn: Sequence[Stroke], whole: Prediction, started: float) -> Reading | None:
         """The number in a drawing; None if it is read as one digit, for which `whole` is the prediction.
@@ -117,12 +109,12 @@ class NumberReader:
         reading = self._read_decoded(picture, scale, _PICTURE, started)
         if reading is None:
             return replace(
-                of_single(self._predict_decoded(picture, scale), _milliseconds_since(started)), preview=preview
+                of_single(self._predict_decoded(picture, scale), milliseconds_since(started)), preview=preview
             )
         return replace(self._record(reading), preview=preview)
 
     def predict_picture(self, data: bytes) -> Prediction:
-        """Recognise a picture file as one digit, as the recognizer does, and count its digits.
+        """Recognize a picture file as one digit, as the recognizer does, and count its digits.
 
         Raises `PictureError` or `BlankInput`.
         """
@@ -132,9 +124,7 @@ class NumberReader:
         return _count(prediction, self._read_decoded(picture, scale, _PLAIN_PICTURE, started), started)
 
     def _predict_decoded(self, picture: Picture, scale: float) -> Prediction:
-        with self._recognizer.observer.time_phase("normalise"):
-            candidates = [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
-        return self._recognizer.predict_candidates([candidates])[0]
+        return self._recognizer.predict_candidates([self._recognizer.find_candidates(picture, scale)])[0]
 
     def _read_decoded(self, picture: Picture, scale: float, material: _Material, started: float) -> Reading | None:
         """The number in a picture; None if there are not several digits."""
@@ -201,7 +191,7 @@ class NumberReader:
         if len(digits) < 2 or evidence(read) < material.min_evidence:
             return None
         other = [OtherInk(box, number) for number, line in enumerate(read) for box in line.other]
-        return of_lines([line.texts for line in read], digits, other, _milliseconds_since(started))
+        return of_lines([line.texts for line in read], digits, other, milliseconds_since(started))
 
     def _read_line(self, found: NetworkReading, material: _Material, max_pieces: int) -> tuple[ReadLine, int]:
         """What both networks read in a line, by the first alone if it has too many pieces; and the number of pieces."""
@@ -216,8 +206,4 @@ class NumberReader:
 
 def _count(prediction: Prediction, reading: Reading | None, started: float) -> Prediction:
     n_digits = len(reading.digits) if reading else 1
-    return replace(prediction, n_digits=n_digits, elapsed_ms=_milliseconds_since(started))
-
-
-def _milliseconds_since(started: float) -> float:
-    return 1000 * (time.perf_counter() - started)
+    return replace(prediction, n_digits=n_digits, elapsed_ms=milliseconds_since(started))

@@ -1,6 +1,5 @@
 """The recognizer, with a network whose digit score is the amount of ink."""
 
-import io
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -159,20 +158,6 @@ def test_candidates_of_several_pictures_are_not_mixed(recognizer: Recognizer) ->
     pictures = [[candidate(ink) for ink in inks] for inks in ([3], [9, 2, 5], [1, 4])]
     predictions = recognizer.predict_candidates(pictures)
     assert [round(float(prediction.frame.sum())) for prediction in predictions] == [3, 9, 4]
-
-
-def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
-    picture = Image.open(io.BytesIO(PICTURES[7])).rotate(90, expand=True)
-    for prediction in (
-        recognizer.predict_picture(encode(picture), with_preview=True),
-        recognizer.predict_pictures([encode(picture)], with_previews=True)[0],
-    ):
-        assert isinstance(prediction, Prediction)
-        assert prediction.preview is not None
-        assert prediction.preview.size == picture.size
-        shown = Image.open(io.BytesIO(prediction.preview.png))
-        np.testing.assert_allclose(np.asarray(shown), np.asarray(picture.resize(shown.size)), atol=40)
-    assert recognizer.predict_picture(PICTURES[7]).preview is None
 
 
 def test_info_describes_the_network(recognizer: Recognizer) -> None:

@@ -1,5 +1,6 @@
 """The reader of numbers, with an engine that returns chosen logits."""
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -345,3 +346,18 @@ def test_texts_that_become_equal_at_the_limit_are_one(recognizer: Recognizer) ->
     reading = reader(recognizer, *["1234567890" * 4] * 3).read_strokes([stroke for row in rows for stroke in row])
     assert len(reading.digits) == MAX_DIGITS
     assert reading.text not in dict(reading.alternatives)
+
+
+def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
+    picture = draw_picture(DIGITS[7]).rotate(90, expand=True)
+    numbers = NumberReader(recognizer, None)
+    for reading in (
+        numbers.read_picture(encode(picture), with_preview=True),
+        numbers.read_pictures([encode(picture)], with_previews=True)[0],
+    ):
+        assert isinstance(reading, Reading)
+        assert reading.preview is not None
+        assert reading.preview.size == picture.size
+        shown = Image.open(io.BytesIO(reading.preview.png))
+        np.testing.assert_allclose(np.asarray(shown), np.asarray(picture.resize(shown.size)), atol=40)
+    assert numbers.read_picture(encode(picture)).preview is None
