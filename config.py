@@ -131,7 +131,7 @@ class Settings(_Group):
         EngineName.AUTO,
         description="what runs the network: `onnx` (ONNX Runtime), `torch`, or `auto`, the first of them that can",
     )
-    data_dir: Path = Field(ROOT / "data", description="torchvision root folder of the data sets")
+    data_dir: Path = Field(ROOT / "data", description="folder with the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
     log_addresses: bool = Field(False, description="whether requests are logged with the client's address")
     trusted_hosts: CommaSeparated = Field(
@@ -201,7 +201,7 @@ class Settings(_Group):
             name = PREFIX + str(first["loc"][0]).upper()
             # The value may be a key, and the message is logged.
             given = "" if first["input"] and "api_key" in str(first["loc"][0]) else f"={first['input']!r}"
-            raise SettingsError(f"setting {name}{given} does not fit: {first['msg'].lower()}") from error
+            raise SettingsError(f"setting {name}{given} is invalid: {first['msg'].lower()}") from error
         debug = os.environ.get("FLASK_DEBUG", "").lower()
         # Flask's debugger runs code that a visitor enters.
         if settings.env == Environment.PROD and debug not in _NO_DEBUG:

@@ -3,7 +3,7 @@
     python flask_app.py                                      # for development, on http://127.0.0.1:5000
     gunicorn                                                 # in production; see gunicorn.conf.py
 
-Exits with status 2 and one sentence on standard error if a setting, the checkpoint file or the port prevents the start.
+Exits with status 2 and one sentence on standard error if a setting, the checkpoint file or the port prevents startup.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the app until interrupted; exit status 2 if it cannot start."""
     argparse.ArgumentParser(
         description="Serve the page and the API, for development.",
-        epilog="Settings come from the environment, DIGITS_HOST and DIGITS_PORT among them: see README.md.",
+        epilog="Settings come from the environment, DIGITS_HOST and DIGITS_PORT among them: see docs/settings.md.",
     ).parse_args(arguments)
     try:
         settings = Settings.load()

@@ -2,7 +2,7 @@
 
     gunicorn        # in this folder; reads DIGITS_HOST, DIGITS_PORT, DIGITS_WORKERS, DIGITS_THREADS and so on
 
-Exits with status 2 and one sentence on standard error if a setting or a checkpoint file prevents the start.
+Exits with status 2 and one sentence on standard error if a setting or a checkpoint file prevents startup.
 HUP replaces the workers and loads the checkpoint files again, or keeps the current models if one is damaged;
 settings need a restart.
 """

@@ -54,6 +54,7 @@ class Answer(TypedDict):
     model: str
     elapsed_ms: float
     frame: NotRequired[str]  # a data URL, with `include_frame=True`
+    box: NotRequired[list[float]]  # x, y, width and height of what the frame shows, in the units of the input
 
 
 class TextGuess(TypedDict):
@@ -75,7 +76,7 @@ class ReadDigit(Guess):
 
 
 class OtherInk(TypedDict):
-    """Ink that is no part of a digit: a point, comma, dash or currency sign."""
+    """Ink that is not part of a digit: a point, comma, dash or currency sign."""
 
     box: list[float]  # x, y, width and height, in the units of the input
     line: int  # from 0
@@ -112,6 +113,7 @@ class ModelCard(TypedDict):
     parameters: int
     preprocessing_version: int
     data: list[str]
+    engine: str  # "onnx" or "torch"
     metrics: dict[str, float]
     number_model: NotRequired[str]  # id of the model that reads numbers, if there is one
 

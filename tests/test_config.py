@@ -119,13 +119,13 @@ def test_bad_value_is_refused_by_name(name: str, value: str, place: str, monkeyp
         Path(ENV_FILE).write_text(f"{name}='{value}'\n", encoding="utf-8")
     else:
         monkeypatch.setenv(name, value)
-    assert refusal().startswith(f"setting {name}='{value}' does not fit")
+    assert refusal().startswith(f"setting {name}='{value}' is invalid")
 
 
 @pytest.mark.parametrize("name", setting_names())
 def test_empty_value_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "")
-    assert refusal() == f"setting {name}='' does not fit: value error, it is empty"
+    assert refusal() == f"setting {name}='' is invalid: value error, it is empty"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])

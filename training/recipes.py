@@ -24,7 +24,7 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All hyperparameters of a training run, with its data; the seed and pictures of one's own are not part of it."""
+    """All hyperparameters of a training run, with its data; the seed and user-supplied pictures are not included."""
 
     data: tuple[str, ...] = ("mnist",)
     repeats: Mapping[str, int] = field(default_factory=dict)  # how often an epoch has each digit of a data set

@@ -103,9 +103,9 @@ def init_app(app: Flask, settings: Settings) -> None:
             settings.rate_limit_storage, wrap_exceptions=True, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT
         )
     except (ConfigurationError, ImportError, ValueError) as error:
-        raise SettingsError(f"setting DIGITS_RATE_LIMIT_STORAGE does not fit: {error}") from error
+        raise SettingsError(f"setting DIGITS_RATE_LIMIT_STORAGE is invalid: {error}") from error
     if not isinstance(storage, Storage):
-        raise SettingsError("setting DIGITS_RATE_LIMIT_STORAGE does not fit: an asynchronous storage cannot be used")
+        raise SettingsError("setting DIGITS_RATE_LIMIT_STORAGE is invalid: an asynchronous storage cannot be used")
     app.extensions["rate_limiter"] = RateLimiter(settings.rate_limit, storage)
     app.before_request(_count_prediction)
     app.after_request(_set_headers)

@@ -148,7 +148,7 @@ class DigitResponse(Guess):
 
 
 class OtherInkResponse(BaseModel):
-    """Ink in a line that is no part of a digit, such as a point, comma, dash or currency sign."""
+    """Ink in a line that is not part of a digit, such as a point, comma, dash or currency sign."""
 
     box: _Box = Field(description=_TIGHT_BOX)
     line: int = Field(ge=0, description="the line that it is on, from 0")
@@ -159,7 +159,7 @@ class ReadingResponse(TextGuess):
 
     alternatives: list[TextGuess] = Field(max_length=3, description="the next likely texts, likeliest first")
     digits: list[DigitResponse] = Field(description="each digit of the text, line by line")
-    other: list[OtherInkResponse] = Field(description="ink in these lines that is no part of a digit, line by line")
+    other: list[OtherInkResponse] = Field(description="ink in these lines that is not part of a digit, line by line")
     model: str = Field(description=_MODEL)
     elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 

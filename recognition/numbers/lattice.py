@@ -5,7 +5,7 @@
     lattice.scores(["42", "12"])        # log-probabilities of texts, up to a constant
     lattice.best_path("42")             # the pieces of each digit
 
-Pieces that are no part of a digit, such as a comma, may be left out.
+Pieces that are not part of a digit, such as a comma, may be left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_PIECES_OF_LINE = 60  # more are texture
 _LONGEST = 4  # pieces of a digit
 _MAX_WIDTH = 1.3  # of a digit of several pieces, in heights of the line
 _MIN_LOG_P = -10.0
-# Minus the log-probability that a piece is no part of a digit, by its height relative to the digits'.
+# Minus the log-probability that a piece is not part of a digit, by its height relative to the digits'.
 _NO_PART, _NO_PART_HIGH = 0.6, 4.0
 # A piece that is so low, in heights of a digit, and beside all others of a digit may be a point, comma or dash: what
 # stays the same digit without it does not have it.
@@ -43,7 +43,7 @@ class Lattice:
     """Log-probabilities of the digits of one line of `N` pieces."""
 
     log_p: Array  # [longest, N + 1, 10], by number of pieces less one, the piece after the last, and digit
-    no_part: Array  # [N], log-probability that a piece is no part of a digit
+    no_part: Array  # [N], log-probability that a piece is not part of a digit
     predictions: Mapping[Span, Prediction]
 
     def scores(self, texts: Sequence[str]) -> Array:

@@ -28,7 +28,7 @@ class ReadDigit:
 
 @dataclass(frozen=True, slots=True)
 class OtherInk:
-    """Ink in a line that is no part of a digit: a point, comma, dash or currency sign."""
+    """Ink in a line that is not part of a digit: a point, comma, dash or currency sign."""
 
     box: Box
     line: int  # from 0

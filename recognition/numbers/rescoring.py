@@ -1,4 +1,4 @@
-"""What both networks make of a line: the texts of the number reader's network, rescored with the lattice."""
+"""Combines both networks' readings of a line: the texts of the number reader's, rescored with the lattice."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ReadLine:
 
     texts: Texts
     digits: list[tuple[Prediction, Box]]  # of the likeliest text
-    other: list[Box]  # of ink that is no part of a digit
+    other: list[Box]  # of ink that is not part of a digit
 
 
 def decode(line: InkLine, logits: Array, temperature: float) -> NetworkReading | None:

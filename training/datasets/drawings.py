@@ -151,7 +151,7 @@ def parse_label(label: object) -> int:
 
 
 def read_lines(path: Path, max_length: int | None = None) -> Iterator[dict[str, Any]]:
-    """The objects in a file of one JSON object a line, plain or gz. Raises `DataError`.
+    """The objects in a file of one JSON object per line, plain or gzipped. Raises `DataError`.
 
     No line may have more than `max_length` characters; by default, any length is read.
     """

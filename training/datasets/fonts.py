@@ -1,4 +1,4 @@
-"""Printed digits, and printed letters and signs as non-digits, in the fonts that Matplotlib brings along."""
+"""Printed digits, and printed letters and signs as non-digits, in the fonts that ship with Matplotlib."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     checkpoint = train_numbers(NumberRecipe(), data_dir, state_path)
 
 Strips are composed by other processes while the network is trained. The state is saved every twenty thousand strips, so
-that a training that was interrupted goes on from there.
+that an interrupted run can resume.
 """
 
 from __future__ import annotations
