@@ -88,7 +88,7 @@ def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
         help="replace the output only if the new network is not worse; else write NAME.rejected.pth and exit with 1",
     )
     group.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
-    group.add_argument("--members", type=count, default=1, metavar="K", help="train K networks: NAME-0.pth, NAME-1.pth ...")
+    group.add_argument("--members", type=count, default=1, metavar="K", help="train K networks, NAME-0.pth and so on")
     group.add_argument(
         "--distill",
         nargs="+",
