@@ -235,6 +235,7 @@ def train_number_reader(arguments: list[str], settings: Settings) -> None:
     parser = argparse.ArgumentParser(prog="train_model.py numbers", description=train_number_reader.__doc__)
     recipe = NumberRecipe()
     parser.add_argument("--strips", type=count, default=recipe.n_strips, metavar="N", help="numbers to learn from")
+    parser.add_argument("--lr", type=float, default=recipe.lr, help=f"highest learning rate (default: {recipe.lr})")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
     parser.add_argument(
         "--start", type=Path, metavar="CKPT", help="number reader to train further (default: a new one)"
@@ -245,7 +246,7 @@ def train_number_reader(arguments: list[str], settings: Settings) -> None:
     start = load_checkpoint(options.start) if options.start else None
     if start:
         verify_purpose(start.info, options.start, reads_numbers=True)
-    recipe = dataclasses.replace(recipe, n_strips=options.strips, seed=options.seed)
+    recipe = dataclasses.replace(recipe, n_strips=options.strips, lr=options.lr, seed=options.seed)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     state = state_path(options.output)
     checkpoint = train_numbers(recipe, settings.data_dir, state, start=start, resume=options.resume)

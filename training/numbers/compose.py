@@ -9,7 +9,7 @@ joined, with the points, dashes and signs that people write beside numbers, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from training.datasets import Digits, load_mnist, split_digits
 from training.datasets.digits import split_indices
 from training.datasets.drawings import Drawings
 from training.datasets.open import load_pendigits, load_semeion, load_swiss, load_unipen_digits
+from training.numbers.forms import count_forms, draw_form
 from training.numbers.paper import photograph
 
 Array = NDArray[np.float32]
@@ -37,7 +38,9 @@ _MARGIN = 40  # around the ink, which is cut to a smaller one at the end
 _HANDS_OF_MNIST = 12  # MNIST's digits, which have no writers here, are grouped by the width of their strokes
 _SHARES = {"mnist": 0.42, "unipen": 0.27, "pendigits": 0.15, "swiss": 0.14, "semeion": 0.02}
 _DRAWN = ("unipen", "pendigits")  # the sources that are pen strokes
-_SCREEN_PEN = 4.2  # pixels: the width that strokes have in `recognition.numbers.pieces.draw_strip`
+_SCREEN_PENS = 2.4, 4.8  # pixels: the widths that strokes may have in `recognition.numbers.pieces.draw_strip`
+_SHARE_ODD, _SHARE_OF_ODD = 0.35, 0.4  # of numbers with odd forms of some digits, and of the digits in these
+_SHARE_CURLED = 0.07  # of drawn digits whose last stroke ends in a curl
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
 
 def group_by_width(digits: Digits, count: int) -> list[Hand]:
     frames, labels = digits.frames.numpy(), digits.labels.numpy()
-    order = np.argsort([stroke_width(frame.astype(np.float32) / np.float32(255)) for frame in frames])
+    order = np.argsort([stroke_width(frame.astype(np.float32) / np.float32(255)) for frame in frames], kind="stable")
     return [_hand([frames[i] for i in part], labels[part]) for part in np.array_split(order, count)]
 
 
@@ -115,7 +118,7 @@ def compose_number(hands: Hands, random: Generator) -> tuple[Array, str]:
     text = choose_text(random)
     kind = random.choice(["paper", "clean", "screen"], p=[0.62, 0.16, 0.22])
     hand = _choose_hand(hands, random, drawn_only=kind == "screen")
-    width = _SCREEN_PEN * random.uniform(0.8, 1.25) if kind == "screen" else None
+    width = random.uniform(*_SCREEN_PENS) if kind == "screen" else None
     ink = _finish_ink(write(text, hand, random, with_signs=kind == "paper", pen_width=width), random)
     return photograph(ink, random, is_clean=kind != "paper"), text
 
@@ -142,7 +145,8 @@ def write(
     """
     width = pen_width or float(np.exp(random.uniform(np.log(1.6), np.log(7))))
     pen = _Pen(width, float(np.exp(random.normal(0, 0.06))))
-    patches = [_draw_digit(_choose_glyph(hand, label, random), pen, random) for label in map(int, text)]
+    odd = _choose_odd_forms(random)
+    patches = [_draw_digit(_choose_glyph(hand, odd, label, random), pen, random) for label in map(int, text)]
     spacing = _choose_spacing(random, gaps)
     bounds = 3 * _DIGIT + sum(patch.shape[1] + 2 * _DIGIT for patch in patches)
     canvas = np.zeros((3 * _DIGIT, bounds), np.uint8)
@@ -171,7 +175,16 @@ def write(
     return framed
 
 
-def _choose_glyph(hand: Hand, label: int, random: Generator) -> Glyph:
+def _choose_odd_forms(random: Generator) -> dict[int, int]:
+    """Which digits have an odd form in a number, and which."""
+    if random.random() > _SHARE_ODD:
+        return {}
+    return {label: int(random.integers(count_forms(label))) for label in range(10) if random.random() < _SHARE_OF_ODD}
+
+
+def _choose_glyph(hand: Hand, odd: Mapping[int, int], label: int, random: Generator) -> Glyph:
+    if label in odd:
+        return draw_form(label, random, odd[label])
     return hand.glyphs[label][random.integers(len(hand.glyphs[label]))]
 
 
@@ -182,7 +195,8 @@ def _draw_digit(glyph: Glyph, pen: _Pen, random: Generator) -> Ink:
     if isinstance(glyph, np.ndarray):
         patch = _draw_frame(glyph, scale, pen)
     else:
-        lines = [line @ np.array([[1, 0], [random.normal(0, 0.05), 1]]) * scale for line in glyph]
+        drawn = [*glyph[:-1], _curl(glyph[-1], random)] if random.random() < _SHARE_CURLED else glyph
+        lines = [line @ np.array([[1, 0], [random.normal(0, 0.05), 1]]) * scale for line in drawn]
         low = np.concatenate(lines).min(axis=0)
         width, height = (np.ceil(np.concatenate(lines).max(axis=0) - low + 2 * pen.width + 2)).astype(int).tolist()
         patch = np.zeros((height, width), np.uint8)
@@ -191,6 +205,15 @@ def _draw_digit(glyph: Glyph, pen: _Pen, random: Generator) -> Ink:
     left, top, width, height = cv2.boundingRect((patch > 60).astype(np.uint8))
     crop: Ink = patch[top : top + height, left : left + width]
     return crop
+
+
+def _curl(line: Stroke, random: Generator) -> Stroke:
+    """The line with a curl at its end, which goes on in its direction and turns to one side."""
+    direction = line[-1] - line[max(0, len(line) - 4)]
+    n_points = int(random.integers(4, 14))
+    angles = np.arctan2(direction[1], direction[0]) + random.normal(0, 0.3) * np.arange(1, n_points + 1)
+    curled: Stroke = np.vstack([line, line[-1] + 0.8 * np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)])
+    return curled
 
 
 def _draw_frame(frame: NDArray[np.uint8], scale: NDArray[np.float64], pen: _Pen) -> Ink:
@@ -312,7 +335,7 @@ def _finish_ink(ink: Ink, random: Generator) -> Ink:
     y, x = np.mgrid[0:height, 0:out].astype(np.float32)
     source_x = (x - out / 2) / np.float32(stretch) + width / 2 + np.float32(slant) * (y - height / 2)
     source_y = y + np.float32(tilt) * (x - out / 2) + np.float32(wave) * np.sin(x / np.float32(60) + np.float32(phase))
-    small = random.normal(0, 0.5, (2, height // 12 + 2, out // 12 + 2)).astype(np.float32)
+    small = random.normal(0, random.uniform(0.2, 1.1), (2, height // 12 + 2, out // 12 + 2)).astype(np.float32)
     jitter = [cv2.resize(each, (out, height), interpolation=cv2.INTER_CUBIC) for each in small]
     moved = cv2.remap(
         ink,

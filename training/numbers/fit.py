@@ -1,4 +1,4 @@
-"""Training of the number reader on composed numbers, which never repeat.
+"""Training of the number reader on composed numbers, each of which is shown twice.
 
     checkpoint = train_numbers(NumberRecipe(), data_dir, state_path)
 
@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -40,6 +41,8 @@ Sample = tuple[Strip, str]
 
 _CHUNK = 1_024  # strips that a process composes at a time; batches are of strips of similar width in a chunk
 _CHUNKS_BETWEEN_SAVES = 20
+# Composing a strip takes as long as a step on it: each is shown again when so many chunks have followed.
+_CHUNKS_BETWEEN_VIEWS = 8
 _BLANK = N_DIGITS
 _TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 
@@ -48,7 +51,7 @@ _TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 class NumberRecipe:
     """All hyperparameters of the training of a number reader."""
 
-    n_strips: int = 450_000
+    n_strips: int = 300_000
     batch_size: int = 64
     lr: float = 3e-3  # maximum of the one-cycle schedule
     weight_decay: float = 0.01
@@ -120,31 +123,36 @@ def train_numbers(
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = build_average(network, recipe.ema_decay)
     n_chunks, per_chunk = max(1, recipe.n_strips // _CHUNK), _CHUNK // recipe.batch_size
+    total_steps = per_chunk * (n_chunks + max(0, n_chunks - _CHUNKS_BETWEEN_VIEWS))
     optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.lr, total_steps=n_chunks * per_chunk, pct_start=0.1
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total_steps, pct_start=0.1)
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     run = {"recipe": asdict(recipe), "start": start.id if start else None}
     if resume:
         load_training_state(state, run, parts, World())
-    done = schedule.last_epoch // per_chunk  # chunks that were trained on
+    shown = schedule.last_epoch // per_chunk  # chunks, those twice that were shown twice
+    done = shown if shown <= _CHUNKS_BETWEEN_VIEWS else (shown + _CHUNKS_BETWEEN_VIEWS) // 2
     validation = compose_validation(root, recipe.n_validation)
     n_processes = max(1, (os.cpu_count() or 2) - 1)
-    torch.set_num_threads(1)
     network.train()
     started, losses = time.perf_counter(), []
-    chunks = compose_chunks(root, recipe.seed, done, n_chunks, n_processes)
-    for number, chunk in enumerate(tqdm(chunks, unit=" thousand strips", disable=None), done + 1):
-        order = torch.randperm(per_chunk, generator=torch.Generator().manual_seed(number))
-        for i in order.tolist():
-            batch = make_batch(chunk[i * recipe.batch_size : (i + 1) * recipe.batch_size])
+    first = max(0, done - _CHUNKS_BETWEEN_VIEWS)
+    chunks = compose_chunks(root, recipe.seed, first, n_chunks, n_processes)
+    earlier: deque[list[Sample]] = deque(maxlen=_CHUNKS_BETWEEN_VIEWS)
+    for number, chunk in enumerate(tqdm(chunks, unit=" thousand strips", disable=None), first + 1):
+        views = [chunk, earlier[0]] if len(earlier) == _CHUNKS_BETWEEN_VIEWS else [chunk]
+        earlier.append(chunk)
+        if number <= done:
+            continue
+        order = torch.randperm(per_chunk, generator=torch.Generator().manual_seed(number)).tolist()
+        for samples, i in product(views, order):
+            batch = make_batch(samples[i * recipe.batch_size : (i + 1) * recipe.batch_size])
             losses.append(_train_batch(network, optimizer, batch))
             schedule.step()
             average.update_parameters(network)
         if number % _CHUNKS_BETWEEN_SAVES == 0 or number == n_chunks:
             rate = (number - done) * _CHUNK / (time.perf_counter() - started)
-            loss = float(np.mean(losses[-_CHUNKS_BETWEEN_SAVES * per_chunk :]))
+            loss = float(np.mean(losses[-2 * _CHUNKS_BETWEEN_SAVES * per_chunk :]))
             right = measure(average, validation)
             print(f"{number * _CHUNK:,} strips  loss {loss:.4f}  right {right:.4f}  {rate:.0f} strips/s", flush=True)
             save_training_state(state, run, parts, World())
