@@ -42,7 +42,7 @@ from training.export import best_network, calibrate, export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
 from training.numbers.fit import NumberRecipe, train_numbers
 from training.onnx_export import export_onnx, save_model
-from training.options import build_recipe, count, parse_arguments
+from training.options import build_recipe, count, parse_arguments, positive
 from training.recipes import Recipe, UsageError
 from training.reports import describe_plan, epoch_reporter, format_metrics, record_in_manifest, write_reports
 from training.training_state import Stateful, load_training_state, save_training_state, state_path
@@ -235,7 +235,9 @@ def train_number_reader(arguments: list[str], settings: Settings) -> None:
     parser = argparse.ArgumentParser(prog="train_model.py numbers", description=train_number_reader.__doc__)
     recipe = NumberRecipe()
     parser.add_argument("--strips", type=count, default=recipe.n_strips, metavar="N", help="numbers to learn from")
-    parser.add_argument("--lr", type=float, default=recipe.lr, help=f"highest learning rate (default: {recipe.lr})")
+    parser.add_argument(
+        "--lr", type=positive, default=recipe.lr, metavar="X", help=f"highest learning rate (default: {recipe.lr})"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
     parser.add_argument(
         "--start", type=Path, metavar="CKPT", help="number reader to train further (default: a new one)"

@@ -60,7 +60,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--composed", type=int, metavar="N", help="pictures to compose, to learn from their candidates")
     group.add_argument("--epochs", type=count, metavar="N", help="passes over the training digits")
     group.add_argument("--batch-size", type=count, metavar="N", help="samples in a step, over all processes")
-    group.add_argument("--lr", type=_positive, metavar="X", help="highest learning rate")
+    group.add_argument("--lr", type=positive, metavar="X", help="highest learning rate")
     group.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes")
     group.add_argument(
         "--patience", type=count, metavar="N", help="stop after N epochs without a better validation loss"
@@ -118,7 +118,7 @@ def count(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")

@@ -113,13 +113,15 @@ class _Pen:
     size: float  # of a digit, relative to `_DIGIT`
 
 
-def compose_number(hands: Hands, random: Generator) -> tuple[Array, str]:
+def compose_number(hands: Hands, random: Generator, *, with_odd_forms: bool = True) -> tuple[Array, str]:
     """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits."""
     text = choose_text(random)
     kind = random.choice(["paper", "clean", "screen"], p=[0.62, 0.16, 0.22])
     hand = _choose_hand(hands, random, drawn_only=kind == "screen")
     width = random.uniform(*_SCREEN_PENS) if kind == "screen" else None
-    ink = _finish_ink(write(text, hand, random, with_signs=kind == "paper", pen_width=width), random)
+    odd = _choose_odd_forms(random) if with_odd_forms else {}
+    ink = write(text, hand, random, odd, with_signs=kind == "paper", pen_width=width)
+    ink = _finish_ink(ink, random)
     return photograph(ink, random, is_clean=kind != "paper"), text
 
 
@@ -134,6 +136,7 @@ def write(
     text: str,
     hand: Hand,
     random: Generator,
+    odd: Mapping[int, int] | None = None,
     *,
     with_signs: bool = True,
     gaps: str | None = None,
@@ -141,12 +144,12 @@ def write(
 ) -> Ink:
     """The ink of a number by one hand, uint8 `[H, W]`; `gaps` is "apart", "touching" or None for either.
 
-    `pen_width` is in pixels for digits 40 pixels high; by default it is random.
+    The digits in `odd` have the form of this index of `forms.py`. `pen_width` is in pixels for digits 40 pixels high;
+    by default it is random.
     """
     width = pen_width or float(np.exp(random.uniform(np.log(1.6), np.log(7))))
     pen = _Pen(width, float(np.exp(random.normal(0, 0.06))))
-    odd = _choose_odd_forms(random)
-    patches = [_draw_digit(_choose_glyph(hand, odd, label, random), pen, random) for label in map(int, text)]
+    patches = [_draw_digit(_choose_glyph(hand, odd or {}, label, random), pen, random) for label in map(int, text)]
     spacing = _choose_spacing(random, gaps)
     bounds = 3 * _DIGIT + sum(patch.shape[1] + 2 * _DIGIT for patch in patches)
     canvas = np.zeros((3 * _DIGIT, bounds), np.uint8)
@@ -212,7 +215,9 @@ def _curl(line: Stroke, random: Generator) -> Stroke:
     direction = line[-1] - line[max(0, len(line) - 4)]
     n_points = int(random.integers(4, 14))
     angles = np.arctan2(direction[1], direction[0]) + random.normal(0, 0.3) * np.arange(1, n_points + 1)
-    curled: Stroke = np.vstack([line, line[-1] + 0.8 * np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)])
+    curled: Stroke = np.vstack(
+        [line, line[-1] + 0.8 * np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)]
+    )
     return curled
 
 

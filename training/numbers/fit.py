@@ -72,9 +72,9 @@ def _start_composing(root: Path, for_validation: bool) -> None:
     _hands.update(load_hands(root, for_validation=for_validation))
 
 
-def _compose_chunk(seed: int, number: int, count: int) -> list[Sample]:
+def _compose_chunk(seed: int, number: int, count: int, with_odd_forms: bool = True) -> list[Sample]:
     random = np.random.default_rng([seed, number])
-    composed = [compose_number(_hands, random) for _ in range(count)]
+    composed = [compose_number(_hands, random, with_odd_forms=with_odd_forms) for _ in range(count)]
     return sorted(((to_strip(picture), text) for picture, text in composed), key=lambda sample: sample[0].shape[1])
 
 
@@ -92,9 +92,9 @@ def compose_chunks(root: Path, seed: int, start: int, end: int, n_processes: int
 
 
 def compose_validation(root: Path, count: int) -> list[Sample]:
-    """Composed strips of writers and digits that are not trained on."""
+    """Composed strips of writers and digits that are not trained on; the forms of `forms.py` are not among them."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start_composing, (root, True)) as pool:
-        return pool.submit(_compose_chunk, 1, 0, count).result()
+        return pool.submit(_compose_chunk, 1, 0, count, False).result()
 
 
 def make_batch(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -127,7 +127,11 @@ def train_numbers(
     optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total_steps, pct_start=0.1)
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    run = {"recipe": asdict(recipe), "start": start.id if start else None}
+    run = {
+        "recipe": asdict(recipe),
+        "start": start.id if start else None,
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
     if resume:
         load_training_state(state, run, parts, World())
     shown = schedule.last_epoch // per_chunk  # chunks, those twice that were shown twice

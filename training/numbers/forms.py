@@ -20,6 +20,8 @@ Points = Sequence[tuple[float, float]]
 _JITTER = 0.7  # pixels of a frame: how far a control point strays
 _SPACING = 1.0  # pixels of a frame between the points of a stroke
 
+_CORNER = 8, 4  # of a frame: where the forms begin
+
 _CIRCLE: Points = ((6, 0), (1, 4), (0, 11), (3, 19), (8, 19), (12, 12), (11, 4), (5, 0))
 
 # The strokes of each form through their control points, 20 pixels high, y down.
@@ -105,6 +107,6 @@ def draw_form(label: int, random: Generator, index: int | None = None) -> list[S
         index = int(random.integers(count_forms(label)))
     strokes = []
     for points in _FORMS[label][index]:
-        varied = np.array(points, float) + random.normal(0, _JITTER, (len(points), 2))
-        strokes.append(smooth(varied + [8, 4], _SPACING))
+        varied = np.array(points, float) + np.array(_CORNER) + random.normal(0, _JITTER, (len(points), 2))
+        strokes.append(smooth(varied, _SPACING))
     return strokes

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from testing.tiny_mnist import make_digits
 from training.datasets.drawings import Drawings
@@ -45,6 +46,14 @@ def test_digits_apart_have_gaps_and_touching_ones_fewer(hand: Hand) -> None:
 
     assert gaps("apart") >= 55  # of 60, because digits lean over each other
     assert gaps("touching") < 30
+
+
+def test_digit_with_an_odd_form_is_drawn_with_it(hand: Hand) -> None:
+    def write_one(odd: dict[int, int]) -> NDArray[np.uint8]:
+        return write("8", hand, np.random.default_rng(2), odd, with_signs=False, pen_width=3)
+
+    assert not np.array_equal(write_one({}), write_one({8: 0}))
+    assert np.array_equal(write_one({}), write_one({1: 0}))
 
 
 def test_texts_have_every_digit_and_repeated_ones() -> None:

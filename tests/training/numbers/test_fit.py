@@ -33,7 +33,7 @@ def test_batch_is_padded_with_paper_and_knows_its_lengths() -> None:
 
 
 def compose_bars(_root: Path, _seed: int, start: int, end: int, _n: int) -> list[list[Sample]]:
-    return [SAMPLES * 2 for _ in range(start, end)]
+    return [(SAMPLES * 2)[number % 5 :] + (SAMPLES * 2)[: number % 5] for number in range(start, end)]
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def few_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "compose_validation", lambda _root, _count: SAMPLES)
     monkeypatch.setattr(fit, "_CHUNK", 24)
     monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_SAVES", 5)
+    monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_VIEWS", 2)
 
 
 RECIPE = NumberRecipe(n_strips=60 * 24, batch_size=12, ema_decay=0.9)
