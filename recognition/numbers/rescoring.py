@@ -19,9 +19,6 @@ from recognition.recognizer import Prediction
 
 _STEP = 2  # columns of a strip per step of the network
 _N_RANKED = 8  # texts of the network that are ranked with the lattice's
-# Of the sum of both log-probabilities of a text, which are not independent. Chosen for calibration on composed
-# validation numbers.
-_SHARPNESS = 0.45
 # Several digits are a number if there is enough evidence: their mean digit score, plus the mean log-probability of a
 # digit of the text and the mean number of digits of a line (at most six, less two), each times its weight.
 _CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
@@ -80,12 +77,14 @@ def certainty(read: Sequence[NetworkReading]) -> float:
     return sum(math.log(max(line.texts[0][1], 1e-30)) for line in read) / n_digits
 
 
-def rescore(found: NetworkReading, pieces: Pieces, lattice: Lattice | None, *, counts_pieces: bool) -> ReadLine:
+def rescore(
+    found: NetworkReading, pieces: Pieces, lattice: Lattice | None, *, sharpness: float, counts_pieces: bool
+) -> ReadLine:
     """What both networks read in a line; `counts_pieces` gives the lattice a say in how many digits there are.
 
-    Without a lattice, that is what the first one reads.
+    `sharpness` is a factor of the sum of both log-probabilities. Without a lattice, that is what the first one reads.
     """
-    texts = _rank(found, lattice, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
+    texts = _rank(found, lattice, sharpness, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
     text = texts[0][0]
     places = align(found.log_p, text)
     path = lattice.best_path(text) if lattice else None
@@ -112,13 +111,13 @@ def _between(places: Sequence[tuple[int, int]]) -> list[float]:
     return [(before[1] + after[0] + 1) / 2 * _STEP for before, after in pairwise(places)]
 
 
-def _rank(found: NetworkReading, lattice: Lattice, counts_pieces: bool) -> Texts:
+def _rank(found: NetworkReading, lattice: Lattice, sharpness: float, counts_pieces: bool) -> Texts:
     """The likeliest texts by both networks."""
     known = [text for text, _ in found.texts]
     texts = [*known, *(text for text in lattice.best_texts(MAX_TEXTS) if text not in known)]
     if not counts_pieces:
         texts = [text for text in texts if len(text) == len(found.text)]
-    scores = _SHARPNESS * (log_p_of(texts, found.log_p) + lattice.scores(texts))
+    scores = sharpness * (log_p_of(texts, found.log_p) + lattice.scores(texts))
     if not np.isfinite(scores).any():
         return found.texts[:MAX_TEXTS]
     p = np.exp(scores - scores.max())
