@@ -24,7 +24,7 @@ from testing.servers import start_gunicorn
 
 # Just wide enough for both columns of the page.
 NARROW: dict[str, Any] = {"viewport": {"width": 900, "height": 640}}
-NUMBER = write_row("42", size=130, left=10, top=75)
+NUMBER = write_row("314", size=130, left=40, top=75)
 FRAME_MS, FIRST_FRAME_MS, LAST_FRAME_MS = 50, 500, 1400
 
 
