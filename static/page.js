@@ -7,7 +7,7 @@ import { listenForFiles } from "./files.js";
 import { isDrawing, toApiStrokes } from "./ink.js";
 import { drawWithKeys } from "./keyboard.js";
 import { Pad } from "./pad.js";
-import { fromDataUrl, loadPicture, Picture, toDataUrl } from "./picture.js";
+import { loadPicture, Picture } from "./picture.js";
 import { drawWithPointers } from "./pointer.js";
 import { RequestQueue } from "./request-queue.js";
 import { Sketch } from "./sketch.js";
@@ -415,12 +415,13 @@ async function addPictureToHistory(file, prediction) {
 
 /** @param {Promise<LoadedPicture | null>} loading */
 async function toSubject(loading) {
+  const { toDataUrl } = await import("./data-url.js");
   const loaded = await loading;
   return loaded && { picture: await toDataUrl(loaded.copy), size: loaded.size };
 }
 
 /** @param {HistoryEntry} entry */
-function openEntry(entry) {
+async function openEntry(entry) {
   queue.cancel();
   closeHistoryEntry();
   batch?.clear();
@@ -428,6 +429,7 @@ function openEntry(entry) {
     knownPredictions.set(entry.strokes, entry.prediction);
     sketch.replace(entry.strokes);
   } else {
+    const { fromDataUrl } = await import("./data-url.js");
     const file = fromDataUrl(entry.picture);
     showPicture(file, entry.size);
     showPrediction(entry.prediction, file);
