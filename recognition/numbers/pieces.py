@@ -29,7 +29,7 @@ from recognition.ruling import remove_ruling
 Array = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # left, top, width and height, in units of the drawing or pixels of the picture
 
-_PEN = 1.8  # pixels of a strip; chosen on composed validation numbers
+_PEN = 2.6  # pixels of a strip
 _INK_HEIGHT = 25.0  # of a drawn line in its strip
 _MARGIN = 7  # pixels of a strip left and right of a drawn line
 _MIN_SHARE = 0.75  # of a stroke's points in one digit: it is not cut
