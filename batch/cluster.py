@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from batch.rows import BatchError, Row
@@ -70,24 +71,18 @@ class ClusterReader:
     """An actor that reads chunks of paths, with its own copy of the networks."""
 
     def __init__(self, models: Sequence[VerifiedModel], limits: dict[str, Any], mode: Mode = "balanced") -> None:
-        from batch.local import predict_rows, preprocess, read_numbers, start_worker
+        from batch.local import predict_rows, preprocess, read_numbers, start_reader, start_worker
         from recognition import Recognizer
         from recognition.engine import start_engine
-        from recognition.numbers.reader import NumberReader
 
         start_worker()
-        digits, *numbers = map(start_engine, models)
-        recognizer = Recognizer(digits, Limits.model_validate(limits), mode)
-        reader = NumberReader(recognizer, *numbers) if numbers else None
-
-        def read(paths: Sequence[str]) -> list[Row]:
-            return (
-                read_numbers(paths, reader)
-                if reader
-                else predict_rows(recognizer, preprocess(paths, recognizer.limits))
-            )
-
-        self._read = read
+        checked = Limits.model_validate(limits)
+        self._read: Callable[[Sequence[str]], list[Row]]
+        if len(models) > 1:
+            self._read = partial(read_numbers, reader=start_reader(models, checked))
+        else:
+            recognizer = Recognizer(start_engine(models[0]), checked, mode)
+            self._read = lambda paths: predict_rows(recognizer, preprocess(paths, checked))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         rows = self._read([str(path) for path in batch["item"]])

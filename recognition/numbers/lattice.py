@@ -32,8 +32,8 @@ _MAX_WIDTH = 1.3  # of a digit of several pieces, in heights of the line
 _MIN_LOG_P = -10.0
 # Minus the log-probability that a piece is not part of a digit, by its height relative to the digits'.
 _NO_PART, _NO_PART_HIGH = 0.6, 4.0
-# A piece that is so low, in heights of a digit, and beside all others of a digit may be a point, comma or dash: what
-# stays the same digit without it does not have it.
+# A whole stroke or component that is this low, in heights of a digit, may be a point, comma or dash. Leaving it out is
+# free, and joining it to pieces that it is beside, rather than above or below, has a cost.
 _MAX_SIGN_HEIGHT, _SIGN_COST = 0.35, 1.0
 _NEVER = -np.inf
 
@@ -141,9 +141,8 @@ def build_lattice(
     heights = boxes[:, 3] - boxes[:, 1]
     typical = max(1e-9, float(np.percentile(heights, 75)))
     no_part = -_NO_PART - _NO_PART_HIGH * np.minimum(1.35, heights / typical)
-    _, parts = np.unique(pieces.sources, return_counts=True)
-    is_whole = np.isin(pieces.sources, np.unique(pieces.sources)[parts == 1])
-    signs = np.flatnonzero(is_whole & (heights < _MAX_SIGN_HEIGHT * typical)).tolist()
+    _, source, n_parts = np.unique(pieces.sources, return_inverse=True, return_counts=True)
+    signs = np.flatnonzero((n_parts[source] == 1) & (heights < _MAX_SIGN_HEIGHT * typical)).tolist()
     no_part[signs] = 0.0
     for first, end in known:
         if any(_is_beside(boxes[i], np.delete(boxes[first:end], i - first, axis=0)) for i in signs if first <= i < end):

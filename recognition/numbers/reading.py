@@ -48,11 +48,11 @@ class Reading:
 
 
 def truncate(texts: Texts, length: int) -> Texts:
-    """Texts of at most so many digits; those that become equal are one."""
+    """Texts of at most so many digits; of those that become equal, the likeliest."""
     shorter: dict[str, float] = {}
     for text, p in texts:
-        shorter[text[:length]] = shorter.get(text[:length], 0.0) + p
-    return sorted(shorter.items(), key=lambda pair: -pair[1])
+        shorter.setdefault(text[:length], p)
+    return list(shorter.items())
 
 
 def of_single(prediction: Prediction, elapsed_ms: float) -> Reading:

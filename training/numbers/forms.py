@@ -1,6 +1,6 @@
 """Forms of digits that MNIST and the open sets hardly have, drawn by hand as control points.
 
-    strokes = draw_form(9, np.random.default_rng(0))     # in pixels of a frame
+    strokes = draw_form(9, np.random.default_rng(0), 1)  # in pixels of a frame
 
 They are taught to the reader of numbers, which meets them on cheques: 1s with a long upstroke or a loop, 2s that begin
 with a loop, open 4s, 5s whose bar is apart, 7s crossed low, 9s like a P.
@@ -101,10 +101,8 @@ def count_forms(label: int) -> int:
     return len(_FORMS[label])
 
 
-def draw_form(label: int, random: Generator, index: int | None = None) -> list[Stroke]:
-    """The strokes of one form of a digit, varied, in pixels of a frame; `index` chooses which, by default any."""
-    if index is None:
-        index = int(random.integers(count_forms(label)))
+def draw_form(label: int, random: Generator, index: int) -> list[Stroke]:
+    """The strokes of the form `index` of a digit, varied, in pixels of a frame."""
     strokes = []
     for points in _FORMS[label][index]:
         varied = np.array(points, float) + np.array(_CORNER) + random.normal(0, _JITTER, (len(points), 2))

@@ -85,7 +85,7 @@ def test_what_neither_network_takes_for_digits_is_no_number(recognizer: Recogniz
 
 def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recognition.numbers.reader.evidence", lambda *_: np.inf)
-    reading = read(reader(recognizer, "12" * 60), "picture", "121212")
+    reading = read(reader(recognizer, "12" * 60), "picture", write_row("121212"))
     assert len(reading.text) == len(reading.digits) == MAX_DIGITS
 
 
@@ -139,15 +139,17 @@ def tally(recognizer: Recognizer) -> Iterator[Tally]:
     recognizer.observer = before
 
 
-def read(numbers: NumberReader, source: str, text: str) -> Reading:
+def read(numbers: NumberReader, source: str, drawing: Drawing) -> Reading:
+    """The reading of a drawing, as strokes or as a picture."""
     if source == "strokes":
-        return numbers.read_strokes(write_row(text))
-    return numbers.read_picture(encode(draw_picture(write_row(text), (280 * len(text), 280))))
+        return numbers.read_strokes(drawing)
+    right = max(point[0] for stroke in drawing for point in stroke)
+    return numbers.read_picture(encode(draw_picture(drawing, (round(right) + 40, 320))))
 
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
 def test_each_digit_of_a_number_is_recorded_once(recognizer: Recognizer, tally: Tally, source: str) -> None:
-    reading = read(reader(recognizer, "427"), source, "427")
+    reading = read(reader(recognizer, "427"), source, write_row("427"))
     assert reading.text == "427"
     assert [prediction.digit for prediction in tally.predictions] == [4, 2, 7]
     assert [found.prediction.digit for found in reading.digits] == [4, 2, 7]
@@ -158,7 +160,7 @@ def test_each_digit_of_a_number_is_recorded_once(recognizer: Recognizer, tally: 
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
 def test_single_digit_is_the_recognizers_and_recorded_once(recognizer: Recognizer, tally: Tally, source: str) -> None:
-    reading = read(reader(recognizer, "5"), source, "3")
+    reading = read(reader(recognizer, "5"), source, write_row("3"))
     assert reading.text == "3"
     assert [prediction.digit for prediction in tally.predictions] == [3]
 
@@ -305,14 +307,9 @@ def test_page_of_digits_is_read_up_to_the_limit_and_looked_at_within_bounds(
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
 def test_signs_are_listed_apart_from_the_digits(recognizer: Recognizer, source: str) -> None:
-    comma: Drawing = [[[290, 250], [285, 268], [276, 282]]]
-    right = write_row("20", left=320)
-    drawing = [*write_row("4"), *comma, *right]
-    numbers = reader(recognizer, "420", "420")
-    if source == "strokes":
-        reading = numbers.read_strokes(drawing)
-    else:
-        reading = numbers.read_picture(encode(draw_picture(drawing, (900, 320))))
+    comma = [[290.0, 250.0], [285.0, 268.0], [276.0, 282.0]]
+    drawing = [*write_row("4"), comma, *write_row("20", left=320)]
+    reading = read(reader(recognizer, "420", "420"), source, drawing)
     assert reading.text == "420"
     (ink,) = reading.other
     left, top, width, height = ink.box
@@ -322,13 +319,9 @@ def test_signs_are_listed_apart_from_the_digits(recognizer: Recognizer, source: 
 
 
 @pytest.mark.parametrize("source", ["strokes", "picture"])
-def test_dash_between_digits_is_no_part_of_them(recognizer: Recognizer, source: str) -> None:
+def test_dash_between_digits_is_not_part_of_them(recognizer: Recognizer, source: str) -> None:
     drawing: Drawing = [*write_row("2"), [[290, 150], [350, 146]], *write_row("3", left=360)]
-    numbers = reader(recognizer, "23", "23")
-    if source == "strokes":
-        reading = numbers.read_strokes(drawing)
-    else:
-        reading = numbers.read_picture(encode(draw_picture(drawing, (700, 300))))
+    reading = read(reader(recognizer, "23", "23"), source, drawing)
     assert reading.text == "23"
     (ink,) = reading.other
     assert 270 < ink.box[0] < ink.box[0] + ink.box[2] < 370
@@ -336,7 +329,7 @@ def test_dash_between_digits_is_no_part_of_them(recognizer: Recognizer, source: 
     assert two[0] + two[2] < ink.box[0] < ink.box[0] + ink.box[2] < three[0]
 
 
-def test_tips_of_cut_strokes_are_no_other_ink(recognizer: Recognizer) -> None:
+def test_tips_of_cut_strokes_are_not_listed(recognizer: Recognizer) -> None:
     drawing = [*write_row("1"), *write_row("7", left=130), *write_row("1", left=300)]
     assert reader(recognizer, "171").read_strokes(drawing).other == ()
 
@@ -346,6 +339,7 @@ def test_texts_that_become_equal_at_the_limit_are_one(recognizer: Recognizer) ->
     reading = reader(recognizer, *["1234567890" * 4] * 3).read_strokes([stroke for row in rows for stroke in row])
     assert len(reading.digits) == MAX_DIGITS
     assert reading.text not in dict(reading.alternatives)
+    assert "".join(str(each.prediction.digit) for each in reading.digits) == reading.text.replace("\n", "")
 
 
 def test_preview_shows_the_picture(recognizer: Recognizer) -> None:
