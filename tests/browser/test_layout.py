@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import FloatRect, Page, expect
 
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, write_row
 from testing.pad import draw
-from testing.page import OpenPage, expect_answer, payload
+from testing.page import OpenPage, expect_answer, expect_number, payload
 from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
@@ -90,6 +90,17 @@ def test_nothing_overlaps_or_leaves_its_box(open_page: OpenPage, language: str) 
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate(FAULTS) == [], f"{width}x{height}, {scheme}"
+
+
+def test_number_and_its_words_stay_in_their_box(open_page: OpenPage) -> None:
+    page = open_page(locale="de")
+    draw(page, write_row("271828", 80, 5, 100))
+    expect_number(page, "271828")
+    for width, height in WIDE + SMALL:
+        page.set_viewport_size({"width": width, "height": height})
+        for words in ("Das ist 271828", "Wahrscheinlich 271828"):
+            page.locator("[data-slot=words]").evaluate("(words, text) => words.textContent = text", words)
+            assert page.evaluate(FAULTS) == [], f"{width}x{height}, {words}"
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
