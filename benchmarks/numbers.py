@@ -1,4 +1,4 @@
-"""How many whole numbers are read right: composed ones, drawn ones, cheque amounts, and single digits.
+"""How many whole numbers are read right: composed ones, drawn ones, cheque amounts, single digits; and non-digits.
 
     python -m benchmarks.numbers                    # needs MNIST and the development sets under DIGITS_DATA_DIR
     python -m benchmarks.numbers --model runs/number_model.pth --limit 300
@@ -36,7 +36,7 @@ from training.calibration import expected_calibration_error
 from training.datasets import load_mnist
 from training.datasets.drawings import read_lines
 from training.evaluation_sets import Item, PictureFile, StrokeInput, open_evaluation_sets
-from training.numbers.compose import group_by_width
+from training.numbers.hands import group_by_width
 
 _N = 1_000
 _TILE = 300, 44  # pixels of a misread number on a sheet
@@ -168,6 +168,12 @@ def single_digits(data_dir: Path, name: str) -> list[Number]:
     return [Number(str(item.label), _given(item)) for item in found.items if item.label >= 0]
 
 
+def non_digits(data_dir: Path, name: str) -> list[Number]:
+    """The letters, signs or characters of a development set that do not look like digits."""
+    (found,) = open_evaluation_sets(str(data_dir / "dev" / name), data_dir)
+    return [Number("", _given(item)) for item in found.items if item.label < 0]
+
+
 def _given(item: Item) -> bytes | list[list[list[float]]]:
     if isinstance(item.input, StrokeInput):
         return item.input.strokes
@@ -188,6 +194,18 @@ def measure(reader: NumberReader, numbers: Sequence[Number], sheet: Path) -> tup
     _save_sheet(wrong[:80], sheet)
     error = expected_calibration_error(torch.from_numpy(confidence).float(), torch.from_numpy(right))
     return float(right.mean()), error
+
+
+def measure_accepted(reader: NumberReader, items: Sequence[Number]) -> tuple[float, float]:
+    """Shares of the non-digits that are read as one digit, and as a number."""
+    readings = [reading for item in items if not isinstance(reading := item.read(reader), InputError)]
+    as_number = sum(len(reading.digits) > 1 for reading in readings)
+    as_digit = sum(len(reading.digits) == 1 and reading.digits[0].prediction.is_digit for reading in readings)
+    return as_digit / len(items), as_number / len(items)
+
+
+def _thin_out(items: list[Number], limit: int | None) -> list[Number]:
+    return items[:: max(1, len(items) // limit)] if limit else items
 
 
 def _save_sheet(wrong: Sequence[tuple[Number, str]], path: Path) -> None:
@@ -234,13 +252,19 @@ def main() -> int:
     report.table(["set", "n", "whole numbers right %", "calibration error %"], rows)
     rows = []
     for name in ("pen_digits.jsonl", "swiss", "photo_cells"):
-        items = single_digits(root, name)
-        items = items[:: max(1, len(items) // options.limit)] if options.limit else items
+        items = _thin_out(single_digits(root, name), options.limit)
         right, _ = measure(reader, items, reports / f"{name}.png")
         alone = np.mean([_predict(recognizer, item) == item.text for item in items])
         rows.append([name, len(items), f"{100 * right:.1f}", f"{100 * float(alone):.1f}"])
         print(rows[-1], flush=True)
     report.table(["single digits", "n", "right and accepted by read %", "by predict %"], rows)
+    rows = []
+    for name in ("pen_letters.jsonl", "pen_punctuation.jsonl", "pen_other_scripts.jsonl"):
+        items = _thin_out(non_digits(root, name), options.limit)
+        as_digit, as_number = measure_accepted(reader, items)
+        rows.append([name, len(items), f"{100 * as_digit:.1f}", f"{100 * as_number:.1f}"])
+        print(rows[-1], flush=True)
+    report.table(["non-digits", "n", "read as a digit %", "read as a number %"], rows)
     report.say(f"Model {engine.info.id} with {recognizer.info.id}; `python -m benchmarks.numbers`.")
     return report.publish(RESULTS / "numbers.md")
 

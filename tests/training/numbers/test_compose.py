@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from testing.tiny_mnist import make_digits
 from training.datasets.drawings import Drawings
-from training.numbers.compose import Hand, choose_text, compose_number, group_by_writer, write
+from training.numbers.compose import choose_text, compose_number, compose_other, write
+from training.numbers.hands import Hand, group_by_writer, looks_like_ones
+from training.numbers.signs import Pen, write_ligatures
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +39,46 @@ def test_pictures_have_values_from_0_to_1_and_ink(hand: Hand) -> None:
         assert 0 <= picture.min() < picture.max() <= 1
 
 
+def test_scribbles_and_characters_are_composed_too() -> None:
+    cross = [np.array([[0.0, 0], [20, 20]]), np.array([[20.0, 0], [0, 20]])]
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        picture = compose_other([[cross]], random)
+        assert picture.dtype == np.float32
+        assert picture.size
+        assert 0 <= picture.min() <= picture.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("strokes", "expected"),
+    [
+        ([[[0, 0], [0, 20]]], True),
+        ([[[0, 0], [1, 8]], [[5, 0], [5, 8]]], True),  # quotation marks
+        ([[[0, 0], [0, 15]], [[0, 19], [0.5, 19]]], True),  # an exclamation mark
+        ([[[0, 0], [0, 20]], [[10, 0], [10, 20]], [[0, 10], [10, 10]]], False),  # an H
+        ([[[0, 0], [0, 0]], [[5, 0], [5, 0]]], False),  # two dots
+    ],
+)
+def test_upright_strokes_may_be_ones(strokes: list[list[list[float]]], expected: bool) -> None:
+    assert looks_like_ones([np.array(stroke, float) for stroke in strokes]) is expected
+
+
 def test_digits_apart_have_gaps_and_touching_ones_fewer(hand: Hand) -> None:
     def gaps(kind: str) -> int:
         random = np.random.default_rng(1)
-        inks = [write("8888", hand, random, with_signs=False, gaps=kind) for _ in range(20)]
+        inks = [write("8888", hand, random, with_signs=False, gaps=kind, pen_width=3) for _ in range(20)]
         columns = [np.flatnonzero((ink > 60).any(axis=0)) for ink in inks]
         return sum(int((np.diff(each) > 1).sum()) for each in columns)
 
     assert gaps("apart") >= 55  # of 60, because digits lean over each other
     assert gaps("touching") < 30
+
+
+def test_digits_below_the_base_line_are_joined_too() -> None:
+    canvas = np.zeros((120, 120), np.uint8)
+    for seed in range(10):
+        write_ligatures(canvas, [(20, 30, 90), (34, 44, 90)], 80.0, Pen(3.0, 1.0), np.random.default_rng(seed))
+    assert canvas[80:].any()
 
 
 def test_digit_with_an_odd_form_is_drawn_with_it(hand: Hand) -> None:
