@@ -23,6 +23,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 MAX_BATCH_PICTURES = 64
@@ -213,14 +214,19 @@ class DigitsClient:
         """Read the numbers in any number of picture files, as `predict_batch`. Raises `DigitsError`."""
         return self._send_batches(_read_path("read/batch", include_frame), pictures)
 
-    def explain_strokes(self, strokes: Sequence[Sequence[Sequence[float]]], *, digit: int | None = None) -> Explanation:
-        """Explain the score of `digit`, by default the likeliest one, for a drawing. Raises `DigitsError`."""
-        return cast(Explanation, self._send_json(_explain_path(digit), {"strokes": strokes}))
+    def explain_strokes(
+        self, strokes: Sequence[Sequence[Sequence[float]]], *, digit: int | None = None, place: int | None = None
+    ) -> Explanation:
+        """Explain the score of `digit`, by default the likeliest one, for a drawing. Raises `DigitsError`.
 
-    def explain_picture(self, data: bytes, *, digit: int | None = None) -> Explanation:
-        """Explain the score of `digit`, by default the likeliest one, for a picture file. Raises `DigitsError`."""
+        `place` explains one of the digits that `read_strokes` finds, counted from 0.
+        """
+        return cast(Explanation, self._send_json(_explain_path(digit, place), {"strokes": strokes}))
+
+    def explain_picture(self, data: bytes, *, digit: int | None = None, place: int | None = None) -> Explanation:
+        """Explain the score of `digit` for a picture file, as `explain_strokes`. Raises `DigitsError`."""
         content_type, body = _form("image", [data])
-        return cast(Explanation, self._send(_explain_path(digit), body, content_type))
+        return cast(Explanation, self._send(_explain_path(digit, place), body, content_type))
 
     def model(self) -> ModelCard:
         """The server's model. Raises `DigitsError`."""
@@ -328,8 +334,9 @@ def _read_path(name: str, include_frame: bool) -> str:
     return f"{name}?include=frame" if include_frame else name
 
 
-def _explain_path(digit: int | None) -> str:
-    return "explain" if digit is None else f"explain?digit={digit}"
+def _explain_path(digit: int | None, place: int | None) -> str:
+    query = {name: value for name, value in (("digit", digit), ("place", place)) if value is not None}
+    return f"explain?{urlencode(query)}" if query else "explain"
 
 
 def _form(field: str, pictures: Sequence[bytes]) -> tuple[str, bytes]:

@@ -3,6 +3,7 @@
     InputError
     ├── BlankInput              nothing is drawn or written
     ├── InvalidStrokes          not a drawing: wrong shape, count or numbers
+    ├── NoSuchPlace             the number has fewer digits
     └── PictureError
         ├── UnsupportedPicture  not one of the accepted file formats
         ├── UndecodablePicture  an accepted format, but damaged
@@ -44,6 +45,13 @@ class InvalidStrokes(InputError):
     def __init__(self, sentence: str, pointer: str = "", **values: object) -> None:
         super().__init__(sentence, **values)
         self.pointer = pointer
+
+
+class NoSuchPlace(InputError):
+    """The number has no digit at the place that was asked for."""
+
+    def __init__(self, place: int, n_digits: int) -> None:
+        super().__init__(N_("There is no place %(place)s: %(count)s digits were read."), place=place, count=n_digits)
 
 
 class PictureError(InputError):

@@ -174,15 +174,16 @@ class Recognizer:
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
         """The evidence in a drawing for `digit`, by default the likeliest. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        return self._explain(self.predict_drawing(strokes)[1], digit, started)
+        return self.explain(self.predict_drawing(strokes)[1], digit, started)
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
         """The evidence in a picture for `digit`, by default the likeliest. Raises `PictureError` or `BlankInput`."""
         started = time.perf_counter()
         candidates = self.find_candidates(*self.decode(data))
-        return self._explain(self._choose([candidates])[0], digit, started)
+        return self.explain(self._choose([candidates])[0], digit, started)
 
-    def _explain(self, prediction: Prediction, digit: int | None, started: float) -> Explanation:
+    def explain(self, prediction: Prediction, digit: int | None, started: float) -> Explanation:
+        """The evidence for `digit`, by default the likeliest, in the frame of a prediction."""
         digit = prediction.digit if digit is None else digit
 
         def log_odds_of(frames: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,8 +26,9 @@ export class AnswerView {
   /**
    * @param {HTMLElement} root
    * @param {Announcer} announcer
+   * @param {() => void} onChoice called when another digit of a number is chosen
    */
-  constructor(root, announcer) {
+  constructor(root, announcer, onChoice) {
     this.#root = root;
     this.#announcer = announcer;
     for (const name of ["numeral", "words", "note", "elapsed", "digits", "alternatives"])
@@ -35,9 +36,10 @@ export class AnswerView {
     this.#frame = /** @type {HTMLImageElement} */ (root.querySelector("[data-slot=frame]"));
     this.#topRows = root.querySelectorAll("[data-slot=top] li");
     this.#allRows = root.querySelectorAll("[data-slot=all] tbody tr");
-    this.#slots.digits.addEventListener("change", ({ target }) =>
-      this.#showDigit(Number(/** @type {HTMLInputElement} */ (target).value)),
-    );
+    this.#slots.digits.addEventListener("change", ({ target }) => {
+      this.#showDigit(Number(/** @type {HTMLInputElement} */ (target).value));
+      onChoice();
+    });
     this.#phrases = JSON.parse(root.dataset.phrases ?? "");
     this.#sureFrom = Number(root.dataset.sureFrom);
   }
@@ -81,6 +83,11 @@ export class AnswerView {
     const others = isNumber(prediction) ? prediction.alternatives : [];
     this.#slots.alternatives.replaceChildren(...others.map((other) => new Option("", toLine(other.text))));
     this.#slots.elapsed.textContent = ` · ${MILLISECONDS.format(prediction.elapsed_ms)}`;
+  }
+
+  /** The place of the digit whose details are shown. */
+  get place() {
+    return this.#place;
   }
 
   /**

@@ -12,7 +12,7 @@ export class ExplanationView {
   #sheet;
   #locate;
   #prepare;
-  /** @type {{ input: Input, digit: number } | null} */
+  /** @type {{ input: Input, digit: number, place?: number } | null} */
   #subject = null;
   #queue;
 
@@ -33,8 +33,8 @@ export class ExplanationView {
     this.#sheet = sheet;
     this.#locate = locate;
     this.#prepare = prepare;
-    /** @type {RequestQueue<{ input: Input, digit: string }, Explanation>} */
-    this.#queue = new RequestQueue(({ input, digit }, signal) => post(`${url}?digit=${digit}`, input, signal), {
+    /** @type {RequestQueue<{ input: Input, query: string }, Explanation>} */
+    this.#queue = new RequestQueue(({ input, query }, signal) => post(`${url}?${query}`, input, signal), {
       onResponse: (explanation) => this.#paint(explanation),
       onError: () => {
         this.#hide();
@@ -46,12 +46,13 @@ export class ExplanationView {
   }
 
   /**
-   * Set the input that can be explained, and its predicted digit.
+   * Set the input that can be explained, its predicted digit, and the place of that in a number.
    * @param {Input} input
    * @param {number} digit
+   * @param {number} [place]
    */
-  setSubject(input, digit) {
-    this.#subject = { input, digit };
+  setSubject(input, digit, place) {
+    this.#subject = { input, digit, place };
     if (this.isShown) this.#show();
   }
 
@@ -102,7 +103,10 @@ export class ExplanationView {
   }
 
   #request() {
-    if (this.#subject) this.#queue.put({ input: this.#subject.input, digit: this.#radio(":checked").value });
+    if (!this.#subject) return;
+    const { input, place } = this.#subject;
+    const digit = `digit=${this.#radio(":checked").value}`;
+    this.#queue.put({ input, query: place === undefined ? digit : `${digit}&place=${place}` });
   }
 
   /** @param {string} selector */

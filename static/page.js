@@ -53,7 +53,7 @@ const sketch = new Sketch();
 const pad = new Pad(canvas, sketch);
 const picture = new Picture(element("picture", HTMLImageElement), element("outline", SVGElement));
 const announcer = new Announcer(element("announcements", HTMLElement));
-const answerView = new AnswerView(element("answer", HTMLElement), announcer);
+const answerView = new AnswerView(element("answer", HTMLElement), announcer, explainChosen);
 // What is not needed at first is loaded when it is.
 /** @type {Promise<import("./history.js").History> | null} */
 let history = null;
@@ -110,8 +110,7 @@ function showPrediction(prediction, input) {
   latest = { prediction, input };
   answerView.showPrediction(prediction, sketch.isDrawing || isDots(input));
   if (picture.file) picture.outline(boxesOf(prediction));
-  if (isNumber(prediction)) explanation?.stop();
-  else if (!sketch.isDrawing) explanation?.setSubject(input, prediction.digit);
+  if (!sketch.isDrawing) explainChosen();
   buttons.predict.hidden = live.checked;
   updateAnswerTools();
 }
@@ -250,12 +249,24 @@ function onPlaybackEnd() {
 // ---- explanations ----
 
 async function toggleExplanation() {
-  const answer = currentAnswer();
-  if (answer ? isNumber(answer.prediction) : !explanation?.isShown) return;
+  if (!currentAnswer() && !explanation?.isShown) return;
   const view = await loadExplanation();
-  if (answer) view.setSubject(answer.input, answer.prediction.digit);
+  explainChosen();
   view.toggle();
   updateAnswerTools();
+}
+
+/** Explain the digit whose details are shown. */
+function explainChosen() {
+  const answer = currentAnswer();
+  if (!answer) return;
+  const { input, prediction } = answer;
+  if (isNumber(prediction)) {
+    const { place } = answerView;
+    explanation?.setSubject(input, prediction.digits[place].digit, place);
+  } else {
+    explanation?.setSubject(input, prediction.digit);
+  }
 }
 
 async function loadExplanation() {
@@ -457,7 +468,7 @@ function updateTools() {
 function updateAnswerTools() {
   const prediction = currentAnswer()?.prediction;
   const hasSeveral = Boolean(prediction && isNumber(prediction));
-  buttons.explain.ariaDisabled = String(hasSeveral || (!prediction && !explanation?.isShown));
+  buttons.explain.ariaDisabled = String(!prediction && !explanation?.isShown);
   buttons.copy.ariaDisabled = String(!hasSeveral && !prediction?.is_digit);
   /** @type {HTMLElement} */ (correction.parentElement).hidden = hasSeveral;
   /** @type {HTMLElement} */ (correctedNumber.parentElement).hidden = !hasSeveral;

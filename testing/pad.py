@@ -91,3 +91,19 @@ def colour(page: Page, x: float, y: float) -> tuple[int, int, int, int]:
 def has_ink(page: Page, x: float, y: float) -> bool:
     """Whether the canvas shows ink at a point of the sheet."""
     return colour(page, x, y)[3] > 128
+
+
+def heat(page: Page) -> list[list[int]]:
+    """How opaque the heat map is, 0 to 255, on a grid of 28 by 28 points of the sheet."""
+    return page.locator("#heatmap").evaluate(
+        """(canvas, side) => {
+            const copy = new OffscreenCanvas(side, side).getContext("2d");
+            copy.imageSmoothingEnabled = false; // which would spread the heat beyond the ink
+            copy.drawImage(canvas, 0, 0, (canvas.width * side) / canvas.height, side);
+            const { data } = copy.getImageData(0, 0, side, side);
+            const at = (i) => Math.floor((i + 0.5) * side / 28);
+            return Array.from({ length: 28 }, (_, y) =>
+                Array.from({ length: 28 }, (_, x) => data[4 * (at(y) * side + at(x)) + 3]));
+        }""",
+        SIDE,
+    )

@@ -14,19 +14,15 @@ from werkzeug.datastructures import FileStorage
 
 from recognition import (
     BlankInput,
-    Explanation,
     InputError,
     InvalidStrokes,
+    NoSuchPlace,
     PictureTooLarge,
-    Prediction,
-    Recognizer,
-    Region,
     UndecodablePicture,
     UnsupportedPicture,
 )
-from recognition.numbers.reading import Reading
-from recognition.preview import frame_png, png_data_url
-from recognition.recognizer import Mode
+from recognition.preview import frame_png
+from web.answers import to_explanation, to_prediction, to_reading
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
 from web.openapi import documented_rules, operation
 from web.operations import current_reader, current_recognizer, current_settings, number_model_id
@@ -36,22 +32,17 @@ from web.schemas import (
     EXAMPLE_STROKES,
     MAX_BATCH_PICTURES,
     BatchResponse,
-    DigitResponse,
     ExplainQuery,
     ExplanationResponse,
-    Guess,
     HealthResponse,
     IndexResponse,
     ModelCard,
-    OtherInkResponse,
     PredictionResponse,
     PredictQuery,
     ReadingBatchResponse,
     ReadingResponse,
     ReadQuery,
-    Reason,
     RecognitionRequest,
-    TextGuess,
 )
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -140,7 +131,7 @@ def predict() -> Response:
     query = parse_query(PredictQuery)
     reader = current_reader()
     prediction = recognize_body(reader.predict_strokes, reader.predict_picture)
-    return _json(_to_prediction(prediction, current_recognizer(), query))
+    return _json(to_prediction(prediction, current_recognizer(), query))
 
 
 @api.post("/predict/batch")
@@ -153,7 +144,7 @@ def predict_batch() -> Response:
     """
     query = parse_query(PredictQuery)
     recognizer = current_recognizer()
-    batch = _recognize_batch(recognizer.predict_pictures, lambda found: _to_prediction(found, recognizer, query))
+    batch = _recognize_batch(recognizer.predict_pictures, lambda found: to_prediction(found, recognizer, query))
     return _json(BatchResponse(**batch, model=recognizer.info.id))
 
 
@@ -168,7 +159,7 @@ def read() -> Response:
     query = parse_query(ReadQuery)
     reader, model_id = current_reader(), number_model_id()
     reading = recognize_body(reader.read_strokes, reader.read_picture)
-    return _json(_to_reading(reading, model_id, query))
+    return _json(to_reading(reading, model_id, query))
 
 
 @api.post("/read/batch")
@@ -181,26 +172,26 @@ def read_batch() -> Response:
     """
     query = parse_query(ReadQuery)
     reader, model_id = current_reader(), number_model_id()
-    batch = _recognize_batch(reader.read_pictures, lambda found: _to_reading(found, model_id, query))
+    batch = _recognize_batch(reader.read_pictures, lambda found: to_reading(found, model_id, query))
     return _json(ReadingBatchResponse(**batch, model=model_id))
 
 
 @api.post("/explain")
-@_one_input(ExplanationResponse, query=ExplainQuery)
+@_one_input(ExplanationResponse, query=ExplainQuery, problems=(*_PROBLEMS, NoSuchPlace))
 def explain() -> Response:
-    """Explain a prediction.
+    """Explain a prediction, or a digit of a number.
 
     Takes the same input as predict. Small pieces of ink are removed one at a time: those without which the digit
     becomes less likely are evidence for it. This takes ten to thirty times as long as a prediction.
     """
     query = parse_query(ExplainQuery)
-    digit = None if query.digit is None else int(query.digit)
-    recognizer = current_recognizer()
+    digit, place = (None if value is None else int(value) for value in (query.digit, query.place))
+    reader = current_reader()
     explanation = recognize_body(
-        lambda strokes: recognizer.explain_strokes(strokes, digit),
-        lambda data: recognizer.explain_picture(data, digit),
+        lambda strokes: reader.explain_strokes(strokes, digit, place),
+        lambda data: reader.explain_picture(data, digit, place),
     )
-    return _json(_to_explanation(explanation, recognizer))
+    return _json(to_explanation(explanation, current_recognizer()))
 
 
 def _recognize_batch(
@@ -214,86 +205,6 @@ def _recognize_batch(
     elapsed_ms = 1000 * (time.perf_counter() - started)
     results = [describe(found) if isinstance(found, InputError) else render(found) for found in outcomes]
     return {"results": results, "elapsed_ms": round(elapsed_ms, 3)}
-
-
-def _to_prediction(prediction: Prediction, recognizer: Recognizer, query: PredictQuery) -> PredictionResponse:
-    probabilities = [round(p, 6) for p in prediction.probabilities]
-    with_frame = query.include == "frame"
-    reason = _why_no_digit(prediction, recognizer, query.mode)
-    return PredictionResponse(
-        digit=prediction.digit,
-        confidence=probabilities[prediction.digit],
-        is_digit=reason is None,
-        reason=reason,
-        n_digits=prediction.n_digits if reason == "several_digits" else None,
-        digit_score=round(prediction.digit_score, 4),
-        top=_to_guesses(prediction),
-        probabilities=probabilities,
-        model=recognizer.info.id,
-        elapsed_ms=round(prediction.elapsed_ms, 3),
-        frame=png_data_url(frame_png(prediction.frame)) if with_frame else None,
-        box=_to_box(prediction.region) if with_frame else None,
-    )
-
-
-def _why_no_digit(prediction: Prediction, recognizer: Recognizer, mode: Mode) -> Reason | None:
-    if prediction.n_digits > 1:
-        return "several_digits"
-    if recognizer.accepts(prediction, mode):
-        return None
-    return "unsure" if recognizer.accepts(prediction, "guess") else "not_a_digit"
-
-
-def _to_guesses(prediction: Prediction) -> list[Guess]:
-    return [Guess(digit=digit, confidence=round(confidence, 6)) for digit, confidence in prediction.top()]
-
-
-def _to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingResponse:
-    digits = [
-        DigitResponse(
-            digit=prediction.digit,
-            confidence=round(prediction.confidence, 6),
-            is_digit=prediction.is_digit,
-            top=_to_guesses(prediction),
-            probabilities=[round(p, 6) for p in prediction.probabilities],
-            box=_round_box(found.box),
-            line=found.line,
-            frame=png_data_url(frame_png(prediction.frame)) if query.include == "frame" else None,
-        )
-        for found in reading.digits
-        for prediction in [found.prediction]
-    ]
-    return ReadingResponse(
-        text=reading.text,
-        confidence=round(reading.confidence, 6),
-        alternatives=[TextGuess(text=text, confidence=round(share, 6)) for text, share in reading.alternatives],
-        digits=digits,
-        other=[OtherInkResponse(box=_round_box(ink.box), line=ink.line) for ink in reading.other],
-        model=model_id,
-        elapsed_ms=round(reading.elapsed_ms, 3),
-    )
-
-
-def _to_explanation(explanation: Explanation, recognizer: Recognizer) -> ExplanationResponse:
-    return ExplanationResponse(
-        digit=explanation.digit,
-        confidence=round(explanation.confidence, 6),
-        # Adding 0.0 turns -0.0 into 0.0.
-        heat=[[round(value, 3) + 0.0 for value in row] for row in explanation.heat.values.tolist()],
-        strength=round(explanation.heat.strength, 4),
-        box=_to_box(explanation.region),
-        frame=png_data_url(frame_png(explanation.frame)),
-        model=recognizer.info.id,
-        elapsed_ms=round(explanation.elapsed_ms, 3),
-    )
-
-
-def _to_box(region: Region) -> list[float]:
-    return _round_box((region.left, region.top, region.side, region.side))
-
-
-def _round_box(box: Sequence[float]) -> list[float]:
-    return [round(value, 3) for value in box]
 
 
 def with_etag(response: Response) -> Response:

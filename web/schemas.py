@@ -89,6 +89,11 @@ class ExplainQuery(BaseModel):
     digit: Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] | None = Field(
         None, description="the digit to explain; by default the likeliest one"
     )
+    place: str | None = Field(
+        None,
+        pattern="^[0-9]{1,2}$",
+        description="explains one of the `digits` that `read` finds, counted from 0, instead of the whole input",
+    )
 
 
 # ---- responses ----

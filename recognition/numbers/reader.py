@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from recognition.engine import Engine
-from recognition.errors import InputError
+from recognition.errors import InputError, NoSuchPlace
+from recognition.explain import Explanation
 from recognition.ink import Stroke
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
@@ -94,6 +95,18 @@ class NumberReader:
             found = [without_single_digits(found[0])]
         return self._read_lines(found, _DRAWING, started)
 
+    def explain_strokes(self, strokes: object, digit: int | None = None, place: int | None = None) -> Explanation:
+        """The evidence in a drawing for `digit`, by default the likeliest: in the digit at `place`, or in all of it.
+
+        Raises `InvalidStrokes`, `BlankInput` or `NoSuchPlace`.
+        """
+        if place is None:
+            return self._recognizer.explain_strokes(strokes, digit)
+        started = time.perf_counter()
+        drawn, whole = self._recognizer.predict_drawing(strokes)
+        reading = self._read_drawing(drawn, whole, started)
+        return self._recognizer.explain(_prediction_at(place, reading) or whole, digit, started)
+
     def _record(self, reading: Reading) -> Reading:
         for digit in reading.digits:
             self._recognizer.observer.record(digit.prediction)
@@ -123,6 +136,17 @@ class NumberReader:
         picture, scale = self._recognizer.decode(data)
         prediction = self._predict_decoded(picture, scale)
         return _count(prediction, self._read_decoded(picture, scale, _PLAIN_PICTURE, started), started)
+
+    def explain_picture(self, data: bytes, digit: int | None = None, place: int | None = None) -> Explanation:
+        """As `explain_strokes`, for a picture file. Raises `PictureError`, `BlankInput` or `NoSuchPlace`."""
+        if place is None:
+            return self._recognizer.explain_picture(data, digit)
+        started = time.perf_counter()
+        picture, scale = self._recognizer.decode(data)
+        prediction = _prediction_at(place, self._read_decoded(picture, scale, _PICTURE, started))
+        if prediction is None:
+            return self._recognizer.explain_picture(data, digit)
+        return self._recognizer.explain(prediction, digit, started)
 
     def _predict_decoded(self, picture: Picture, scale: float) -> Prediction:
         return self._recognizer.predict_candidates([self._recognizer.find_candidates(picture, scale)])[0]
@@ -203,6 +227,14 @@ class NumberReader:
         lattice = build_lattice(pieces, spans, predictions) if spans else None
         line = rescore(found, pieces, lattice, sharpness=material.sharpness, counts_pieces=material.counts_pieces)
         return line, len(pieces.boxes) if lattice else 0
+
+
+def _prediction_at(place: int, reading: Reading | None) -> Prediction | None:
+    """The prediction for a digit of a number; None if the input was read as one digit. Raises `NoSuchPlace`."""
+    n_digits = len(reading.digits) if reading else 1
+    if place >= n_digits:
+        raise NoSuchPlace(place, n_digits)
+    return reading.digits[place].prediction if reading else None
 
 
 def _count(prediction: Prediction, reading: Reading | None, started: float) -> Prediction:

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from testing.handwriting import DIGITS
-from testing.pad import SIDE, draw, has_ink, place
+from testing.pad import draw, has_ink, heat, place
 from testing.page import OpenPage, expect_answer, payload
 from testing.pictures import picture_of
 from testing.waiting import eventually
@@ -19,22 +19,6 @@ PREDICT = "**/api/v1/read*"
 def explain(page: Page) -> None:
     page.get_by_role("button", name="Explain").click()
     expect(page.locator("#heatmap")).to_be_visible()
-
-
-def heat(page: Page) -> list[list[int]]:
-    """How opaque the heat map is, 0 to 255, on a grid of 28 by 28 points of the sheet."""
-    return page.locator("#heatmap").evaluate(
-        """(canvas, side) => {
-            const copy = new OffscreenCanvas(side, side).getContext("2d");
-            copy.imageSmoothingEnabled = false; // which would spread the heat beyond the ink
-            copy.drawImage(canvas, 0, 0, (canvas.width * side) / canvas.height, side);
-            const { data } = copy.getImageData(0, 0, side, side);
-            const at = (i) => Math.floor((i + 0.5) * side / 28);
-            return Array.from({ length: 28 }, (_, y) =>
-                Array.from({ length: 28 }, (_, x) => data[4 * (at(y) * side + at(x)) + 3]));
-        }""",
-        SIDE,
-    )
 
 
 def test_heat_map_covers_only_the_ink(open_page: OpenPage) -> None:

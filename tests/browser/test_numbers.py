@@ -3,12 +3,13 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from testing.handwriting import DIGITS, write_row
-from testing.pad import SIDE, draw, has_ink, place
+from testing.pad import SIDE, draw, has_ink, heat, place
 from testing.page import OpenPage, expect_answer, expect_number, payload
 from testing.pictures import draw_picture, encode
+from testing.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -144,11 +145,27 @@ def test_later_answer_with_the_same_digits_keeps_the_chosen_one(open_page: OpenP
     expect(chosen).to_be_focused()
 
 
-def test_only_a_single_digit_is_explained(open_page: OpenPage) -> None:
+def test_chosen_digit_of_a_number_is_explained(open_page: OpenPage) -> None:
     page = open_page()
-    draw(page, write_row("42", 80, 10, 80))
+    draw(page, write_row("42", 100, 10, 160))
     expect_number(page, "42")
-    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "true")
+    heatmap = page.locator("#heatmap")
+    with page.expect_request(re.compile(r"explain\?digit=4&place=0$")):
+        page.get_by_role("button", name="Explain").click()
+    expect(heatmap).to_be_visible()
+    left, right = _split_heat(page)
+    assert left > right == 0
+    with page.expect_response(re.compile(r"explain\?digit=2&place=1$")):
+        page.get_by_role("group", name="Digit", exact=True).get_by_role("radio", name="2").check()
+    eventually(lambda: _split_heat(page)[0] == 0 < _split_heat(page)[1])
+    page.get_by_role("button", name="Explain").click()
+    expect(heatmap).to_be_hidden()
+
+
+def _split_heat(page: Page) -> tuple[int, int]:
+    """The sum of a heat map's opacity left and right of x = 110, where the 2 begins."""
+    rows = heat(page)
+    return sum(sum(row[:11]) for row in rows), sum(sum(row[11:]) for row in rows)
 
 
 def test_row_in_a_picture_is_read_and_outlined(open_page: OpenPage) -> None:

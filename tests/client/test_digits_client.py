@@ -25,7 +25,7 @@ from client.digits_client import (
     frame_bytes,
 )
 from testing.answers import ANSWER_FIELDS
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, write_row
 from testing.pictures import picture_of
 from testing.servers import Server
 
@@ -70,6 +70,7 @@ def test_drawing_and_picture_are_explained(digits: DigitsClient) -> None:
     assert (likeliest["digit"], other["digit"]) == (7, 1)
     assert set(likeliest) == set(other) == set(Explanation.__annotations__)
     assert [len(row) for row in likeliest["heat"]] == [28] * 28
+    assert digits.explain_strokes(write_row("42"), place=1)["digit"] == 2
     with pytest.raises(ProblemError) as caught:
         digits.explain_strokes(DIGITS[7], digit=10)
     assert caught.value.type == "invalid-request"

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from testing.answers import assert_problem
-from testing.handwriting import DIGITS
-from testing.pictures import multipart, picture_of
+from testing.handwriting import DIGITS, write_row
+from testing.pictures import draw_picture, encode, multipart, picture_of
 
 EXPLAIN = "/api/v1/explain"
 FIELDS = {"digit", "confidence", "heat", "strength", "box", "frame", "model", "elapsed_ms"}
@@ -71,6 +71,47 @@ def test_box_surrounds_what_was_drawn(client: FlaskClient) -> None:
 def test_invalid_digit_is_refused(client: FlaskClient, digit: str) -> None:
     response = client.post(EXPLAIN, query_string={"digit": digit}, json={"strokes": DIGITS[4]})
     assert_problem(response, 422, "invalid-request")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_digit_of_a_number_is_explained(client: FlaskClient, place: int) -> None:
+    drawing = write_row("314")
+    found = client.post("/api/v1/read?include=frame", json={"strokes": drawing}).get_json()["digits"][place]
+    response = client.post(f"{EXPLAIN}?place={place}", json={"strokes": drawing})
+    assert_explained(response, int("314"[place]))
+    explained = response.get_json()
+    assert explained["frame"] == found["frame"]
+    assert explained["confidence"] == found["confidence"]
+    left, _, width, _ = explained["box"]
+    assert left < found["box"][0] < found["box"][0] + found["box"][2] < left + width
+
+
+def test_digit_of_a_number_in_a_picture_is_explained(client: FlaskClient) -> None:
+    picture = encode(draw_picture(write_row("2718", 120, 20, 80), (520, 280), pen=9))
+    response = client.post(f"{EXPLAIN}?place=2&digit=7", **multipart(picture))
+    assert_explained(response, 7)
+    assert 200 < response.get_json()["box"][0] < 300
+
+
+@pytest.mark.parametrize("place", ["", "-1", "x", "1.0", " 1", "100", "٣"])
+def test_invalid_place_is_refused(client: FlaskClient, place: str) -> None:
+    response = client.post(EXPLAIN, query_string={"place": place}, json={"strokes": DIGITS[4]})
+    assert_problem(response, 422, "invalid-request")
+
+
+@pytest.mark.parametrize(("text", "place"), [("42", 2), ("7", 1)])
+def test_place_beyond_the_number_is_refused(client: FlaskClient, text: str, place: int) -> None:
+    drawing = write_row(text)
+    for response in (
+        client.post(f"{EXPLAIN}?place={place}", json={"strokes": drawing}),
+        client.post(f"{EXPLAIN}?place={place}", **multipart(encode(draw_picture(drawing, (600, 320), pen=9)))),
+    ):
+        assert_problem(response, 422, "no-such-place")
+
+
+def test_place_of_the_only_digit_is_the_whole_input(client: FlaskClient) -> None:
+    whole, place = (client.post(EXPLAIN + query, json={"strokes": DIGITS[7]}).get_json() for query in ("", "?place=0"))
+    assert whole["heat"] == place["heat"]
 
 
 @pytest.mark.parametrize(
