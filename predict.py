@@ -145,15 +145,14 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
 
 def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
     """Rows predicted by the local model. Raises `CheckpointError`."""
+    from batch.local import predict_one, read_numbers, start_reader
+    from recognition.engine import has_model
+
+    with_numbers = options.numbers or has_model(settings.number_model_path)
+    reader = start_reader(read_models(settings, numbers=with_numbers), settings.limits, options.mode)
     if options.numbers:
-        from batch.local import read_numbers, start_reader
-
-        reader = start_reader(read_models(settings), settings.limits)
         return (read_numbers([path], reader) for path in paths)
-    recognizer = load_recognizer(settings, options.mode)
-    from batch.local import read_serially
-
-    return read_serially(paths, recognizer, with_frames=options.frame)
+    return ([predict_one(path, reader, with_frame=options.frame)] for path in paths)
 
 
 def read_by_server(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:

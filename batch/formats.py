@@ -95,7 +95,7 @@ def read_parquet(file: IO[bytes]) -> Iterator[list[Record]]:
 
 
 def _arrow_type(arrow: Any, name: str) -> Any:
-    if name in {"path", "error", "model"} or name.startswith("text"):
+    if name in {"path", "reason", "error", "model"} or name.startswith("text"):
         return arrow.string()
     if name == "is_digit":
         return arrow.bool_()

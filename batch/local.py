@@ -27,6 +27,7 @@ from recognition.normalize import Candidate, find_candidates
 from recognition.numbers.reader import NumberReader
 from recognition.picture import decode_picture
 from recognition.preview import frame_png
+from recognition.recognizer import Mode
 
 # A path, and the candidate frames of its picture or an error message.
 Preprocessed: TypeAlias = tuple[str, list[Candidate] | str]
@@ -49,29 +50,28 @@ def _sentence(error: InputError | OSError) -> str:
     return describe_error(error) if isinstance(error, OSError) else str(error)
 
 
-def predict_rows(recognizer: Recognizer, pictures: Sequence[Preprocessed], *, with_frames: bool = False) -> list[Row]:
-    """The rows of a chunk, in order, from one forward pass."""
+def predict_rows(recognizer: Recognizer, pictures: Sequence[Preprocessed]) -> list[Row]:
+    """The rows of a chunk, in order, from one forward pass; nothing looks for several digits in a picture."""
     predictions = iter(recognizer.predict_candidates([found for _, found in pictures if not isinstance(found, str)]))
     return [
-        Row(path, error=found) if isinstance(found, str) else _row(path, next(predictions), with_frames)
+        Row(path, error=found) if isinstance(found, str) else _row(path, next(predictions), recognizer)
         for path, found in pictures
     ]
 
 
-def _row(path: str, prediction: Prediction, with_frame: bool) -> Row:
-    return Row(
-        path,
-        prediction.probabilities,
-        prediction.is_digit,
-        prediction.digit_score,
-        frame_png(prediction.frame) if with_frame else None,
-    )
+def _row(path: str, prediction: Prediction, recognizer: Recognizer, *, with_frame: bool = False) -> Row:
+    reason = recognizer.why_no_digit(prediction)
+    frame = frame_png(prediction.frame) if with_frame else None
+    return Row(path, prediction.probabilities, reason is None, prediction.digit_score, frame, reason=reason)
 
 
-def read_serially(paths: Iterable[str], recognizer: Recognizer, *, with_frames: bool = False) -> Iterator[list[Row]]:
-    """Rows in the order of `paths`, a chunk at a time, in this process."""
-    for chunk in chunked(paths):
-        yield predict_rows(recognizer, preprocess(chunk, recognizer.limits), with_frames=with_frames)
+def predict_one(path: str, reader: NumberReader, *, with_frame: bool = False) -> Row:
+    """The row of one picture, in which several digits are not one."""
+    try:
+        prediction = reader.predict_picture(read_file(path))
+    except (InputError, OSError) as error:
+        return Row(path, error=_sentence(error))
+    return _row(path, prediction, reader.recognizer, with_frame=with_frame)
 
 
 def read_parallel(paths: Iterable[str], recognizer: Recognizer, workers: int) -> Iterator[list[Row]]:
@@ -83,10 +83,10 @@ def read_parallel(paths: Iterable[str], recognizer: Recognizer, workers: int) ->
 # ---- numbers ----
 
 
-def start_reader(models: Sequence[VerifiedModel], limits: Limits) -> NumberReader:
-    """A reader with engines of its own, for the models of digits and of numbers. Raises `CheckpointError`."""
-    digits, numbers = models
-    return NumberReader(Recognizer(start_engine(digits), limits), start_engine(numbers))
+def start_reader(models: Sequence[VerifiedModel], limits: Limits, mode: Mode = "balanced") -> NumberReader:
+    """A reader with engines of its own, for the models of digits and, if given, numbers. Raises `CheckpointError`."""
+    digits, *numbers = map(start_engine, models)
+    return NumberReader(Recognizer(digits, limits, mode), numbers[0] if numbers else None)
 
 
 def read_numbers(paths: Sequence[str], reader: NumberReader) -> list[Row]:

@@ -23,7 +23,7 @@ _MAX_PATH_WIDTH = 60  # a longer path does not widen the column
 
 
 def print_table(out: IO[str], batches: Iterable[Sequence[Row]], columns: Columns, paths: Sequence[str]) -> None:
-    """Columns `path  digit  confidence`, or `text` for `digit`, and a note for pictures that do not show a digit."""
+    """Columns `path  digit  confidence`, or `text` for `digit`, and why, where a picture does not show a digit."""
     width = max([4, *(len(escape_unprintable(path)) for path in paths if len(path) <= _MAX_PATH_WIDTH)])
     names = [columns.value, *(f"{rank}. {columns.value}" for rank in range(2, columns.top + 1))]
     widths = [_TEXT_WIDTH if columns.numbers else len(name) for name in names]
@@ -43,7 +43,11 @@ def _line(row: Row, columns: Columns, width: int, widths: Sequence[int]) -> str:
         cells.append(f"{escape_unprintable(str(value)):>{n}}  {_percent(confidence):>10}")
     if columns.probabilities:
         cells += [f"{share:.3f}" for share in row.probabilities]
-    return "  ".join(cells) + ("  not a digit" if row.is_digit is False else "")
+    return "  ".join([*cells, *([_words(row.reason)] if row.reason else [])])
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ")
 
 
 def _percent(share: float) -> str:
@@ -137,4 +141,4 @@ def _bar_chart(row: Row) -> bytes:
 def _title(row: Row) -> str:
     # A dollar sign would start a formula.
     name = to_unicode(row.path).rsplit("/", 1)[-1][-40:].replace("$", r"\$")
-    return name if row.is_digit else f"{name}: not a digit"
+    return f"{name}: {_words(row.reason)}" if row.reason else name

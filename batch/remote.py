@@ -89,7 +89,8 @@ def _read_or_describe(path: str) -> bytes | str:
 
 def _row(path: str, answer: Answer, with_frame: bool) -> Row:
     frame = frame_bytes(answer) if with_frame else None
-    return Row(path, tuple(answer["probabilities"]), answer["is_digit"], answer["digit_score"], frame)
+    probabilities, score = tuple(answer["probabilities"]), answer["digit_score"]
+    return Row(path, probabilities, answer["is_digit"], score, frame, reason=answer.get("reason"))
 
 
 def _number_row(path: str, reading: Reading) -> Row:

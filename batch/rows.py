@@ -28,6 +28,7 @@ class Row:
     frame_png: bytes | None = None  # the network's input, if requested
     error: str | None = None  # a sentence
     texts: tuple[tuple[str, float], ...] = ()  # of a number, with their confidences, likeliest first
+    reason: str | None = None  # why it is not a digit: "not_a_digit", "several_digits" or "unsure"
 
     @property
     def top(self) -> list[tuple[int, float]]:
@@ -62,7 +63,7 @@ class Columns:
             "confidence": _rounded(best[0][1]),
         }
         if not self.numbers:
-            record |= {"is_digit": row.is_digit, "digit_score": _rounded(row.digit_score)}
+            record |= {"is_digit": row.is_digit, "reason": row.reason, "digit_score": _rounded(row.digit_score)}
         for rank in range(2, self.top + 1):
             value, confidence = best[rank - 1]
             record |= {f"{self.value}_{rank}": value, f"confidence_{rank}": _rounded(confidence)}
@@ -79,7 +80,8 @@ class Columns:
             best = [{self.value: value, "confidence": _rounded(share)} for value, share in self.best(row)]
             record = {"path": to_unicode(row.path), **best[0]}
             if not self.numbers:
-                record |= {"is_digit": row.is_digit, "digit_score": _rounded(row.digit_score)}
+                reason = {"reason": row.reason} if row.reason else {}
+                record |= {"is_digit": row.is_digit, **reason, "digit_score": _rounded(row.digit_score)}
             if self.top > 1:
                 record |= {"alternatives": best[1:]} if self.numbers else {"top": best}
             if self.probabilities:

@@ -60,6 +60,9 @@ class Prediction:
 Mode = Literal["sure", "balanced", "guess"]
 MODES: Mapping[Mode, float] = {"sure": 2.0, "balanced": 0.0, "guess": -2.0}
 
+# Why input is not a digit: `unsure` if mode `guess` would accept it.
+Reason = Literal["not_a_digit", "several_digits", "unsure"]
+
 # Decoding a picture file, preprocessing a drawing or picture, running the network.
 Phase = Literal["decode", "normalise", "network"]
 
@@ -100,6 +103,14 @@ class Recognizer:
     ) -> Recognizer:
         """Load a checkpoint file, or the ONNX file beside it. Raises `CheckpointError`."""
         return cls(start_engine(read_model(path, engine)), limits, mode)
+
+    def why_no_digit(self, prediction: Prediction, mode: Mode | None = None) -> Reason | None:
+        """Why a prediction is not a digit in `mode`, by default the recognizer's; None if it is one."""
+        if prediction.n_digits > 1:
+            return "several_digits"
+        if self.accepts(prediction, mode or self._mode):
+            return None
+        return "unsure" if self.accepts(prediction, "guess") else "not_a_digit"
 
     def accepts(self, prediction: Prediction, mode: Mode) -> bool:
         """Whether `is_digit` of this prediction would be true in `mode`."""

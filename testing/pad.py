@@ -95,7 +95,7 @@ def has_ink(page: Page, x: float, y: float) -> bool:
 
 def heat(page: Page) -> list[list[int]]:
     """How opaque the heat map is, 0 to 255, on a grid of 28 by 28 points of the sheet."""
-    return page.locator("#heatmap").evaluate(
+    rows: list[list[int]] = page.locator("#heatmap").evaluate(
         """(canvas, side) => {
             const copy = new OffscreenCanvas(side, side).getContext("2d");
             copy.imageSmoothingEnabled = false; // which would spread the heat beyond the ink
@@ -107,3 +107,4 @@ def heat(page: Page) -> list[list[int]]:
         }""",
         SIDE,
     )
+    return rows

@@ -20,9 +20,9 @@ from config import Settings
 from escaping import escape_unprintable
 from recognition import Recognizer
 from recognition.numbers.reader import NumberReader
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, write_row
 from testing.numbers import ScriptedEngine
-from testing.pictures import encode, picture_of
+from testing.pictures import draw_picture, encode, picture_of
 from testing.waiting import eventually
 
 ROOT = Path(__file__).parents[1]
@@ -96,8 +96,17 @@ def test_non_digits_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str
     _, values, _ = run(capsys, tmp_path)
     lines = out.splitlines()[1:]
     foreign = [row["is_digit"] == "false" for row in csv.DictReader(io.StringIO(values))]
-    assert [line.endswith("not a digit") for line in lines] == foreign
+    assert [line.endswith(("not a digit", "unsure")) for line in lines] == foreign
     assert any(foreign)
+
+
+def test_row_of_digits_is_not_one_digit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "row.png").write_bytes(encode(draw_picture(write_row("2718", 120, 20, 80), (520, 280), pen=9)))
+    _, out, _ = run(capsys, "--format", "table", tmp_path)
+    assert out.splitlines()[1].endswith("several digits")
+    _, out, _ = run(capsys, "--format", "json", tmp_path)
+    (answer,) = json.loads(out)
+    assert (answer["is_digit"], answer["reason"]) == (False, "several_digits")
 
 
 def test_unreadable_pictures_are_reported(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:

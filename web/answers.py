@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from recognition import Explanation, Prediction, Recognizer, Region
 from recognition.numbers.reading import Reading
 from recognition.preview import frame_png, png_data_url
-from recognition.recognizer import Mode
 from web.schemas import (
     DigitResponse,
     ExplanationResponse,
@@ -17,7 +16,6 @@ from web.schemas import (
     PredictQuery,
     ReadingResponse,
     ReadQuery,
-    Reason,
     TextGuess,
 )
 
@@ -25,7 +23,7 @@ from web.schemas import (
 def to_prediction(prediction: Prediction, recognizer: Recognizer, query: PredictQuery) -> PredictionResponse:
     probabilities = [round(p, 6) for p in prediction.probabilities]
     with_frame = query.include == "frame"
-    reason = _why_no_digit(prediction, recognizer, query.mode)
+    reason = recognizer.why_no_digit(prediction, query.mode)
     return PredictionResponse(
         digit=prediction.digit,
         confidence=probabilities[prediction.digit],
@@ -40,14 +38,6 @@ def to_prediction(prediction: Prediction, recognizer: Recognizer, query: Predict
         frame=png_data_url(frame_png(prediction.frame)) if with_frame else None,
         box=_to_box(prediction.region) if with_frame else None,
     )
-
-
-def _why_no_digit(prediction: Prediction, recognizer: Recognizer, mode: Mode) -> Reason | None:
-    if prediction.n_digits > 1:
-        return "several_digits"
-    if recognizer.accepts(prediction, mode):
-        return None
-    return "unsure" if recognizer.accepts(prediction, "guess") else "not_a_digit"
 
 
 def _to_guesses(prediction: Prediction) -> list[Guess]:

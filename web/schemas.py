@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config import VERSION
-from recognition.recognizer import Mode
+from recognition.recognizer import Mode, Reason
 
 MAX_BATCH_PICTURES = 64
 FRAME_SIDE = 28
@@ -104,9 +104,6 @@ class Guess(BaseModel):
 
     digit: int = Field(ge=0, le=9, description="the digit")
     confidence: _Probability = Field(description="calibrated probability, given that the input is a digit")
-
-
-Reason = Literal["not_a_digit", "several_digits", "unsure"]
 
 
 class PredictionResponse(Guess):

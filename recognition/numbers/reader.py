@@ -61,7 +61,7 @@ class NumberReader:
 
     def __init__(self, recognizer: Recognizer, engine: Engine | None) -> None:
         """Without an engine, all input is read as a single digit."""
-        self._recognizer = recognizer
+        self.recognizer = recognizer
         self._engine = engine
         self.info = engine.info if engine else None
         self.engine = engine.name if engine else None
@@ -69,14 +69,14 @@ class NumberReader:
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        drawn, whole = self._recognizer.predict_drawing(strokes)
+        drawn, whole = self.recognizer.predict_drawing(strokes)
         return self._record(self._read_drawing(drawn, whole, started) or of_single(whole, milliseconds_since(started)))
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognize a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
         started = time.perf_counter()
-        drawn, whole = self._recognizer.predict_drawing(strokes)
-        self._recognizer.observer.record(whole)
+        drawn, whole = self.recognizer.predict_drawing(strokes)
+        self.recognizer.observer.record(whole)
         return _count(whole, self._read_drawing(drawn, whole, started), started)
 
     def _read_drawing(self, drawn: Sequence[Stroke], whole: Prediction, started: float) -> Reading | None:
@@ -85,9 +85,9 @@ class NumberReader:
         Drawings of several digits, even of two that touch, hardly ever look like a digit as a whole; an 8 of two
         strokes may look like two lines.
         """
-        if self._engine is None or self._recognizer.accepts(whole, "sure"):
+        if self._engine is None or self.recognizer.accepts(whole, "sure"):
             return None
-        with self._recognizer.observer.time_phase("normalise"):
+        with self.recognizer.observer.time_phase("normalise"):
             groups = group_strokes(drawn)
             lines = [DrawnLine([drawn[i] for i in line]) for line in groups] if len(groups) <= MAX_DRAWN_LINES else []
         found = self._run_network(self._engine, lines)
@@ -101,15 +101,15 @@ class NumberReader:
         Raises `InvalidStrokes`, `BlankInput` or `NoSuchPlace`.
         """
         if place is None:
-            return self._recognizer.explain_strokes(strokes, digit)
+            return self.recognizer.explain_strokes(strokes, digit)
         started = time.perf_counter()
-        drawn, whole = self._recognizer.predict_drawing(strokes)
+        drawn, whole = self.recognizer.predict_drawing(strokes)
         reading = self._read_drawing(drawn, whole, started)
-        return self._recognizer.explain(_prediction_at(place, reading) or whole, digit, started)
+        return self.recognizer.explain(_prediction_at(place, reading) or whole, digit, started)
 
     def _record(self, reading: Reading) -> Reading:
         for digit in reading.digits:
-            self._recognizer.observer.record(digit.prediction)
+            self.recognizer.observer.record(digit.prediction)
         return reading
 
     def read_picture(self, data: bytes, with_preview: bool = False, seconds_left: float = math.inf) -> Reading:
@@ -118,7 +118,7 @@ class NumberReader:
         Also refuses a picture whose decoding would take more than `seconds_left` of processor time.
         """
         started = time.perf_counter()
-        picture, scale = self._recognizer.decode(data, seconds_left)
+        picture, scale = self.recognizer.decode(data, seconds_left)
         preview = make_preview(picture, scale) if with_preview else None
         reading = self._read_decoded(picture, scale, _PICTURE, started)
         if reading is None:
@@ -133,23 +133,23 @@ class NumberReader:
         Raises `PictureError` or `BlankInput`.
         """
         started = time.perf_counter()
-        picture, scale = self._recognizer.decode(data)
+        picture, scale = self.recognizer.decode(data)
         prediction = self._predict_decoded(picture, scale)
         return _count(prediction, self._read_decoded(picture, scale, _PLAIN_PICTURE, started), started)
 
     def explain_picture(self, data: bytes, digit: int | None = None, place: int | None = None) -> Explanation:
         """As `explain_strokes`, for a picture file. Raises `PictureError`, `BlankInput` or `NoSuchPlace`."""
         if place is None:
-            return self._recognizer.explain_picture(data, digit)
+            return self.recognizer.explain_picture(data, digit)
         started = time.perf_counter()
-        picture, scale = self._recognizer.decode(data)
+        picture, scale = self.recognizer.decode(data)
         prediction = _prediction_at(place, self._read_decoded(picture, scale, _PICTURE, started))
         if prediction is None:
-            return self._recognizer.explain_picture(data, digit)
-        return self._recognizer.explain(prediction, digit, started)
+            return self.recognizer.explain_picture(data, digit)
+        return self.recognizer.explain(prediction, digit, started)
 
     def _predict_decoded(self, picture: Picture, scale: float) -> Prediction:
-        return self._recognizer.predict_candidates([self._recognizer.find_candidates(picture, scale)])[0]
+        return self.recognizer.predict_candidates([self.recognizer.find_candidates(picture, scale)])[0]
 
     def _read_decoded(self, picture: Picture, scale: float, material: _Material, started: float) -> Reading | None:
         """The number in a picture; None if there are not several digits."""
@@ -175,14 +175,14 @@ class NumberReader:
     def _find_numbers(self, engine: Engine, picture: Picture, scale: float) -> list[NetworkReading]:
         """The lines of a picture: those that were found, or the whole picture as one."""
         height, width = picture.shape
-        with self._recognizer.observer.time_phase("normalise"):
+        with self.recognizer.observer.time_phase("normalise"):
             picture = darken_ink(picture)
             found = find_lines(picture)
         whole = [Line(0, width, 0, height)] if height <= 8 * width else []
         readings = []
         for lines in (found, whole):
             if lines and (len(lines) > 1 or width <= 32 * height):
-                with self._recognizer.observer.time_phase("normalise"):
+                with self.recognizer.observer.time_phase("normalise"):
                     crops = [PictureLine(picture, line, scale) for line in lines]
                 readings.append(self._run_network(engine, crops))
         return max(readings, key=certainty, default=[])
@@ -191,7 +191,7 @@ class NumberReader:
         """What the network reads in each line with digits, up to the line with the last of `MAX_DIGITS`."""
         read, n_left = [], MAX_DIGITS
         for line in lines:
-            with self._recognizer.observer.time_phase("network"):
+            with self.recognizer.observer.time_phase("network"):
                 logits = engine.logits(line.strip[None])[0]
             if found := decode(line, logits, engine.info.temperature):
                 read.append(found)
@@ -220,10 +220,10 @@ class NumberReader:
 
     def _read_line(self, found: NetworkReading, material: _Material, max_pieces: int) -> tuple[ReadLine, int]:
         """What both networks read in a line, by the first alone if it has too many pieces; and the number of pieces."""
-        with self._recognizer.observer.time_phase("normalise"):
+        with self.recognizer.observer.time_phase("normalise"):
             pieces = found.line.pieces(found.cuts)
             spans = find_spans(pieces, max_pieces)
-        predictions = self._recognizer.predict_frames([frame for _, frame, _ in spans])
+        predictions = self.recognizer.predict_frames([frame for _, frame, _ in spans])
         lattice = build_lattice(pieces, spans, predictions) if spans else None
         line = rescore(found, pieces, lattice, sharpness=material.sharpness, counts_pieces=material.counts_pieces)
         return line, len(pieces.boxes) if lattice else 0
