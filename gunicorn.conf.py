@@ -111,7 +111,7 @@ def on_reload(server: Arbiter) -> None:
 
 def _read_models(server: Arbiter) -> None:
     """Verify the model files and pass their contents to future workers. Raises `CheckpointError`."""
-    from web.operations import read_models  # imported after raw_env has been applied
+    from recognition.engine import read_models  # imported after raw_env has been applied
 
     server.app.wsgi().extensions["models"] = read_models(_settings)
 

@@ -27,9 +27,6 @@ from escaping import escape_unprintable
 if TYPE_CHECKING:
     from batch.results import Results
     from config import Settings
-    from recognition import Recognizer
-    from recognition.engine import VerifiedModel
-    from recognition.recognizer import Mode
 
 Reader: TypeAlias = Callable[[Iterable[str]], Iterator[list[Row]]]
 
@@ -145,11 +142,12 @@ def print_rows(settings: Settings, options: argparse.Namespace) -> int:
 
 def read_here(settings: Settings, options: argparse.Namespace, paths: Sequence[str]) -> Iterator[list[Row]]:
     """Rows predicted by the local model. Raises `CheckpointError`."""
-    from batch.local import predict_one, read_numbers, start_reader
-    from recognition.engine import has_model
+    from batch.local import predict_one, read_numbers
+    from recognition.engine import read_models
+    from recognition.numbers.reader import NumberReader
 
-    with_numbers = options.numbers or has_model(settings.number_model_path)
-    reader = start_reader(read_models(settings, numbers=with_numbers), settings.limits, options.mode)
+    models = read_models(settings, with_numbers=options.numbers or None)
+    reader = NumberReader.start(models, settings.limits, options.mode)
     if options.numbers:
         return (read_numbers([path], reader) for path in paths)
     return ([predict_one(path, reader, with_frame=options.frame)] for path in paths)
@@ -163,23 +161,6 @@ def read_by_server(settings: Settings, options: argparse.Namespace, paths: Seque
     if options.numbers:
         return read_numbers_remotely(paths, client)
     return read_remotely(paths, client, with_frames=options.frame)
-
-
-def load_recognizer(settings: Settings, mode: Mode) -> Recognizer:
-    """Load the checkpoint that the settings name. Raises `CheckpointError`."""
-    from recognition import Recognizer
-
-    return Recognizer.load(settings.model_path, settings.limits, settings.engine, mode)
-
-
-def read_models(settings: Settings, *, numbers: bool = True) -> list[VerifiedModel]:
-    """The verified models of digits and, if asked for, numbers that the settings name. Raises `CheckpointError`."""
-    from recognition.engine import read_model
-
-    digits = read_model(settings.model_path, settings.engine)
-    if not numbers:
-        return [digits]
-    return [digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)]
 
 
 def save_files(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
@@ -237,21 +218,22 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
         client = connect(options.url, settings, options.mode)
         read = read_numbers_remotely if options.numbers else read_remotely
         return lambda paths: read(paths, client), model_id(client, numbers=options.numbers)
-    workers = options.workers or os.cpu_count() or 1
+    from recognition.engine import read_models
+
+    models = read_models(settings, with_numbers=options.numbers)
+    digits, numbers = models
+    model, workers = (numbers or digits).info.id, options.workers or os.cpu_count() or 1
     if options.engine == "ray":
         from batch.cluster import read_on_cluster
 
-        models, address = read_models(settings, numbers=options.numbers), options.ray_address
-        return lambda paths: read_on_cluster(paths, models, settings.limits, address, options.mode), models[-1].info.id
-    if options.numbers:
-        from batch.local import read_numbers_in_parallel
+        return lambda paths: read_on_cluster(paths, models, settings.limits, options.ray_address, options.mode), model
+    from batch.local import read_numbers_in_parallel, read_parallel
+    from recognition.numbers.reader import NumberReader
 
-        models = read_models(settings)
-        return lambda paths: read_numbers_in_parallel(paths, models, settings.limits, workers), models[1].info.id
-    recognizer = load_recognizer(settings, options.mode)
-    from batch.local import read_parallel
-
-    return lambda paths: read_parallel(paths, recognizer, workers), recognizer.info.id
+    if numbers:
+        return lambda paths: read_numbers_in_parallel(paths, models, settings.limits, workers), model
+    recognizer = NumberReader.start(models, settings.limits, options.mode).recognizer
+    return lambda paths: read_parallel(paths, recognizer, workers), model
 
 
 def with_progress(read: Iterable[list[Row]], results: Results, total: int | None) -> Iterator[list[Row]]:

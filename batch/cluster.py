@@ -16,7 +16,7 @@ from typing import Any
 from batch.rows import BatchError, Row
 from batch.sources import CHUNK_SIZE, chunked
 from config import ROOT, Limits
-from recognition.engine import VerifiedModel
+from recognition.engine import Models
 from recognition.recognizer import Mode
 
 # Paths per execution: many, because each execution starts new actors, but few enough for memory.
@@ -39,7 +39,7 @@ _EXCLUDES = (
 
 def read_on_cluster(
     paths: Iterable[str],
-    models: Sequence[VerifiedModel],
+    models: Models,
     limits: Limits,
     address: str | None,
     mode: Mode = "balanced",
@@ -70,19 +70,18 @@ def read_on_cluster(
 class ClusterReader:
     """An actor that reads chunks of paths, with its own copy of the networks."""
 
-    def __init__(self, models: Sequence[VerifiedModel], limits: dict[str, Any], mode: Mode = "balanced") -> None:
-        from batch.local import predict_rows, preprocess, read_numbers, start_reader, start_worker
-        from recognition import Recognizer
-        from recognition.engine import start_engine
+    def __init__(self, models: Models, limits: dict[str, Any], mode: Mode = "balanced") -> None:
+        from batch.local import predict_rows, preprocess, read_numbers, start_worker
+        from recognition.numbers.reader import NumberReader
 
         start_worker()
         checked = Limits.model_validate(limits)
+        reader = NumberReader.start(models, checked, mode)
         self._read: Callable[[Sequence[str]], list[Row]]
-        if len(models) > 1:
-            self._read = partial(read_numbers, reader=start_reader(models, checked))
+        if reader.info:
+            self._read = partial(read_numbers, reader=reader)
         else:
-            recognizer = Recognizer(start_engine(models[0]), checked, mode)
-            self._read = lambda paths: predict_rows(recognizer, preprocess(paths, checked))
+            self._read = lambda paths: predict_rows(reader.recognizer, preprocess(paths, checked))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         rows = self._read([str(path) for path in batch["item"]])

@@ -22,12 +22,11 @@ from batch.rows import BatchError, Row
 from batch.sources import chunked, describe_error, read_file
 from config import Limits
 from recognition import InputError, Prediction, Recognizer
-from recognition.engine import VerifiedModel, start_engine
+from recognition.engine import Models
 from recognition.normalize import Candidate, find_candidates
 from recognition.numbers.reader import NumberReader
 from recognition.picture import decode_picture
 from recognition.preview import frame_png
-from recognition.recognizer import Mode
 
 # A path, and the candidate frames of its picture or an error message.
 Preprocessed: TypeAlias = tuple[str, list[Candidate] | str]
@@ -83,12 +82,6 @@ def read_parallel(paths: Iterable[str], recognizer: Recognizer, workers: int) ->
 # ---- numbers ----
 
 
-def start_reader(models: Sequence[VerifiedModel], limits: Limits, mode: Mode = "balanced") -> NumberReader:
-    """A reader with engines of its own, for the models of digits and, if given, numbers. Raises `CheckpointError`."""
-    digits, *numbers = map(start_engine, models)
-    return NumberReader(Recognizer(digits, limits, mode), numbers[0] if numbers else None)
-
-
 def read_numbers(paths: Sequence[str], reader: NumberReader) -> list[Row]:
     """The rows of the numbers in picture files, in order."""
     return [_read_number(path, reader) for path in paths]
@@ -102,9 +95,7 @@ def _read_number(path: str, reader: NumberReader) -> Row:
     return Row(path, texts=((reading.text, reading.confidence), *reading.alternatives))
 
 
-def read_numbers_in_parallel(
-    paths: Iterable[str], models: Sequence[VerifiedModel], limits: Limits, workers: int
-) -> Iterator[list[Row]]:
+def read_numbers_in_parallel(paths: Iterable[str], models: Models, limits: Limits, workers: int) -> Iterator[list[Row]]:
     """Rows in the order of `paths`, from worker processes that each have both networks. Raises `BatchError`."""
     return _map_chunks(_read_numbers_here, paths, workers, partial(_start_reading_worker, models, limits))
 
@@ -112,10 +103,10 @@ def read_numbers_in_parallel(
 _reader: NumberReader  # of a worker process, from its initializer
 
 
-def _start_reading_worker(models: Sequence[VerifiedModel], limits: Limits) -> None:
+def _start_reading_worker(models: Models, limits: Limits) -> None:
     global _reader
     start_worker()
-    _reader = start_reader(models, limits)
+    _reader = NumberReader.start(models, limits)
 
 
 def _read_numbers_here(paths: Sequence[str]) -> list[Row]:

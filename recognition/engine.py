@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from config import EngineName
+from config import EngineName, Settings
 from model_file import N_DIGITS, CheckpointError, ModelInfo, read_model_file, verify_purpose
 from recognition.onnx_file import parse_onnx
 
@@ -47,9 +47,21 @@ class VerifiedModel:
     info: ModelInfo
 
 
-def has_model(checkpoint: Path) -> bool:
-    """Whether there is a checkpoint, or an ONNX file beside it."""
-    return checkpoint.exists() or checkpoint.with_suffix(".onnx").exists()
+Models = tuple[VerifiedModel, VerifiedModel | None]  # of digits, and of numbers unless these are not read
+
+
+def read_models(settings: Settings, *, with_numbers: bool | None = None) -> Models:
+    """Read and verify the models that the settings name. Raises `CheckpointError`.
+
+    By default, numbers are read if their model's file exists.
+    """
+    if with_numbers is None:
+        path = settings.number_model_path
+        with_numbers = path.exists() or path.with_suffix(".onnx").exists()
+    digits = read_model(settings.model_path, settings.engine)
+    if not with_numbers:
+        return digits, None
+    return digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)
 
 
 def read_model(checkpoint: Path, choice: EngineName = EngineName.AUTO, *, reads_numbers: bool = False) -> VerifiedModel:

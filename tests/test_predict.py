@@ -320,7 +320,8 @@ def number_model(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 def reads_42(number_model: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - needs the setting
     """A number model that reads 42 in every picture."""
     recognizer = Recognizer.load(ROOT / "mnist_model.pth")
-    monkeypatch.setattr("batch.local.start_reader", lambda *_: NumberReader(recognizer, ScriptedEngine("42")))
+    reader = NumberReader(recognizer, ScriptedEngine("42"))
+    monkeypatch.setattr(NumberReader, "start", lambda *_: reader)
 
 
 @pytest.mark.usefixtures("number_model")

@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, g, request
 
 from config import Settings
 from recognition import Recognizer
-from recognition.engine import VerifiedModel, has_model, read_model, start_engine
+from recognition.engine import read_models
 from recognition.memory import return_large_blocks
 from recognition.numbers.reader import NumberReader
 from web import metrics
@@ -35,14 +35,6 @@ def init_app(app: Flask) -> None:
     app.after_request(_send_request_id)
 
 
-def read_models(settings: Settings) -> tuple[VerifiedModel, VerifiedModel | None]:
-    """Read and verify the models of digits and, if its file exists, of numbers. Raises `CheckpointError`."""
-    digits = read_model(settings.model_path, settings.engine)
-    if not has_model(settings.number_model_path):
-        return digits, None
-    return digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)
-
-
 def load_model(app: Flask) -> None:
     """Load and warm up the models of `app`. Raises `CheckpointError`.
 
@@ -51,11 +43,10 @@ def load_model(app: Flask) -> None:
     """
     settings: Settings = app.extensions["settings"]
     return_large_blocks()
-    digits, numbers = app.extensions.get("models") or read_models(settings)
-    recognizer = Recognizer(start_engine(digits), settings.limits)
+    reader = NumberReader.start(app.extensions.get("models") or read_models(settings), settings.limits)
+    recognizer = reader.recognizer
     recognizer.predict_strokes(_WARM_UP_STROKES)
     _model_log.info("model %s is ready, run by engine %s", recognizer.info.id, recognizer.engine)
-    reader = NumberReader(recognizer, start_engine(numbers) if numbers else None)
     reader.read_strokes(_WARM_UP_STROKES)
     if reader.info:
         _model_log.info("number model %s is ready", reader.info.id)

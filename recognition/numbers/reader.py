@@ -1,6 +1,6 @@
 """Whole numbers in drawings and pictures.
 
-    reader = NumberReader(recognizer, start_engine(read_model(Path("number_model.pth"), reads_numbers=True)))
+    reader = NumberReader.start(read_models(settings), settings.limits)
     reading = reader.read_strokes(strokes)
     print(reading.text, reading.confidence)
 
@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from recognition.engine import Engine
+from config import Limits
+from recognition.engine import Engine, Models, start_engine
 from recognition.errors import InputError, NoSuchPlace
 from recognition.explain import Explanation
 from recognition.ink import Stroke
@@ -34,7 +35,7 @@ from recognition.numbers.rescoring import (
 )
 from recognition.paper import Picture
 from recognition.preview import make_preview
-from recognition.recognizer import Prediction, Recognizer, milliseconds_since
+from recognition.recognizer import Mode, Prediction, Recognizer, milliseconds_since
 
 MAX_DIGITS = 100
 MAX_PIECES = 200  # of ink of all lines that the digit network looks at, which bounds the time
@@ -65,6 +66,12 @@ class NumberReader:
         self._engine = engine
         self.info = engine.info if engine else None
         self.engine = engine.name if engine else None
+
+    @classmethod
+    def start(cls, models: Models, limits: Limits, mode: Mode = "balanced") -> NumberReader:
+        """A reader with engines of its own. Raises `CheckpointError`."""
+        digits, numbers = models
+        return cls(Recognizer(start_engine(digits), limits, mode), start_engine(numbers) if numbers else None)
 
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import model
-from config import ROOT, EngineName
+from config import ROOT, EngineName, Settings
 from model import Checkpoint, DigitCNN, load_checkpoint
 from model_file import NUMBER_READER, CheckpointError
 from recognition import engine
-from recognition.engine import digit_probabilities, digit_scores, has_model, read_model
+from recognition.engine import digit_probabilities, digit_scores, read_model, read_models
 from testing.checkpoints import engine_of, save_blind_reader, save_untrained
 from testing.tiny_mnist import make_digits
 
@@ -109,12 +109,22 @@ def test_kind_of_network_is_verified(path: Path, tmp_path: Path, name: EngineNam
         read_model(path, name, reads_numbers=True)
 
 
-@pytest.mark.parametrize(("kept", "found"), [("m.pth", True), ("m.onnx", True), ("none", False)])
-def test_either_file_is_a_model(path: Path, kept: str, found: bool) -> None:
-    for file in (path, path.with_suffix(".onnx")):
+@pytest.mark.parametrize(("kept", "found"), [("n.pth", True), ("n.onnx", True), ("none", False)])
+def test_numbers_are_read_if_either_file_is_there(path: Path, tmp_path: Path, kept: str, found: bool) -> None:
+    numbers = tmp_path / "n.pth"
+    save_blind_reader(numbers)
+    for file in (numbers, numbers.with_suffix(".onnx")):
         if file.name != kept:
             file.unlink()
-    assert has_model(path) == found
+    settings = Settings(_env_file=None, model_path=path, number_model_path=numbers)
+    assert (read_models(settings)[1] is not None) == found
+    assert read_models(settings, with_numbers=False)[1] is None
+
+
+def test_number_model_that_is_asked_for_must_be_there(path: Path, tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, model_path=path, number_model_path=tmp_path / "none.pth")
+    with pytest.raises(CheckpointError, match="none"):
+        read_models(settings, with_numbers=True)
 
 
 def test_missing_libraries_are_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
