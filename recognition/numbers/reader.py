@@ -22,7 +22,7 @@ from recognition.explain import Explanation
 from recognition.ink import Stroke
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
-from recognition.numbers.pieces import DrawnLine, InkLine, PictureLine
+from recognition.numbers.pieces import Box, DrawnLine, InkLine, PictureLine
 from recognition.numbers.reading import OtherInk, ReadDigit, Reading, of_lines, of_single, truncate
 from recognition.numbers.rescoring import (
     NetworkReading,
@@ -99,8 +99,25 @@ class NumberReader:
             lines = [DrawnLine([drawn[i] for i in line]) for line in groups] if len(groups) <= MAX_DRAWN_LINES else []
         found = self._run_network(self._engine, lines)
         if len(found) == 1 and not whole.is_digit:
+            if signed := self._read_signed_digit(found[0], started):
+                return signed
             found = [without_single_digits(found[0])]
         return self._read_lines(found, _DRAWING, started)
+
+    def _read_signed_digit(self, found: NetworkReading, started: float) -> Reading | None:
+        """The reading of a line with one digit and signs beside it, such as -5; None if it is another line."""
+        line, _ = self._read_line(found, _DRAWING, MAX_PIECES)
+        if len(line.digits) != 1 or not line.other:
+            return None
+        prediction, box = line.digits[0]
+        if not (self.recognizer.accepts(prediction, "balanced") and all(_is_beside(sign, box) for sign in line.other)):
+            return None
+        return of_lines(
+            [line.texts],
+            [ReadDigit(prediction, box, 0)],
+            [OtherInk(sign, 0) for sign in line.other],
+            milliseconds_since(started),
+        )
 
     def explain_strokes(self, strokes: object, digit: int | None = None, place: int | None = None) -> Explanation:
         """The evidence in a drawing for `digit`, by default the likeliest: in the digit at `place`, or in all of it.
@@ -234,6 +251,12 @@ class NumberReader:
         lattice = build_lattice(pieces, spans, predictions) if spans else None
         line = rescore(found, pieces, lattice, sharpness=material.sharpness, counts_pieces=material.counts_pieces)
         return line, len(pieces.boxes) if lattice else 0
+
+
+def _is_beside(sign: Box, digit: Box) -> bool:
+    """Whether more than half of a sign is left or right of a digit, rather than above, below or in it."""
+    left, right = max(sign[0], digit[0]), min(sign[0] + sign[2], digit[0] + digit[2])
+    return right - left < 0.5 * sign[2] or right <= left
 
 
 def _prediction_at(place: int, reading: Reading | None) -> Prediction | None:

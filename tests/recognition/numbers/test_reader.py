@@ -52,6 +52,29 @@ def test_each_digit_of_a_drawing_has_its_box_and_prediction(recognizer: Recogniz
     assert 0.9 < reading.confidence <= 1
 
 
+@pytest.mark.parametrize(
+    "signs",
+    [
+        [[[-60, 150], [-20, 150]], [[-40, 130], [-40, 170]]],  # plus
+        [[[300, 130], [360, 130]], [[300, 165], [360, 165]]],  # equals
+        [[[290, 250], [288, 262], [280, 275]], [[300, 150], [360, 152]]],  # a comma and a dash
+    ],
+)
+def test_one_digit_with_signs_is_read_without_them(recognizer: Recognizer, signs: Drawing) -> None:
+    drawing = [*DIGITS[5], *signs]
+    assert not recognizer.predict_strokes(drawing).is_digit
+    reading = reader(recognizer, "5").read_strokes(drawing)
+    assert (reading.text, len(reading.digits)) == ("5", 1)
+    assert reading.digits[0].prediction.is_digit
+    assert {ink.box[0] for ink in reading.other} == {min(x for x, _ in stroke) for stroke in signs}
+
+
+def test_bar_above_a_digit_is_no_sign(recognizer: Recognizer) -> None:
+    drawing = [*DIGITS[3], [[120, -60], [160, -60]]]
+    reading = reader(recognizer, "3").read_strokes(drawing)
+    assert not reading.other
+
+
 def test_one_digit_is_the_recognizers(recognizer: Recognizer) -> None:
     drawing = write_row("7")
     reading = reader(recognizer, "1").read_strokes(drawing)
