@@ -51,9 +51,9 @@ def make_pictures(folder: Path, count: int) -> list[str]:
     """Small PNG files of every handwriting, 100x100 pixels, each slightly shifted."""
     folder.mkdir()
     drawings = [drawing for drawings in HANDWRITINGS.values() for drawing in drawings]
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for number in range(count):
-        shift = random.integers(-30, 30, 2)
+        shift = rng.integers(-30, 30, 2)
         moved = [[[x + int(shift[0]), y + int(shift[1])] for x, y in s] for s in drawings[number % len(drawings)]]
         (folder / f"{number:07}.png").write_bytes(encode(draw_picture(moved).resize((100, 100))))
     return [str(path) for path in sorted(folder.iterdir())]

@@ -70,15 +70,15 @@ class Number:
 
 def compose_mnist(data_dir: Path, share_touching: float) -> Iterator[Number]:
     """Numbers of 2 to 6 of MNIST's test digits as they are, alike in width, on white paper."""
-    hands, random = group_by_width(load_mnist(data_dir, train=False), 6), np.random.default_rng(0)
+    hands, rng = group_by_width(load_mnist(data_dir, train=False), 6), np.random.default_rng(0)
     for _ in range(_N):
-        hand, row = hands[random.integers(len(hands))], np.zeros((30, 1), np.uint8)
-        is_touching = random.random() < share_touching
-        text = _text(random)
+        hand, row = hands[rng.integers(len(hands))], np.zeros((30, 1), np.uint8)
+        is_touching = rng.random() < share_touching
+        text = _text(rng)
         for label in map(int, text):
-            digit = np.asarray(hand.glyphs[label][random.integers(len(hand.glyphs[label]))], np.uint8)
-            up = int(random.integers(0, 3))
-            gap = random.uniform(-2.4, 0.6) if is_touching else random.uniform(2, 12)
+            digit = np.asarray(hand.glyphs[label][rng.integers(len(hand.glyphs[label]))], np.uint8)
+            up = int(rng.integers(0, 3))
+            gap = rng.uniform(-2.4, 0.6) if is_touching else rng.uniform(2, 12)
             row = _append(row, np.pad(digit, ((2 - up, up), (0, 0))), round(gap))
         picture = cv2.copyMakeBorder(cv2.resize(row, None, fx=2, fy=2), 20, 20, 20, 20, cv2.BORDER_CONSTANT)
         yield Number(text, to_png(Image.fromarray(255 - picture)))
@@ -110,25 +110,25 @@ def draw_numbers(
     for line in read_lines(data_dir / "dev" / "pen_digits.jsonl"):
         hands[line["writer"]][str(line["label"])].append([np.array(stroke, float) for stroke in line["strokes"]])
     complete = [hand for hand in hands.values() if len(hand) == 10]
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(_N):
-        text, hand = (choose or _text)(random), complete[random.integers(len(complete))]
+        text, hand = (choose or _text)(rng), complete[rng.integers(len(complete))]
         strokes: list[list[list[float]]] = []
         right, last_width = 0.0, 0.0
         for label in text:
             if label in _SIGNS:
-                right += 0.15 + random.uniform(0, 0.1)
+                right += 0.15 + rng.uniform(0, 0.1)
                 strokes += [[[right + x, y] for x, y in stroke] for stroke in _SIGNS[label]]
                 last_width = 0.0
                 continue
-            digit = hand[label][random.integers(len(hand[label]))]
+            digit = hand[label][rng.integers(len(hand[label]))]
             points = np.concatenate(digit)
             low, high = points.min(axis=0), points.max(axis=0)
             height = max(1e-6, high[1] - low[1])
             width = (high[0] - low[0]) / height
             # A digit must not vanish behind a broader one.
-            left = right + max(gap(random), -0.3 * min(width, last_width))
-            strokes += [((s - low) / height + np.array([left, random.normal(0, 0.04)])).tolist() for s in digit]
+            left = right + max(gap(rng), -0.3 * min(width, last_width))
+            strokes += [((s - low) / height + np.array([left, rng.normal(0, 0.04)])).tolist() for s in digit]
             right, last_width = left + width, width
         yield Number("".join(filter(str.isdigit, text)), strokes)
 
@@ -141,14 +141,14 @@ _SIGNS = {
 }
 
 
-def choose_everyday_number(random: Generator) -> str:
+def choose_everyday_number(rng: Generator) -> str:
     """A ZIP code, an amount or a time, as in the tests of the MDW database."""
-    kind = random.integers(3)
+    kind = rng.integers(3)
     if kind == 0:
-        return f"{random.integers(100_000):05}"
+        return f"{rng.integers(100_000):05}"
     if kind == 1:
-        return f"{random.integers(1, 10 ** random.integers(1, 5))}{random.choice(['.', ','])}{random.integers(100):02}"
-    return f"{random.integers(24)}:{random.integers(60):02}"
+        return f"{rng.integers(1, 10 ** rng.integers(1, 5))}{rng.choice(['.', ','])}{rng.integers(100):02}"
+    return f"{rng.integers(24)}:{rng.integers(60):02}"
 
 
 def read_amounts(data_dir: Path) -> Iterator[Number]:
@@ -158,8 +158,8 @@ def read_amounts(data_dir: Path) -> Iterator[Number]:
         yield Number(str(line["text"]), (folder / line["file"]).read_bytes())
 
 
-def _text(random: Generator) -> str:
-    return "".join(map(str, random.integers(0, 10, random.integers(2, 7))))
+def _text(rng: Generator) -> str:
+    return "".join(map(str, rng.integers(0, 10, rng.integers(2, 7))))
 
 
 def single_digits(data_dir: Path, name: str) -> list[Number]:
@@ -235,10 +235,10 @@ def main() -> int:
     sets: dict[str, Iterator[Number]] = {
         "MNIST test digits, apart": compose_mnist(root, 0.0),
         "MNIST test digits, 30 % touching": compose_mnist(root, 0.3),
-        "drawn, apart": draw_numbers(root, lambda random: random.uniform(0.15, 0.6)),
-        "drawn, touching or overlapping": draw_numbers(root, lambda random: random.uniform(-0.12, 0.03)),
+        "drawn, apart": draw_numbers(root, lambda rng: rng.uniform(0.15, 0.6)),
+        "drawn, touching or overlapping": draw_numbers(root, lambda rng: rng.uniform(-0.12, 0.03)),
         "ZIP codes, amounts and times, drawn": draw_numbers(
-            root, lambda random: random.uniform(0.15, 0.6), choose_everyday_number
+            root, lambda rng: rng.uniform(0.15, 0.6), choose_everyday_number
         ),
         "cheque amounts": read_amounts(root),
     }

@@ -13,14 +13,14 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 def make_digits(count: int, seed: int) -> Arrays:
     """`count` digits in turn, as frames uint8 `[count, 28, 28]` and labels `[count]`."""
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     frames, labels = [], []
     for index in range(count):
         digit = index % 10
         drawings = HANDWRITINGS[digit]
-        slant = np.array([[1, 0], [random.normal(0, 0.15), 1]])
-        strokes = [np.array(s, float) @ slant for s in drawings[random.integers(len(drawings))]]
-        strokes = [s + random.normal(0, 2.0, s.shape) for s in strokes]
+        slant = np.array([[1, 0], [rng.normal(0, 0.15), 1]])
+        strokes = [np.array(s, float) @ slant for s in drawings[rng.integers(len(drawings))]]
+        strokes = [s + rng.normal(0, 2.0, s.shape) for s in strokes]
         frames.append(np.round(draw(strokes) * 255).astype(np.uint8))
         labels.append(digit)
     return np.stack(frames), np.array(labels, dtype=np.uint8)

@@ -81,17 +81,17 @@ class BatchLoader:
 
     def _prepare_epoch(self, number: int) -> None:
         """The frames of all digits and real non-digits for this epoch."""
-        random = np.random.default_rng([self._seed, number])
+        rng = np.random.default_rng([self._seed, number])
         digits, drawings = self._training.digits, self._training.drawings
         frames = digits.frames
         if self._composed is not None and len(self._composed.source):
-            shown = torch.from_numpy(random.random(len(self._composed.source)) < _SHOW_COMPOSED)
+            shown = torch.from_numpy(rng.random(len(self._composed.source)) < _SHOW_COMPOSED)
             frames = frames.clone()
             frames[self._composed.source[shown]] = self._composed.right[shown]
-        self.digits = Digits(
-            torch.cat([frames, drawings.vary(random)]), torch.cat([digits.labels, drawings.labels])
-        ).to(self.device)
-        nondigits = [self._training.nondigits, self._training.nondigit_drawings.vary(random)]
+        self.digits = Digits(torch.cat([frames, drawings.vary(rng)]), torch.cat([digits.labels, drawings.labels])).to(
+            self.device
+        )
+        nondigits = [self._training.nondigits, self._training.nondigit_drawings.vary(rng)]
         self._real = torch.cat(nondigits).to(self.device)
 
     def _choose_shares(self, recipe: Recipe) -> None:

@@ -59,9 +59,9 @@ def _compose_all(frames: Frames, count: int, seed: int) -> tuple[Frames, Frames,
     """Candidates that show something else, those that show the digit, and its index in `frames`."""
     tasks = []
     for number, start in enumerate(range(0, count, _CHUNK)):
-        random = np.random.default_rng([seed, number])
-        index, beside = random.integers(len(frames), size=(2, min(_CHUNK, count - start)))
-        tasks.append((index, frames[index], frames[beside], random))
+        rng = np.random.default_rng([seed, number])
+        index, beside = rng.integers(len(frames), size=(2, min(_CHUNK, count - start)))
+        tasks.append((index, frames[index], frames[beside], rng))
     if len(tasks) == 1:
         chunks = [_compose_chunk(*tasks[0])]
     else:  # spawned, because neither PyTorch's nor OpenCV's threads survive a fork
@@ -72,13 +72,13 @@ def _compose_all(frames: Frames, count: int, seed: int) -> tuple[Frames, Frames,
 
 
 def _compose_chunk(
-    indices: NDArray[np.int64], digits: Frames, neighbours: Frames, random: Generator
+    indices: NDArray[np.int64], digits: Frames, neighbours: Frames, rng: Generator
 ) -> tuple[Frames, Frames, NDArray[np.int64]]:
     cv2.setNumThreads(1)
     wrong, right, source = [], [], []
     for index, digit, neighbour in zip(indices.tolist(), digits, neighbours, strict=True):
-        is_empty = random.random() < _EMPTY
-        picture = _compose(None if is_empty else digit, neighbour, random)
+        is_empty = rng.random() < _EMPTY
+        picture = _compose(None if is_empty else digit, neighbour, rng)
         for frame in _candidates(picture):
             similarity = 0.0 if is_empty else _correlation(frame, digit)
             if similarity < _WRONG:
@@ -106,26 +106,24 @@ def _correlation(frame: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(cv2.matchTemplate(blurred, template[2:-2, 2:-2], cv2.TM_CCOEFF_NORMED).max())
 
 
-def _compose(digit: NDArray[np.uint8] | None, neighbour: NDArray[np.uint8], random: Generator) -> Picture:
+def _compose(digit: NDArray[np.uint8] | None, neighbour: NDArray[np.uint8], rng: Generator) -> Picture:
     """A picture `[H, W]` in 0..1 of a digit, or of empty paper."""
-    side = 28 if random.random() < _FRAME_SIZED else int(random.integers(56, 161))
+    side = 28 if rng.random() < _FRAME_SIZED else int(rng.integers(56, 161))
     ink = np.zeros((side, side), np.float32)
     if digit is not None:
-        ink = _place(digit, side, random.uniform(0.7, 1.3), random.normal(0, 0.06, 2), random)
-        if random.random() < 0.25:
-            beside = random.choice([-1, 1]) * random.uniform(0.6, 0.85)
-            ink = np.maximum(
-                ink, _place(neighbour, side, random.uniform(0.8, 1.2), (beside, random.normal(0, 0.1)), random)
-            )
+        ink = _place(digit, side, rng.uniform(0.7, 1.3), rng.normal(0, 0.06, 2), rng)
+        if rng.random() < 0.25:
+            beside = rng.choice([-1, 1]) * rng.uniform(0.6, 0.85)
+            ink = np.maximum(ink, _place(neighbour, side, rng.uniform(0.8, 1.2), (beside, rng.normal(0, 0.1)), rng))
     marks: list[tuple[float, Callable[[int, Generator], Picture]]] = [(0.35, _border), (0.2, _ruling), (0.12, _specks)]
     for p, make in marks:
-        if random.random() < p:
-            ink = np.maximum(ink, make(side, random))
-    return _photograph(ink, random)
+        if rng.random() < p:
+            ink = np.maximum(ink, make(side, rng))
+    return _photograph(ink, rng)
 
 
 def _place(
-    frame: NDArray[np.uint8], side: int, size: float, offset: Sequence[float] | NDArray[np.float64], random: Generator
+    frame: NDArray[np.uint8], side: int, size: float, offset: Sequence[float] | NDArray[np.float64], rng: Generator
 ) -> Picture:
     """Crisp ink of a frame, enlarged to `size` of the side and moved by `offset` of it."""
     scale = size * side / 28
@@ -133,7 +131,7 @@ def _place(
     shift = np.array([side / 2, side / 2]) + np.asarray(offset) * side - middle * scale
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     large = cv2.warpAffine(frame.astype(np.float32) / 255, matrix, (side, side), flags=cv2.INTER_CUBIC)
-    crisp: Picture = np.clip((large - 0.5) * random.uniform(1, 2.5) + 0.5, 0, 1) * np.float32(random.uniform(0.7, 1))
+    crisp: Picture = np.clip((large - 0.5) * rng.uniform(1, 2.5) + 0.5, 0, 1) * np.float32(rng.uniform(0.7, 1))
     return crisp
 
 
@@ -144,82 +142,80 @@ def _line(side: int, start: Sequence[float], end: Sequence[float], width: int) -
     return canvas
 
 
-def _border(side: int, random: Generator) -> Picture:
+def _border(side: int, rng: Generator) -> Picture:
     """Pieces of a printed frame along one to four sides."""
     ink = np.zeros((side, side), np.float32)
-    for edge in random.permutation(4)[: random.integers(1, 5)]:
-        near = side * random.uniform(-0.01, 0.1)
-        a, b = near + side * random.normal(0, 0.015, 2)
-        low, high = (0, side) if random.random() < 0.7 else sorted(random.uniform(0, side, 2))
+    for edge in rng.permutation(4)[: rng.integers(1, 5)]:
+        near = side * rng.uniform(-0.01, 0.1)
+        a, b = near + side * rng.normal(0, 0.015, 2)
+        low, high = (0, side) if rng.random() < 0.7 else sorted(rng.uniform(0, side, 2))
         ends = [(low, a), (high, b)]
         if edge % 2:
             ends = [(side - x, side - y) for x, y in ends]
         if edge >= 2:
             ends = [(y, x) for x, y in ends]
-        ink = np.maximum(ink, _line(side, ends[0], ends[1], 1 + int(side * random.uniform(0, 0.05))))
-    return ink * np.float32(random.uniform(0.3, 1))
+        ink = np.maximum(ink, _line(side, ends[0], ends[1], 1 + int(side * rng.uniform(0, 0.05))))
+    return ink * np.float32(rng.uniform(0.3, 1))
 
 
-def _ruling(side: int, random: Generator) -> Picture:
+def _ruling(side: int, rng: Generator) -> Picture:
     """Ruled or squared paper, paler than ink."""
     ink = np.zeros((side, side), np.float32)
-    period, slope = side * random.uniform(0.15, 0.6), random.normal(0, 0.02)
-    for y in np.arange(random.uniform(0, period), side, period):
+    period, slope = side * rng.uniform(0.15, 0.6), rng.normal(0, 0.02)
+    for y in np.arange(rng.uniform(0, period), side, period):
         ink = np.maximum(ink, _line(side, (0, y), (side, y + slope * side), 1 + side // 100))
-    if random.random() < 0.5:
+    if rng.random() < 0.5:
         ink = np.maximum(ink, ink.T)
-    return ink * np.float32(random.uniform(0.1, 0.7))
+    return ink * np.float32(rng.uniform(0.1, 0.7))
 
 
-def _specks(side: int, random: Generator) -> Picture:
+def _specks(side: int, rng: Generator) -> Picture:
     """Dust, dots and short strokes."""
     ink = np.zeros((side, side), np.float32)
-    for _ in range(random.integers(1, 8)):
-        start = random.uniform(0, side, 2)
-        end = start + random.normal(0, 0.03 * side, 2)
-        ink = np.maximum(ink, _line(side, start.tolist(), end.tolist(), 1 + int(random.uniform(0, 0.03) * side)))
-    return ink * np.float32(random.uniform(0.3, 1))
+    for _ in range(rng.integers(1, 8)):
+        start = rng.uniform(0, side, 2)
+        end = start + rng.normal(0, 0.03 * side, 2)
+        ink = np.maximum(ink, _line(side, start.tolist(), end.tolist(), 1 + int(rng.uniform(0, 0.03) * side)))
+    return ink * np.float32(rng.uniform(0.3, 1))
 
 
-def _photograph(ink: Picture, random: Generator) -> Picture:
+def _photograph(ink: Picture, rng: Generator) -> Picture:
     """Paper, light and camera: gradients, shadows with edges, fog, blur, grain; or a clean scan."""
     side = len(ink)
-    paper, darkest = random.uniform(0.6, 1), random.uniform(0.0, 0.45)
+    paper, darkest = rng.uniform(0.6, 1), rng.uniform(0.0, 0.45)
     picture: NDArray[np.floating[Any]] = 1 - ink
-    if random.random() >= 0.25:
-        light = _slope(side, random) * np.float32(random.uniform(0, 0.3)) + np.float32(1)
-        if random.random() < 0.25:
-            edge = np.clip(_slope(side, random) * np.float32(side * random.choice([0.1, 0.5])) + 0.5, 0, 1)
-            light = light * (1 - np.float32(random.uniform(0.15, 0.6)) * edge)
+    if rng.random() >= 0.25:
+        light = _slope(side, rng) * np.float32(rng.uniform(0, 0.3)) + np.float32(1)
+        if rng.random() < 0.25:
+            edge = np.clip(_slope(side, rng) * np.float32(side * rng.choice([0.1, 0.5])) + 0.5, 0, 1)
+            light = light * (1 - np.float32(rng.uniform(0.15, 0.6)) * edge)
         picture = paper * light * (1 - ink * np.float32(1 - darkest))
-        if random.random() < 0.2:
-            picture = _add_fog(picture, random)
-    if random.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), side / 28 * random.uniform(0.2, 0.9))
-    if random.random() < 0.6:
-        picture = picture + random.normal(0, random.uniform(0, 0.05), ink.shape)
+        if rng.random() < 0.2:
+            picture = _add_fog(picture, rng)
+    if rng.random() < 0.3:
+        picture = cv2.GaussianBlur(picture, (0, 0), side / 28 * rng.uniform(0.2, 0.9))
+    if rng.random() < 0.6:
+        picture = picture + rng.normal(0, rng.uniform(0, 0.05), ink.shape)
     final: Picture = np.clip(picture, 0, 1).astype(np.float32)
-    return 1 - final if random.random() < 0.35 else final
+    return 1 - final if rng.random() < 0.35 else final
 
 
-def _slope(side: int, random: Generator) -> Picture:
+def _slope(side: int, rng: Generator) -> Picture:
     """A plane from about -1 to 1 across the picture, in any direction and off the middle."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
-    angle = random.uniform(0, 2 * np.pi)
+    angle = rng.uniform(0, 2 * np.pi)
     plane: Picture = axis * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle))
-    return plane + np.float32(random.uniform(-0.5, 0.5))
+    return plane + np.float32(rng.uniform(-0.5, 0.5))
 
 
-def _add_fog(picture: NDArray[np.floating[Any]], random: Generator) -> NDArray[np.floating[Any]]:
+def _add_fog(picture: NDArray[np.floating[Any]], rng: Generator) -> NDArray[np.floating[Any]]:
     """Bright or dark clouds, through which the ink is pale."""
     clouds = sum(
         2.0**-octave
-        * cv2.resize(
-            random.random((2**octave + 1,) * 2, dtype=np.float32), picture.shape, interpolation=cv2.INTER_CUBIC
-        )
+        * cv2.resize(rng.random((2**octave + 1,) * 2, dtype=np.float32), picture.shape, interpolation=cv2.INTER_CUBIC)
         for octave in range(1, 5)
     )
     clouds = (clouds - clouds.min()) / np.ptp(clouds)
-    share = np.float32(random.uniform(0.2, 0.7))
+    share = np.float32(rng.uniform(0.2, 0.7))
     fogged: NDArray[np.floating[Any]] = picture * (1 - share) + clouds * share
     return fogged

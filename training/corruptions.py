@@ -25,33 +25,33 @@ _SIDE = 28
 _MIDDLE = (_SIDE - 1) / 2
 
 
-def shot_noise(frames: Frames, random: Generator) -> Frames:
+def shot_noise(frames: Frames, rng: Generator) -> Frames:
     """Poisson noise of at most three photons a pixel."""
-    return _clip(random.poisson(frames * 3.0) / 3.0)
+    return _clip(rng.poisson(frames * 3.0) / 3.0)
 
 
-def impulse_noise(frames: Frames, random: Generator) -> Frames:
+def impulse_noise(frames: Frames, rng: Generator) -> Frames:
     """17 % of the pixels black or white."""
-    hit = random.random(frames.shape)
+    hit = rng.random(frames.shape)
     return np.where(hit < 0.085, 0.0, np.where(hit > 0.915, 1.0, frames)).astype(np.float32)
 
 
-def glass_blur(frames: Frames, random: Generator) -> Frames:
+def glass_blur(frames: Frames, rng: Generator) -> Frames:
     """Half of the pixels exchanged with a neighbour, twice, between two Gaussian blurs."""
     blurred = _each(frames, lambda frame: cv2.GaussianBlur(frame, (0, 0), 0.7))
     rows, columns = np.meshgrid(np.arange(_SIDE), np.arange(_SIDE), indexing="ij")
     for _ in range(2):
-        shift = random.integers(-1, 1, (2, *frames.shape)) * (random.random(frames.shape) < 0.5)
+        shift = rng.integers(-1, 1, (2, *frames.shape)) * (rng.random(frames.shape) < 0.5)
         index = np.arange(len(frames))[:, None, None]
         blurred = blurred[index, (rows + shift[0]).clip(0, _SIDE - 1), (columns + shift[1]).clip(0, _SIDE - 1)]
     return _each(blurred, lambda frame: cv2.GaussianBlur(frame, (0, 0), 0.7))
 
 
-def motion_blur(frames: Frames, random: Generator) -> Frames:
+def motion_blur(frames: Frames, rng: Generator) -> Frames:
     """A camera that moved by seven pixels, within 45 degrees of horizontally."""
 
     def smear(frame: Frames) -> Frames:
-        angle = random.uniform(-math.pi / 4, math.pi / 4)
+        angle = rng.uniform(-math.pi / 4, math.pi / 4)
         kernel = np.zeros((9, 9), np.float32)
         end = np.array([math.cos(angle), math.sin(angle)]) * 3.5
         # OpenCV takes coordinates as integers of eight binary places here.
@@ -63,9 +63,9 @@ def motion_blur(frames: Frames, random: Generator) -> Frames:
     return _each(frames, smear)
 
 
-def shear(frames: Frames, random: Generator) -> Frames:
+def shear(frames: Frames, rng: Generator) -> Frames:
     """Sheared by 0.4 pixels a row, to either side."""
-    return _warp(frames, lambda: np.array([[1, random.choice([-0.4, 0.4])], [0, 1]]))
+    return _warp(frames, lambda: np.array([[1, rng.choice([-0.4, 0.4])], [0, 1]]))
 
 
 def scale(frames: Frames, _random: Generator) -> Frames:
@@ -73,11 +73,11 @@ def scale(frames: Frames, _random: Generator) -> Frames:
     return _warp(frames, lambda: np.eye(2) * 0.7)
 
 
-def rotate(frames: Frames, random: Generator) -> Frames:
+def rotate(frames: Frames, rng: Generator) -> Frames:
     """Rotated by 0.4 radians, to either side."""
 
     def turn() -> NDArray[np.float64]:
-        angle = 0.4 * random.choice([-1, 1])
+        angle = 0.4 * rng.choice([-1, 1])
         return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
     return _warp(frames, turn)
@@ -88,9 +88,9 @@ def brightness(frames: Frames, _random: Generator) -> Frames:
     return _clip(frames + 0.5)
 
 
-def translate(frames: Frames, random: Generator) -> Frames:
+def translate(frames: Frames, rng: Generator) -> Frames:
     """Moved by three pixels along both axes."""
-    moves = random.choice([-3, 3], (len(frames), 2))
+    moves = rng.choice([-3, 3], (len(frames), 2))
     matrices = [np.array([[1, 0, dx], [0, 1, dy]], np.float64) for dx, dy in moves]
     return _clip(np.stack([cv2.warpAffine(f, m, (_SIDE, _SIDE)) for f, m in zip(frames, matrices, strict=True)]))
 
@@ -103,43 +103,43 @@ def stripe(frames: Frames, _random: Generator) -> Frames:
     return striped
 
 
-def fog(frames: Frames, random: Generator) -> Frames:
+def fog(frames: Frames, rng: Generator) -> Frames:
     """Clouds three times as bright as the ink."""
     clouds = np.zeros_like(frames)
     for octave in range(5):
-        coarse = random.random((len(frames), 2**octave + 1, 2**octave + 1)).astype(np.float32)
+        coarse = rng.random((len(frames), 2**octave + 1, 2**octave + 1)).astype(np.float32)
         # Each octave is weaker by 1.4, as in the midpoint displacement algorithm.
         clouds += 1.4**-octave * np.stack([cv2.resize(one, (_SIDE, _SIDE)) for one in coarse])
     low, high = clouds.min((1, 2), keepdims=True), clouds.max((1, 2), keepdims=True)
     return _clip((frames + 3.0 * (clouds - low) / (high - low)) / 4.0)
 
 
-def spatter(frames: Frames, random: Generator) -> Frames:
+def spatter(frames: Frames, rng: Generator) -> Frames:
     """Drops of grey mud, on paper and ink alike."""
-    field = random.normal(0.65, 0.3, frames.shape).astype(np.float32)
+    field = rng.normal(0.65, 0.3, frames.shape).astype(np.float32)
     wet = (_each(field, lambda one: cv2.GaussianBlur(one, (0, 0), 1.0)) > 0.65).astype(np.float32)
     mud = _each(wet, lambda one: cv2.GaussianBlur(one, (0, 0), 1.5))
     mud[mud < 0.8] = 0
     return _clip(frames * (1 - mud) + mud * 63 / 255)
 
 
-def dotted_line(frames: Frames, random: Generator) -> Frames:
+def dotted_line(frames: Frames, rng: Generator) -> Frames:
     """A line of dots from the left to the right border."""
 
     def dot(frame: Frames) -> Frames:
-        line = _line((0, random.uniform(0, 27)), (27, random.uniform(0, 27)))
+        line = _line((0, rng.uniform(0, 27)), (27, rng.uniform(0, 27)))
         line[:, np.arange(_SIDE) % 4 < 2] = 0
         return np.maximum(frame, line)
 
     return _each(frames, dot)
 
 
-def zigzag(frames: Frames, random: Generator) -> Frames:
+def zigzag(frames: Frames, rng: Generator) -> Frames:
     """A zigzag line, two pixels high to either side, from left to right."""
 
     def draw(frame: Frames) -> Frames:
-        start = np.array([2.0, random.uniform(0, 27)])
-        end = np.array([25.0, start[1] + random.uniform(-5, 5)])
+        start = np.array([2.0, rng.uniform(0, 27)])
+        end = np.array([25.0, start[1] + rng.uniform(-5, 5)])
         normal = np.array([start[1] - end[1], end[0] - start[0]]) / np.linalg.norm(end - start)
         places, sides = np.linspace(0, 1, 13)[:, None], (np.arange(13) % 2 * 2 - 1)[:, None]
         corners = start + (end - start) * places + 2.0 * normal * sides

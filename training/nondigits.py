@@ -25,9 +25,9 @@ Strokes = list[Stroke]
 
 def make_drawings(count: int, digits: Tensor, seed: int) -> Tensor:
     """At most `count` drawings that do not look like `digits`; both are frames uint8 `[N, 28, 28]`."""
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     kinds: list[Callable[[Generator], Strokes]] = [scribble, glyph, glyph, glyph, sign, sign, shape, marks]
-    drawings = [draw(kinds[index % len(kinds)](random)) for index in range(count)]
+    drawings = [draw(kinds[index % len(kinds)](rng)) for index in range(count)]
     frames = torch.from_numpy(np.round(np.stack(drawings) * 255).astype(np.uint8))
     return frames[~look_like_digits(frames, digits)]
 
@@ -53,150 +53,150 @@ def _nearest(frames: Tensor, known: Tensor) -> Tensor:
     return torch.cat([(part @ known.T).amax(1) for part in frames.split(2000)])
 
 
-def scribble(random: Generator) -> Strokes:
+def scribble(rng: Generator) -> Strokes:
     """A random walk with inertia: coils, zigzags, hatching."""
-    n = int(random.integers(40, 220))
-    turn = random.normal(0, random.uniform(0.15, 0.9), n) + random.normal(0, 0.35)
-    if random.random() < 0.4:  # hatching: back and forth, drifting sideways
-        t = np.linspace(0, random.uniform(3, 12) * 2 * math.pi, n)
-        line = np.stack([np.sin(t) * 10, t * random.uniform(0.1, 1.2)], axis=1) + random.normal(0, 0.6, (n, 2))
-        return [line @ _rotation(random.uniform(0, math.pi))]
+    n = int(rng.integers(40, 220))
+    turn = rng.normal(0, rng.uniform(0.15, 0.9), n) + rng.normal(0, 0.35)
+    if rng.random() < 0.4:  # hatching: back and forth, drifting sideways
+        t = np.linspace(0, rng.uniform(3, 12) * 2 * math.pi, n)
+        line = np.stack([np.sin(t) * 10, t * rng.uniform(0.1, 1.2)], axis=1) + rng.normal(0, 0.6, (n, 2))
+        return [line @ _rotation(rng.uniform(0, math.pi))]
     heading = np.cumsum(turn)
     return [np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0)]
 
 
-def glyph(random: Generator) -> Strokes:
+def glyph(rng: Generator) -> Strokes:
     """A random character: three to six strokes, straight or curved, between points of a lattice."""
-    n_strokes = int(random.integers(3, 7))
+    n_strokes = int(rng.integers(3, 7))
     lattice = np.stack(np.meshgrid([0, 5, 10], [0, 4, 8, 12]), axis=-1).reshape(-1, 2).astype(float)
     # As in real characters, most strokes start where an earlier one touched the lattice.
-    touched = [lattice[random.integers(len(lattice))]]
+    touched = [lattice[rng.integers(len(lattice))]]
     strokes = []
     for _ in range(n_strokes):
-        start = touched[random.integers(len(touched))] if random.random() < 0.7 else lattice[random.integers(12)]
-        end = lattice[random.integers(len(lattice))]
-        strokes.append(_curve(start, end, random))
+        start = touched[rng.integers(len(touched))] if rng.random() < 0.7 else lattice[rng.integers(12)]
+        end = lattice[rng.integers(len(lattice))]
+        strokes.append(_curve(start, end, rng))
         touched.append(end)
-    slant = np.array([[1, 0], [random.normal(0, 0.2), 1]])
-    return [(stroke + random.normal(0, 0.12, stroke.shape)) @ slant for stroke in strokes]
+    slant = np.array([[1, 0], [rng.normal(0, 0.2), 1]])
+    return [(stroke + rng.normal(0, 0.12, stroke.shape)) @ slant for stroke in strokes]
 
 
-def sign(random: Generator) -> Strokes:
+def sign(rng: Generator) -> Strokes:
     """A simple sign: a line of one to three straight or curved segments, with or without a dot."""
     lattice = np.stack(np.meshgrid([0, 5, 10], [0, 4, 8, 12]), axis=-1).reshape(-1, 2).astype(float)
-    corners = lattice[random.permutation(len(lattice))[: random.integers(2, 5)]]
-    line = np.vstack([_curve(a, b, random) for a, b in pairwise(corners)])
-    strokes = [line + random.normal(0, 0.15, line.shape)]
-    if random.random() < 0.3:
+    corners = lattice[rng.permutation(len(lattice))[: rng.integers(2, 5)]]
+    line = np.vstack([_curve(a, b, rng) for a, b in pairwise(corners)])
+    strokes = [line + rng.normal(0, 0.15, line.shape)]
+    if rng.random() < 0.3:
         low, high = line.min(axis=0), line.max(axis=0)
-        below = np.array([(low[0] + high[0]) / 2 + random.normal(0, 2), high[1] + random.uniform(1.5, 4)])
+        below = np.array([(low[0] + high[0]) / 2 + rng.normal(0, 2), high[1] + rng.uniform(1.5, 4)])
         strokes.append(below[None, :])
     return strokes
 
 
-def _curve(start: NDArray[np.float64], end: NDArray[np.float64], random: Generator) -> Stroke:
+def _curve(start: NDArray[np.float64], end: NDArray[np.float64], rng: Generator) -> Stroke:
     """A straight line or an arc from `start` to `end`; a loop where they coincide."""
     t = np.linspace(0, 1, 14)[:, None]
     if np.allclose(start, end):
-        radius = random.uniform(1.5, 3)
-        angle = 2 * math.pi * t * random.uniform(0.6, 1.0)
+        radius = rng.uniform(1.5, 3)
+        angle = 2 * math.pi * t * rng.uniform(0.6, 1.0)
         return start + radius * np.hstack([np.cos(angle) - 1, np.sin(angle)])
     line: Stroke = start + (end - start) * t
     normal = np.array([start[1] - end[1], end[0] - start[0]])
-    bow = float(random.choice([0.0, 0.0, 1.0, -1.0]) * random.uniform(0.15, 0.75))
+    bow = float(rng.choice([0.0, 0.0, 1.0, -1.0]) * rng.uniform(0.15, 0.75))
     return line + normal * bow * np.sin(math.pi * t)
 
 
-def shape(random: Generator) -> Strokes:
+def shape(rng: Generator) -> Strokes:
     """Doodles: polygons, stars, crosses, arrows, hearts, waves, houses and others."""
     kinds = [_polygon, _star, _cross, _arrow, _heart, _wave, _spiral, _house, _face, _grid]
-    strokes = kinds[random.integers(len(kinds))](random)
-    jitter = random.uniform(0, 0.25)
-    bend = np.array([[random.uniform(0.6, 1.4), random.normal(0, 0.2)], [random.normal(0, 0.2), 1]])
-    return [(stroke + random.normal(0, jitter, stroke.shape)) @ bend for stroke in strokes]
+    strokes = kinds[rng.integers(len(kinds))](rng)
+    jitter = rng.uniform(0, 0.25)
+    bend = np.array([[rng.uniform(0.6, 1.4), rng.normal(0, 0.2)], [rng.normal(0, 0.2), 1]])
+    return [(stroke + rng.normal(0, jitter, stroke.shape)) @ bend for stroke in strokes]
 
 
-def _polygon(random: Generator) -> Strokes:
-    n = int(random.integers(3, 7))
-    angle = np.linspace(0, 2 * math.pi, n + 1) + random.uniform(0, 2 * math.pi)
+def _polygon(rng: Generator) -> Strokes:
+    n = int(rng.integers(3, 7))
+    angle = np.linspace(0, 2 * math.pi, n + 1) + rng.uniform(0, 2 * math.pi)
     corners = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 10
     return [_straight(corners)]
 
 
-def _star(random: Generator) -> Strokes:
-    n = int(random.integers(4, 8))
+def _star(rng: Generator) -> Strokes:
+    n = int(rng.integers(4, 8))
     angle = np.linspace(0, 2 * math.pi, 2 * n + 1)
-    radius = np.where(np.arange(2 * n + 1) % 2, random.uniform(3, 5), 10)
-    if random.random() < 0.5:
+    radius = np.where(np.arange(2 * n + 1) % 2, rng.uniform(3, 5), 10)
+    if rng.random() < 0.5:
         return [np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None]]
     rays = angle[: n * 2 : 2]
     return [np.array([[0, 0], [10 * math.cos(a), 10 * math.sin(a)]]) for a in rays]
 
 
-def _cross(random: Generator) -> Strokes:
-    turn = random.uniform(-0.3, 0.3) + random.choice([0, math.pi / 4])
+def _cross(rng: Generator) -> Strokes:
+    turn = rng.uniform(-0.3, 0.3) + rng.choice([0, math.pi / 4])
     bars = [np.array([[-10.0, 0], [10, 0]]), np.array([[0.0, -10], [0, 10]])]
-    extra = [np.array([[-7.0, -7], [7, 7]]), np.array([[-7.0, 7], [7, -7]])] if random.random() < 0.3 else []
+    extra = [np.array([[-7.0, -7], [7, 7]]), np.array([[-7.0, 7], [7, -7]])] if rng.random() < 0.3 else []
     return [bar @ _rotation(turn) for bar in [*bars, *extra]]
 
 
-def _arrow(random: Generator) -> Strokes:
+def _arrow(rng: Generator) -> Strokes:
     shaft = np.array([[-10.0, 0], [10, 0]])
-    size = random.uniform(3, 7)
+    size = rng.uniform(3, 7)
     head = np.array([[10 - size, -size], [10, 0], [10 - size, size]])
     # Pointing up or down, an arrow resembles a 1.
-    return [part @ _rotation(random.choice([0, math.pi]) + random.normal(0, 0.4)) for part in (shaft, head)]
+    return [part @ _rotation(rng.choice([0, math.pi]) + rng.normal(0, 0.4)) for part in (shaft, head)]
 
 
-def _heart(random: Generator) -> Strokes:
+def _heart(rng: Generator) -> Strokes:
     t = np.linspace(0, 2 * math.pi, 40)
     x = 16 * np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
-    return [np.stack([x, y], axis=1) * random.uniform(0.8, 1.2)]
+    return [np.stack([x, y], axis=1) * rng.uniform(0.8, 1.2)]
 
 
-def _wave(random: Generator) -> Strokes:
-    t = np.linspace(0, random.uniform(1.2, 4) * 2 * math.pi, 50)
-    line = np.stack([t * 2, np.sin(t) * random.uniform(1, 5)], axis=1)
-    return [line @ _rotation(random.normal(0, 0.3))]
+def _wave(rng: Generator) -> Strokes:
+    t = np.linspace(0, rng.uniform(1.2, 4) * 2 * math.pi, 50)
+    line = np.stack([t * 2, np.sin(t) * rng.uniform(1, 5)], axis=1)
+    return [line @ _rotation(rng.normal(0, 0.3))]
 
 
-def _spiral(random: Generator) -> Strokes:
-    t = np.linspace(0, random.uniform(2.2, 5) * 2 * math.pi, 90)
-    return [np.stack([t * np.cos(t), t * np.sin(t)], axis=1) * random.choice([-1, 1], 2)]
+def _spiral(rng: Generator) -> Strokes:
+    t = np.linspace(0, rng.uniform(2.2, 5) * 2 * math.pi, 90)
+    return [np.stack([t * np.cos(t), t * np.sin(t)], axis=1) * rng.choice([-1, 1], 2)]
 
 
-def _house(random: Generator) -> Strokes:
-    roof = random.uniform(3, 8)
+def _house(rng: Generator) -> Strokes:
+    roof = rng.uniform(3, 8)
     walls = _straight(np.array([[0, 0], [10, 0], [10, 10], [0, 10], [0, 0.0]]))
     return [walls, np.array([[0, 0], [5, -roof], [10, 0]])]
 
 
-def _face(random: Generator) -> Strokes:
+def _face(rng: Generator) -> Strokes:
     t = np.linspace(0, 2 * math.pi, 40)
     ring = np.stack([np.cos(t), np.sin(t)], axis=1)
-    mouth = ring[: 1 + 20] * [5, random.choice([-1, 1]) * 4] + [0, 3]
+    mouth = ring[: 1 + 20] * [5, rng.choice([-1, 1]) * 4] + [0, 3]
     return [ring * 10, ring * 0.8 + [-4, -3], ring * 0.8 + [4, -3], mouth]
 
 
-def _grid(random: Generator) -> Strokes:
-    n = int(random.integers(2, 5))
+def _grid(rng: Generator) -> Strokes:
+    n = int(rng.integers(2, 5))
     rows = [np.array([[0, y], [10, y]]) for y in np.linspace(0, 10, n)]
     return [*rows, *(row[:, ::-1] for row in rows)]
 
 
-def marks(random: Generator) -> Strokes:
+def marks(rng: Generator) -> Strokes:
     """One to four dots or dashes, as in punctuation; never a single upright dash, which is a 1."""
-    n = int(random.integers(1, 5))
+    n = int(rng.integers(1, 5))
     if n == 1:
-        angle = random.uniform(-1, 1) * math.radians(30)
-        length = random.choice([0.0, 1.0, 10.0])
+        angle = rng.uniform(-1, 1) * math.radians(30)
+        length = rng.choice([0.0, 1.0, 10.0])
         return [np.array([[0.0, 0.0], [math.cos(angle), math.sin(angle)]]) * length]
-    gap = random.uniform(2, 8)
-    direction = random.uniform(0, math.pi)
-    dash = np.array([[0.0, 0.0], [random.normal(0, 1.5), random.normal(0, 1.5)]]) * random.choice([0.0, 1.0])
+    gap = rng.uniform(2, 8)
+    direction = rng.uniform(0, math.pi)
+    dash = np.array([[0.0, 0.0], [rng.normal(0, 1.5), rng.normal(0, 1.5)]]) * rng.choice([0.0, 1.0])
     step = np.array([math.cos(direction), math.sin(direction)]) * gap
-    return [dash + step * index + random.normal(0, 0.3, 2) for index in range(n)]
+    return [dash + step * index + rng.normal(0, 0.3, 2) for index in range(n)]
 
 
 def _straight(corners: NDArray[np.float64]) -> Stroke:

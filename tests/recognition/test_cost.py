@@ -139,10 +139,10 @@ def test_costly_picture_is_refused_at_once(make: Callable[[], bytes], error: typ
 
 def textured(size: tuple[int, int]) -> Image.Image:
     """Like a photograph: coarse structure, fine grain."""
-    random = np.random.default_rng(0)
-    coarse = random.integers(0, 256, (size[1] // 100, size[0] // 100, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (size[1] // 100, size[0] // 100, 3), dtype=np.uint8)
     picture = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
-    grain = random.integers(-4, 5, (*size[::-1], 1), dtype=np.int8)
+    grain = rng.integers(-4, 5, (*size[::-1], 1), dtype=np.int8)
     return Image.fromarray(np.clip(picture.astype(np.int16) + grain, 0, 255).astype(np.uint8))
 
 

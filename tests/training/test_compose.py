@@ -61,8 +61,8 @@ class _InThisProcess:
 
 
 def test_pictures_are_within_range(digits: Digits) -> None:
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for index in range(40):
-        picture = _compose(digits.frames[index].numpy(), digits.frames[0].numpy(), random)
+        picture = _compose(digits.frames[index].numpy(), digits.frames[0].numpy(), rng)
         assert picture.dtype == np.float32
         assert 0 <= picture.min() <= picture.max() <= 1

@@ -27,9 +27,9 @@ def digits() -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", [scribble, glyph, sign, shape, marks])
 def test_each_kind_can_be_drawn(kind) -> None:
-    random = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     for _ in range(60):
-        frame = draw(kind(random))
+        frame = draw(kind(rng))
         assert np.isfinite(frame).all()
         assert frame.max() > 0.1
 

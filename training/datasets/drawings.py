@@ -50,17 +50,17 @@ class Drawings:
         """The frames that serving makes of the same drawings."""
         return Digits(stack_frames([render(lines)[0] for lines in self.lines]), self.labels)
 
-    def vary(self, random: Generator) -> Tensor:
+    def vary(self, rng: Generator) -> Tensor:
         """Frames uint8 `[N, 28, 28]` as if drawn once more: with another pen, slant, proportions and steadiness."""
         if not self.lines:
             return stack_frames([])
         sizes = np.array([len(line) for lines in self.lines for line in lines])
         owner = np.repeat(np.arange(len(self)), [sum(map(len, lines)) for lines in self.lines])  # of each point
         points = np.concatenate([line for lines in self.lines for line in lines])
-        points = _smooth(points, sizes, random.uniform(-0.5, 0.9, len(self)).clip(0)[owner, None])
-        points = _tremble(points - FRAME_SIZE / 2, owner, len(self), random)
-        points = np.einsum("nij,nj->ni", _random_affine(len(self), random)[owner], points)
-        pens = (PEN_WIDTH * np.exp(random.normal(0, 0.2, len(self)))).clip(1.2, 3.5)
+        points = _smooth(points, sizes, rng.uniform(-0.5, 0.9, len(self)).clip(0)[owner, None])
+        points = _tremble(points - FRAME_SIZE / 2, owner, len(self), rng)
+        points = np.einsum("nij,nj->ni", _random_affine(len(self), rng)[owner], points)
+        pens = (PEN_WIDTH * np.exp(rng.normal(0, 0.2, len(self)))).clip(1.2, 3.5)
         strokes = iter(np.split(_fit(points, owner, pens), sizes.cumsum()[:-1]))
         frames = [
             render([next(strokes) for _ in lines], pen)[0] for lines, pen in zip(self.lines, pens.tolist(), strict=True)
@@ -88,20 +88,20 @@ def _smooth(points: Array, sizes: NDArray[np.int64], weight: Array) -> Array:
     return points
 
 
-def _tremble(points: Array, owner: NDArray[np.int64], count: int, random: Generator) -> Array:
+def _tremble(points: Array, owner: NDArray[np.int64], count: int, rng: Generator) -> Array:
     """Two waves a drawing across the plane bend its strokes, a long one and a short, weak one."""
     for period, strength in ((16.0, 0.5), (5.0, 0.12)):
-        angle, phase = random.uniform(0, 2 * np.pi, (2, count, 2))
-        rate = 2 * np.pi / (period * np.exp(random.normal(0, 0.3, (count, 1))))
+        angle, phase = rng.uniform(0, 2 * np.pi, (2, count, 2))
+        rate = 2 * np.pi / (period * np.exp(rng.normal(0, 0.3, (count, 1))))
         direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * rate[..., None]  # [N, 2 axes, 2]
         wave = np.sin(np.einsum("nij,nj->ni", direction[owner], points) + phase[owner])
-        points = points + wave * (np.abs(random.normal(0, strength, (count, 1))).clip(0, 2 * strength))[owner]
+        points = points + wave * (np.abs(rng.normal(0, strength, (count, 1))).clip(0, 2 * strength))[owner]
     return points
 
 
-def _random_affine(count: int, random: Generator) -> Array:
+def _random_affine(count: int, rng: Generator) -> Array:
     """Slant, proportions and a slight turn: matrices `[N, 2, 2]`."""
-    angle, slant, aspect = random.normal(0, [0.06, 0.12, 0.1], (count, 3)).clip(-0.3, 0.3).T
+    angle, slant, aspect = rng.normal(0, [0.06, 0.12, 0.1], (count, 3)).clip(-0.3, 0.3).T
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
     zero = np.zeros(count)
     shape = np.stack([np.exp(aspect), slant, zero, np.exp(-aspect)], axis=1).reshape(-1, 2, 2)

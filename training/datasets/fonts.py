@@ -42,19 +42,19 @@ def load_printed_letters() -> Tensor:
 
 
 def _draw_all(characters: Sequence[str], seed: int) -> Tensor:
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     paths = [path for name in _FONTS for style in _STYLES if (path := folder / f"{name}{style}.ttf").is_file()]
     fonts = [ImageFont.truetype(path, _SIDE // 2) for path in paths]
-    frames = [_draw(character, fonts[random.integers(len(fonts))], random) for character in characters]
+    frames = [_draw(character, fonts[rng.integers(len(fonts))], rng) for character in characters]
     return torch.from_numpy((np.stack(frames) * 255).round().astype(np.uint8))
 
 
-def _draw(character: str, font: ImageFont.FreeTypeFont, random: Generator) -> Frame:
+def _draw(character: str, font: ImageFont.FreeTypeFont, rng: Generator) -> Frame:
     picture = Image.new("L", (_SIDE, _SIDE))
     ImageDraw.Draw(picture).text((_SIDE / 2, _SIDE / 2), character, 255, font, anchor="mm")
-    ink = _vary(np.asarray(picture).astype(np.float32) / np.float32(255), random)
-    if random.random() >= _WHOLE:
+    ink = _vary(np.asarray(picture).astype(np.float32) / np.float32(255), rng)
+    if rng.random() >= _WHOLE:
         return frame_ink(ink)
     left, top, width, height = cv2.boundingRect((ink > 0.5).astype(np.uint8))
     crop = ink[top : top + height, left : left + width]
@@ -62,16 +62,16 @@ def _draw(character: str, font: ImageFont.FreeTypeFont, random: Generator) -> Fr
     return whole
 
 
-def _vary(ink: Picture, random: Generator) -> Picture:
-    aspect, slant, turn = random.normal(0, [0.2, 0.15, 0.05]).clip(-0.4, 0.4)
+def _vary(ink: Picture, rng: Generator) -> Picture:
+    aspect, slant, turn = rng.normal(0, [0.2, 0.15, 0.05]).clip(-0.4, 0.4)
     matrix = np.array([[np.exp(aspect), slant], [turn, np.exp(-aspect)]])
     middle = np.array([_SIDE / 2, _SIDE / 2])
     affine: NDArray[np.float64] = np.column_stack([matrix, middle - matrix @ middle])
     varied: Picture = cv2.warpAffine(ink, affine, (_SIDE, _SIDE))
-    if random.random() < _OUTLINE:
+    if rng.random() < _OUTLINE:
         outline: Picture = cv2.dilate(varied, np.ones((5, 5), np.uint8)) - varied
         return outline
-    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(random.integers(1, 8)),) * 2)
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(rng.integers(1, 8)),) * 2)
     thick: Picture = cv2.dilate(varied, pen)
     thin: Picture = cv2.erode(varied, np.ones((2, 2), np.uint8))
-    return thin if random.random() < 0.2 and thin.sum() > 0.6 * varied.sum() else thick
+    return thin if rng.random() < 0.2 and thin.sum() > 0.6 * varied.sum() else thick

@@ -40,76 +40,76 @@ _SHARE_SCRIBBLED = 0.35  # of lines without digits; the others are of characters
 # ---- the text ----
 
 
-def choose_text(random: Generator) -> str:
+def choose_text(rng: Generator) -> str:
     """One to eight digits; repeated ones, 1s and round numbers are more frequent than by chance."""
-    length = int(random.choice(np.arange(1, 9), p=[0.08, 0.14, 0.17, 0.22, 0.2, 0.11, 0.05, 0.03]))
-    digits = random.integers(0, 10, length)
-    if random.random() < 0.3:
-        start = random.integers(length)
-        digits[start : start + random.integers(2, 4)] = digits[start]
-    if random.random() < 0.15:
-        digits[random.integers(length)] = 1
-    if random.random() < 0.15:
-        digits[max(1, length - random.integers(1, 4)) :] = 0
+    length = int(rng.choice(np.arange(1, 9), p=[0.08, 0.14, 0.17, 0.22, 0.2, 0.11, 0.05, 0.03]))
+    digits = rng.integers(0, 10, length)
+    if rng.random() < 0.3:
+        start = rng.integers(length)
+        digits[start : start + rng.integers(2, 4)] = digits[start]
+    if rng.random() < 0.15:
+        digits[rng.integers(length)] = 1
+    if rng.random() < 0.15:
+        digits[max(1, length - rng.integers(1, 4)) :] = 0
     return "".join(map(str, digits))
 
 
 # ---- writing ----
 
 
-def compose_number(hands: Hands, random: Generator, *, with_odd_forms: bool = True) -> tuple[Array, str]:
+def compose_number(hands: Hands, rng: Generator, *, with_odd_forms: bool = True) -> tuple[Array, str]:
     """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits."""
-    text = choose_text(random)
-    kind = _choose_kind(random)
-    hand = _choose_hand(hands, random, drawn_only=kind == "screen")
-    odd = _choose_odd_forms(random) if with_odd_forms else {}
-    ink = write(text, hand, random, odd, with_signs=kind == "paper", pen_width=_choose_width(kind, random))
-    return _finish(ink, kind, random), text
+    text = choose_text(rng)
+    kind = _choose_kind(rng)
+    hand = _choose_hand(hands, rng, drawn_only=kind == "screen")
+    odd = _choose_odd_forms(rng) if with_odd_forms else {}
+    ink = write(text, hand, rng, odd, with_signs=kind == "paper", pen_width=_choose_width(kind, rng))
+    return _finish(ink, kind, rng), text
 
 
-def compose_other(characters: Characters, random: Generator) -> Array:
+def compose_other(characters: Characters, rng: Generator) -> Array:
     """A picture `[H, W]` of one to five letters, signs or doodles by one writer, or of one scribble."""
-    kind = _choose_kind(random)
+    kind = _choose_kind(rng)
     while True:
-        glyphs = _choose_others(characters, random)
+        glyphs = _choose_others(characters, rng)
         if not looks_like_ones([stroke for glyph in glyphs for stroke in glyph]):
             break
-    pen = Pen(_choose_width(kind, random), 1.0)
-    return _finish(_write_row(glyphs, pen, random, with_signs=kind == "paper"), kind, random)
+    pen = Pen(_choose_width(kind, rng), 1.0)
+    return _finish(_write_row(glyphs, pen, rng, with_signs=kind == "paper"), kind, rng)
 
 
-def _choose_others(characters: Characters, random: Generator) -> list[Sequence[Stroke]]:
-    if random.random() < _SHARE_SCRIBBLED:
-        scribbled = (scribble, scribble, shape, marks)[random.integers(4)]
-        return [trace(scribbled(random))]
-    by_one = characters[random.integers(len(characters))]
-    count = int(random.choice([1, 2, 3, 4, 5], p=[0.4, 0.25, 0.15, 0.1, 0.1]))
-    return [by_one[random.integers(len(by_one))] for _ in range(count)]
+def _choose_others(characters: Characters, rng: Generator) -> list[Sequence[Stroke]]:
+    if rng.random() < _SHARE_SCRIBBLED:
+        scribbled = (scribble, scribble, shape, marks)[rng.integers(4)]
+        return [trace(scribbled(rng))]
+    by_one = characters[rng.integers(len(characters))]
+    count = int(rng.choice([1, 2, 3, 4, 5], p=[0.4, 0.25, 0.15, 0.1, 0.1]))
+    return [by_one[rng.integers(len(by_one))] for _ in range(count)]
 
 
-def _choose_kind(random: Generator) -> str:
-    kind: str = random.choice(["paper", "clean", "screen"], p=[0.62, 0.16, 0.22])
+def _choose_kind(rng: Generator) -> str:
+    kind: str = rng.choice(["paper", "clean", "screen"], p=[0.62, 0.16, 0.22])
     return kind
 
 
-def _choose_width(kind: str, random: Generator) -> float:
+def _choose_width(kind: str, rng: Generator) -> float:
     """The width of the pen in pixels, for digits 40 pixels high."""
     if kind == "screen":
-        return random.uniform(*_SCREEN_PENS)
-    return float(np.exp(random.uniform(np.log(1.6), np.log(7))))
+        return rng.uniform(*_SCREEN_PENS)
+    return float(np.exp(rng.uniform(np.log(1.6), np.log(7))))
 
 
-def _choose_hand(hands: Hands, random: Generator, *, drawn_only: bool) -> Hand:
+def _choose_hand(hands: Hands, rng: Generator, *, drawn_only: bool) -> Hand:
     shares = {name: share for name, share in _SHARES.items() if not drawn_only or name in _DRAWN}
     total = sum(shares.values())
-    source = random.choice(list(shares), p=[share / total for share in shares.values()])
-    return hands[source][random.integers(len(hands[source]))]
+    source = rng.choice(list(shares), p=[share / total for share in shares.values()])
+    return hands[source][rng.integers(len(hands[source]))]
 
 
 def write(
     text: str,
     hand: Hand,
-    random: Generator,
+    rng: Generator,
     odd: Mapping[int, int] | None = None,
     *,
     pen_width: float,
@@ -120,80 +120,78 @@ def write(
 
     The digits in `odd` have the form of this index of `forms.py`. `pen_width` is in pixels for digits 40 pixels high.
     """
-    pen = Pen(pen_width, float(np.exp(random.normal(0, 0.06))))
-    glyphs = [_choose_glyph(hand, odd or {}, label, random) for label in map(int, text)]
-    return _write_row(glyphs, pen, random, with_signs=with_signs, gaps=gaps)
+    pen = Pen(pen_width, float(np.exp(rng.normal(0, 0.06))))
+    glyphs = [_choose_glyph(hand, odd or {}, label, rng) for label in map(int, text)]
+    return _write_row(glyphs, pen, rng, with_signs=with_signs, gaps=gaps)
 
 
-def _write_row(
-    glyphs: Sequence[Glyph], pen: Pen, random: Generator, *, with_signs: bool, gaps: str | None = None
-) -> Ink:
-    patches = [_draw_digit(glyph, pen, random) for glyph in glyphs]
-    spacing = _choose_spacing(random, gaps)
+def _write_row(glyphs: Sequence[Glyph], pen: Pen, rng: Generator, *, with_signs: bool, gaps: str | None = None) -> Ink:
+    patches = [_draw_digit(glyph, pen, rng) for glyph in glyphs]
+    spacing = _choose_spacing(rng, gaps)
     bounds = 3 * DIGIT + sum(patch.shape[1] + 2 * DIGIT for patch in patches)
     canvas = np.zeros((3 * DIGIT, bounds), np.uint8)
     x, base, ends = float(DIGIT), 2.0 * DIGIT, []
-    drift = random.normal(0, 0.02)
-    if with_signs and random.random() < 0.07:
-        x = write_sign(canvas, random.choice(list("#$*(=-/")), x, base, pen, random) + DIGIT * random.uniform(0, 0.4)
-    group = random.random() < 0.45 if with_signs else random.random() < 0.08
+    drift = rng.normal(0, 0.02)
+    if with_signs and rng.random() < 0.07:
+        x = write_sign(canvas, rng.choice(list("#$*(=-/")), x, base, pen, rng) + DIGIT * rng.uniform(0, 0.4)
+    group = rng.random() < 0.45 if with_signs else rng.random() < 0.08
     for index, patch in enumerate(patches):
-        top = round(base - patch.shape[0] + random.normal(0, 0.05) * DIGIT + drift * (x - DIGIT))
-        left = round(x if not index else _place_after(canvas, patch, top, x, spacing, random))
+        top = round(base - patch.shape[0] + rng.normal(0, 0.05) * DIGIT + drift * (x - DIGIT))
+        left = round(x if not index else _place_after(canvas, patch, top, x, spacing, rng))
         region = canvas[max(0, top) : top + patch.shape[0], left : left + patch.shape[1]]
         np.maximum(region, patch[: region.shape[0], : region.shape[1]], out=region)
         ends.append((left, left + patch.shape[1], top))
         x = left + patch.shape[1]
         remaining = len(patches) - index - 1
         if group and remaining and remaining % 3 == 0:
-            x = write_point(canvas, x, base + drift * (x - DIGIT), pen, random)
-    if random.random() < 0.12 and len(ends) > 1:
-        write_ligatures(canvas, ends, base, pen, random)
+            x = write_point(canvas, x, base + drift * (x - DIGIT), pen, rng)
+    if rng.random() < 0.12 and len(ends) > 1:
+        write_ligatures(canvas, ends, base, pen, rng)
     if with_signs:
-        write_tail(canvas, x, base + drift * (x - DIGIT), pen, random)
+        write_tail(canvas, x, base + drift * (x - DIGIT), pen, rng)
     left, top, width, height = cv2.boundingRect((canvas > 60).astype(np.uint8))
     tight = canvas[top : top + height, left : left + width]
     framed: Ink = cv2.copyMakeBorder(tight, *(_MARGIN,) * 4, cv2.BORDER_CONSTANT)
     return framed
 
 
-def _choose_odd_forms(random: Generator) -> dict[int, int]:
+def _choose_odd_forms(rng: Generator) -> dict[int, int]:
     """Which digits have an odd form in a number, and which."""
-    if random.random() > _SHARE_ODD:
+    if rng.random() > _SHARE_ODD:
         return {}
-    return {label: int(random.integers(count_forms(label))) for label in range(10) if random.random() < _SHARE_OF_ODD}
+    return {label: int(rng.integers(count_forms(label))) for label in range(10) if rng.random() < _SHARE_OF_ODD}
 
 
-def _choose_glyph(hand: Hand, odd: Mapping[int, int], label: int, random: Generator) -> Glyph:
+def _choose_glyph(hand: Hand, odd: Mapping[int, int], label: int, rng: Generator) -> Glyph:
     if label in odd:
-        return draw_form(label, random, odd[label])
-    return hand.glyphs[label][random.integers(len(hand.glyphs[label]))]
+        return draw_form(label, rng, odd[label])
+    return hand.glyphs[label][rng.integers(len(hand.glyphs[label]))]
 
 
-def _draw_digit(glyph: Glyph, pen: Pen, random: Generator) -> Ink:
+def _draw_digit(glyph: Glyph, pen: Pen, rng: Generator) -> Ink:
     """The ink of one digit, cropped."""
-    aspect = np.exp(random.normal(0, 0.08))
-    scale = np.array([_UNIT * aspect, _UNIT / aspect]) * pen.size * np.exp(random.normal(0, 0.07))
+    aspect = np.exp(rng.normal(0, 0.08))
+    scale = np.array([_UNIT * aspect, _UNIT / aspect]) * pen.size * np.exp(rng.normal(0, 0.07))
     if isinstance(glyph, np.ndarray):
         patch = _draw_frame(glyph, scale, pen)
     else:
-        drawn = [*glyph[:-1], _curl(glyph[-1], random)] if random.random() < _SHARE_CURLED else glyph
-        lines = [line @ np.array([[1, 0], [random.normal(0, 0.05), 1]]) * scale for line in drawn]
+        drawn = [*glyph[:-1], _curl(glyph[-1], rng)] if rng.random() < _SHARE_CURLED else glyph
+        lines = [line @ np.array([[1, 0], [rng.normal(0, 0.05), 1]]) * scale for line in drawn]
         low = np.concatenate(lines).min(axis=0)
         width, height = (np.ceil(np.concatenate(lines).max(axis=0) - low + 2 * pen.width + 2)).astype(int).tolist()
         patch = np.zeros((height, width), np.uint8)
         for line in lines:
-            draw_line(patch, line - low + pen.width, pen.width * random.uniform(0.9, 1.1))
+            draw_line(patch, line - low + pen.width, pen.width * rng.uniform(0.9, 1.1))
     left, top, width, height = cv2.boundingRect((patch > 60).astype(np.uint8))
     crop: Ink = patch[top : top + height, left : left + width]
     return crop
 
 
-def _curl(line: Stroke, random: Generator) -> Stroke:
+def _curl(line: Stroke, rng: Generator) -> Stroke:
     """The line with a curl at its end, which goes on in its direction and turns to one side."""
     direction = line[-1] - line[max(0, len(line) - 4)]
-    n_points = int(random.integers(4, 14))
-    angles = np.arctan2(direction[1], direction[0]) + random.normal(0, 0.3) * np.arange(1, n_points + 1)
+    n_points = int(rng.integers(4, 14))
+    angles = np.arctan2(direction[1], direction[0]) + rng.normal(0, 0.3) * np.arange(1, n_points + 1)
     curled: Stroke = np.vstack(
         [line, line[-1] + 0.8 * np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)]
     )
@@ -215,13 +213,13 @@ def _draw_frame(frame: NDArray[np.uint8], scale: NDArray[np.float64], pen: Pen) 
     return changed if changed.max(initial=0) > 200 and changed.sum() > 0.3 * padded.sum() else padded
 
 
-def _choose_spacing(random: Generator, gaps: str | None) -> tuple[float, float]:
+def _choose_spacing(rng: Generator, gaps: str | None) -> tuple[float, float]:
     """Mean and spread of the gap between the nearest ink of two digits, in heights of a digit."""
-    kinds = {"apart": (random.uniform(0.12, 0.6), 0.06), "touching": (random.uniform(-0.12, 0.04), 0.06)}
-    return kinds[gaps or random.choice(["apart", "touching"], p=[0.6, 0.4])]
+    kinds = {"apart": (rng.uniform(0.12, 0.6), 0.06), "touching": (rng.uniform(-0.12, 0.04), 0.06)}
+    return kinds[gaps or rng.choice(["apart", "touching"], p=[0.6, 0.4])]
 
 
-def _place_after(canvas: Ink, patch: Ink, top: int, x: float, spacing: tuple[float, float], random: Generator) -> float:
+def _place_after(canvas: Ink, patch: Ink, top: int, x: float, spacing: tuple[float, float], rng: Generator) -> float:
     """Where the next digit begins: its nearest ink as far from the ink before it as the spacing says."""
     rows = slice(max(0, top), top + patch.shape[0])
     before = canvas[rows] > 60
@@ -232,28 +230,28 @@ def _place_after(canvas: Ink, patch: Ink, top: int, x: float, spacing: tuple[flo
     # A digit may lean over the one before it: ink in neighbouring rows counts, too.
     reach = np.lib.stride_tricks.sliding_window_view(np.pad(reach, 6, mode="edge"), 13).max(axis=1)
     contact = float((reach - start).max())
-    gap = random.normal(*spacing) * DIGIT
+    gap = rng.normal(*spacing) * DIGIT
     return float(max(contact if contact > 0 else x, x - 0.6 * patch.shape[1]) + gap)
 
 
 # ---- the whole line ----
 
 
-def _finish(ink: Ink, kind: str, random: Generator) -> Array:
-    return photograph(_distort(ink, random), random, is_clean=kind != "paper")
+def _finish(ink: Ink, kind: str, rng: Generator) -> Array:
+    return photograph(_distort(ink, rng), rng, is_clean=kind != "paper")
 
 
-def _distort(ink: Ink, random: Generator) -> Ink:
+def _distort(ink: Ink, rng: Generator) -> Ink:
     """Slant, tilt and bend of the line, and its margins."""
     height, width = ink.shape
-    slant, tilt = random.normal(0, 0.22), random.normal(0, 0.035)
-    wave, phase = abs(random.normal(0, 1.2)), random.uniform(0, 2 * np.pi)
-    stretch = np.exp(random.normal(0, 0.12))
+    slant, tilt = rng.normal(0, 0.22), rng.normal(0, 0.035)
+    wave, phase = abs(rng.normal(0, 1.2)), rng.uniform(0, 2 * np.pi)
+    stretch = np.exp(rng.normal(0, 0.12))
     out = round(width * stretch)
     y, x = np.mgrid[0:height, 0:out].astype(np.float32)
     source_x = (x - out / 2) / np.float32(stretch) + width / 2 + np.float32(slant) * (y - height / 2)
     source_y = y + np.float32(tilt) * (x - out / 2) + np.float32(wave) * np.sin(x / np.float32(60) + np.float32(phase))
-    small = random.normal(0, random.uniform(0.2, 1.1), (2, height // 12 + 2, out // 12 + 2)).astype(np.float32)
+    small = rng.normal(0, rng.uniform(0.2, 1.1), (2, height // 12 + 2, out // 12 + 2)).astype(np.float32)
     jitter = [cv2.resize(each, (out, height), interpolation=cv2.INTER_CUBIC) for each in small]
     moved = cv2.remap(
         ink,
@@ -263,9 +261,9 @@ def _distort(ink: Ink, random: Generator) -> Ink:
         borderMode=cv2.BORDER_CONSTANT,
     )
     left, top, width, height = cv2.boundingRect((moved > 0).astype(np.uint8))
-    sides = [round(min(_MARGIN, height * m)) for m in np.abs(random.normal([0.1, 0.1, 0.25, 0.25], 0.12))]
-    if random.random() < 0.1:
-        sides[random.integers(2)] -= round(0.06 * height)  # cut off a little
+    sides = [round(min(_MARGIN, height * m)) for m in np.abs(rng.normal([0.1, 0.1, 0.25, 0.25], 0.12))]
+    if rng.random() < 0.1:
+        sides[rng.integers(2)] -= round(0.06 * height)  # cut off a little
     rows = slice(max(0, top - sides[0]), top + height + sides[1])
     columns = slice(max(0, left - sides[2]), left + width + sides[3])
     final: Ink = moved[rows, columns]

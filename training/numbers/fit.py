@@ -79,19 +79,19 @@ def _start_composing(root: Path, for_validation: bool) -> None:
 
 
 def _compose_chunk(seed: int, number: int, count: int) -> list[Sample]:
-    random = np.random.default_rng([seed, number])
-    return _sort_strips(_compose(random) for _ in range(count))
+    rng = np.random.default_rng([seed, number])
+    return _sort_strips(_compose(rng) for _ in range(count))
 
 
-def _compose(random: np.random.Generator) -> tuple[NDArray[np.float32], str]:
-    if random.random() < _SHARE_WITHOUT_DIGITS:
-        return compose_other(_characters, random), ""
-    return compose_number(_hands, random)
+def _compose(rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
+    if rng.random() < _SHARE_WITHOUT_DIGITS:
+        return compose_other(_characters, rng), ""
+    return compose_number(_hands, rng)
 
 
 def _compose_validation(count: int) -> list[Sample]:
-    random = np.random.default_rng([1, 0])
-    return _sort_strips(compose_number(_hands, random, with_odd_forms=False) for _ in range(count))
+    rng = np.random.default_rng([1, 0])
+    return _sort_strips(compose_number(_hands, rng, with_odd_forms=False) for _ in range(count))
 
 
 def _sort_strips(composed: Iterable[tuple[NDArray[np.float32], str]]) -> list[Sample]:

@@ -101,10 +101,10 @@ def count_forms(label: int) -> int:
     return len(_FORMS[label])
 
 
-def draw_form(label: int, random: Generator, index: int) -> list[Stroke]:
+def draw_form(label: int, rng: Generator, index: int) -> list[Stroke]:
     """The strokes of the form `index` of a digit, varied, in pixels of a frame."""
     strokes = []
     for points in _FORMS[label][index]:
-        varied = np.array(points, float) + np.array(_CORNER) + random.normal(0, _JITTER, (len(points), 2))
+        varied = np.array(points, float) + np.array(_CORNER) + rng.normal(0, _JITTER, (len(points), 2))
         strokes.append(smooth(varied, _SPACING))
     return strokes

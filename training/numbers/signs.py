@@ -29,58 +29,56 @@ def draw_line(canvas: Ink, points: NDArray[np.float64], width: float) -> None:
     cv2.polylines(canvas, [fixed], False, 255, max(1, round(width)), cv2.LINE_AA, 8)
 
 
-def write_point(canvas: Ink, x: float, base: float, pen: Pen, random: Generator) -> float:
+def write_point(canvas: Ink, x: float, base: float, pen: Pen, rng: Generator) -> float:
     """A point or comma between groups of digits; returns where the next digit may begin."""
-    x += DIGIT * random.uniform(0.02, 0.25)
-    y = base - pen.width / 2 + DIGIT * random.normal(0.02, 0.05)
-    length = DIGIT * (random.uniform(0, 0.05) if random.random() < 0.6 else random.uniform(0.1, 0.45))
-    slant = random.uniform(-0.8, 0.2)
+    x += DIGIT * rng.uniform(0.02, 0.25)
+    y = base - pen.width / 2 + DIGIT * rng.normal(0.02, 0.05)
+    length = DIGIT * (rng.uniform(0, 0.05) if rng.random() < 0.6 else rng.uniform(0.1, 0.45))
+    slant = rng.uniform(-0.8, 0.2)
     points = np.array([[x, y], [x + slant * length / 2, y + length / 2], [x + slant * length, y + length]])
-    draw_line(canvas, points, pen.width * random.uniform(1, 1.5))
-    return x + pen.width + DIGIT * random.uniform(0, 0.12)
+    draw_line(canvas, points, pen.width * rng.uniform(1, 1.5))
+    return x + pen.width + DIGIT * rng.uniform(0, 0.12)
 
 
-def write_ligatures(
-    canvas: Ink, ends: Sequence[tuple[int, int, int]], base: float, pen: Pen, random: Generator
-) -> None:
+def write_ligatures(canvas: Ink, ends: Sequence[tuple[int, int, int]], base: float, pen: Pen, rng: Generator) -> None:
     """Thin strokes that join some digits to the next."""
     for (_, right, _), (left, _, top) in pairwise(ends):
-        if random.random() < 0.5 and left - right < 0.5 * DIGIT:
+        if rng.random() < 0.5 and left - right < 0.5 * DIGIT:
             # A low digit of a sloping number may begin below the base line.
-            y0, y1 = base - 0.7 * (base - top) * random.random(2)
+            y0, y1 = base - 0.7 * (base - top) * rng.random(2)
             start, end = (right - 0.15 * DIGIT, y0), (left + 0.15 * DIGIT, y1)
-            sag = random.normal(0, 0.15) * DIGIT
+            sag = rng.normal(0, 0.15) * DIGIT
             t = np.linspace(0, 1, 8)[:, None]
             line = np.array(start) * (1 - t) + np.array(end) * t + np.hstack([0 * t, sag * np.sin(np.pi * t)])
-            draw_line(canvas, line, pen.width * random.uniform(0.5, 1))
+            draw_line(canvas, line, pen.width * rng.uniform(0.5, 1))
 
 
-def write_tail(canvas: Ink, x: float, base: float, pen: Pen, random: Generator) -> None:
+def write_tail(canvas: Ink, x: float, base: float, pen: Pen, rng: Generator) -> None:
     """What ends an amount, so that nothing can be added: dashes, points, equals signs, a flourish."""
-    kind = random.choice(["", "-", ".", ",-", ".-", "=", "/", "//", "~", "#", "*"], p=_TAILS)
+    kind = rng.choice(["", "-", ".", ",-", ".-", "=", "/", "//", "~", "#", "*"], p=_TAILS)
     for sign in kind:
-        x = write_sign(canvas, sign, x + DIGIT * random.uniform(0.02, 0.3), base, pen, random)
+        x = write_sign(canvas, sign, x + DIGIT * rng.uniform(0.02, 0.3), base, pen, rng)
 
 
 _TAILS = [0.44, 0.13, 0.1, 0.06, 0.06, 0.07, 0.03, 0.01, 0.04, 0.04, 0.02]
 
 
-def write_sign(canvas: Ink, sign: str, x: float, base: float, pen: Pen, random: Generator) -> float:
+def write_sign(canvas: Ink, sign: str, x: float, base: float, pen: Pen, rng: Generator) -> float:
     """A sign right of `x`; returns its right end."""
     if sign in ".,":
-        return write_point(canvas, x, base, pen, random)
-    size = DIGIT * random.uniform(0.3, 0.9)
+        return write_point(canvas, x, base, pen, rng)
+    size = DIGIT * rng.uniform(0.3, 0.9)
     x += pen.width / 2
-    middle = base - DIGIT * random.uniform(0.2, 0.6)
-    slope = random.normal(0, 0.12)
-    bar = np.array([[0, 0], [0.5, random.normal(0, 0.05)], [1, slope]])
+    middle = base - DIGIT * rng.uniform(0.2, 0.6)
+    slope = rng.normal(0, 0.12)
+    bar = np.array([[0, 0], [0.5, rng.normal(0, 0.05)], [1, slope]])
     up, down = np.array([0, -0.17]), np.array([0, 0.17])
     t = np.linspace(0, 1.2, 20)
     shapes: dict[str, list[NDArray[np.float64]]] = {
         "-": [bar],
         "=": [bar + up, bar + down],
         "/": [np.array([[0, 0.9], [0.5, -0.9]])],
-        "~": [np.stack([t, 0.12 * np.sin(t * random.uniform(5, 14))], axis=1)],
+        "~": [np.stack([t, 0.12 * np.sin(t * rng.uniform(5, 14))], axis=1)],
         "#": [bar + up, bar + down, np.array([[0.2, 0.5], [0.4, -0.5]]), np.array([[0.6, 0.5], [0.8, -0.5]])],
         "*": [np.array([[0, 0], [0.6, 0]]), np.array([[0.1, -0.3], [0.5, 0.3]]), np.array([[0.5, -0.3], [0.1, 0.3]])],
         "(": [np.array([[0.3, -0.9], [0.05, -0.3], [0.05, 0.3], [0.3, 0.9]])],

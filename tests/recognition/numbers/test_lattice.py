@@ -47,9 +47,9 @@ def predict(frames: Sequence[Frame]) -> list[Prediction]:
     """A random prediction for each frame, the same for the same one."""
     predictions = []
     for frame in frames:
-        random = np.random.default_rng(round(100 * float(frame[0, 0])))
-        p = random.dirichlet(np.ones(N_DIGITS))
-        predictions.append(Prediction(tuple(p.tolist()), float(random.normal(2, 3)), True, frame))
+        rng = np.random.default_rng(round(100 * float(frame[0, 0])))
+        p = rng.dirichlet(np.ones(N_DIGITS))
+        predictions.append(Prediction(tuple(p.tolist()), float(rng.normal(2, 3)), True, frame))
     return predictions
 
 

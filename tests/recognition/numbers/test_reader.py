@@ -293,9 +293,9 @@ def test_digit_of_a_text_is_its_likeliest_even_if_the_networks_differ() -> None:
 
 
 def test_specks_are_no_number(recognizer: Recognizer) -> None:
-    random = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     picture = np.full((1000, 1000), 255, np.uint8)
-    for x, y in random.integers(0, 994, (500, 2)).tolist():
+    for x, y in rng.integers(0, 994, (500, 2)).tolist():
         picture[y : y + 6, x : x + 6] = 0
     assert shipped_reader(recognizer).read_picture(encode(Image.fromarray(picture))).text == "?"
 

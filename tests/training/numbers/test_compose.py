@@ -31,9 +31,9 @@ def test_picture_is_the_same_for_the_same_seed(hand: Hand) -> None:
 
 def test_pictures_have_values_from_0_to_1_and_ink(hand: Hand) -> None:
     hands = {name: [hand] for name in ("mnist", "unipen", "pendigits", "swiss", "semeion")}
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(60):
-        picture, text = compose_number(hands, random)
+        picture, text = compose_number(hands, rng)
         assert text.isdecimal()
         assert picture.dtype == np.float32
         assert 0 <= picture.min() < picture.max() <= 1
@@ -41,9 +41,9 @@ def test_pictures_have_values_from_0_to_1_and_ink(hand: Hand) -> None:
 
 def test_scribbles_and_characters_are_composed_too() -> None:
     cross = [np.array([[0.0, 0], [20, 20]]), np.array([[20.0, 0], [0, 20]])]
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(60):
-        picture = compose_other([[cross]], random)
+        picture = compose_other([[cross]], rng)
         assert picture.dtype == np.float32
         assert picture.size
         assert 0 <= picture.min() <= picture.max() <= 1
@@ -65,8 +65,8 @@ def test_upright_strokes_may_be_ones(strokes: list[list[list[float]]], expected:
 
 def test_digits_apart_have_gaps_and_touching_ones_fewer(hand: Hand) -> None:
     def gaps(kind: str) -> int:
-        random = np.random.default_rng(1)
-        inks = [write("8888", hand, random, with_signs=False, gaps=kind, pen_width=3) for _ in range(20)]
+        rng = np.random.default_rng(1)
+        inks = [write("8888", hand, rng, with_signs=False, gaps=kind, pen_width=3) for _ in range(20)]
         columns = [np.flatnonzero((ink > 60).any(axis=0)) for ink in inks]
         return sum(int((np.diff(each) > 1).sum()) for each in columns)
 
@@ -90,8 +90,8 @@ def test_digit_with_an_odd_form_is_drawn_with_it(hand: Hand) -> None:
 
 
 def test_texts_have_every_digit_and_repeated_ones() -> None:
-    random = np.random.default_rng(0)
-    texts = [choose_text(random) for _ in range(500)]
+    rng = np.random.default_rng(0)
+    texts = [choose_text(rng) for _ in range(500)]
     assert set("".join(texts)) == set("0123456789")
     assert {len(text) for text in texts} == set(range(1, 9))
     assert sum(any(a == b for a, b in pairwise(text)) for text in texts) > 150

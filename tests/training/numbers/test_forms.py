@@ -8,17 +8,17 @@ from training.numbers.forms import count_forms, draw_form
 
 @pytest.mark.parametrize("label", range(10))
 def test_forms_are_in_the_middle_of_a_frame_and_as_high_as_a_digit(label: int) -> None:
-    random = np.random.default_rng(label)
+    rng = np.random.default_rng(label)
     for index in range(count_forms(label)):
-        points = np.concatenate(draw_form(label, random, index))
+        points = np.concatenate(draw_form(label, rng, index))
         assert points.min() > 0
         assert points.max() < 29
         assert 16 < np.ptp(points[:, 1]) < 26
 
 
 def test_each_drawing_of_a_form_is_another() -> None:
-    random = np.random.default_rng(0)
-    first, second = draw_form(1, random, 0)[0], draw_form(1, random, 0)[0]
+    rng = np.random.default_rng(0)
+    first, second = draw_form(1, rng, 0)[0], draw_form(1, rng, 0)[0]
     assert first.shape != second.shape or not np.allclose(first, second)
 
 
