@@ -9,6 +9,18 @@ import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
 
 const KEY = "digits.corrections";
 
+/**
+ * A digit, a number, or null for no digit, which the last choice of a list stands for; undefined if there is none.
+ * @param {EventTarget | null} field
+ * @returns {Correction["label"] | undefined}
+ */
+function labelIn(field) {
+  if (field instanceof HTMLSelectElement) return field.selectedIndex === field.length - 1 ? null : Number(field.value);
+  if (!(field instanceof HTMLInputElement) || !field.reportValidity()) return undefined;
+  const text = field.value.trim().replaceAll(/ +/g, " ");
+  return text.length > 1 ? text : text ? Number(text) : undefined;
+}
+
 export class Corrections {
   #root;
   #texts;
@@ -30,12 +42,16 @@ export class Corrections {
   }
 
   /**
-   * Keep a correction, in place of an earlier one of the same drawing or picture.
-   * @param {Correction} correction
+   * Keep what a field says of a drawing or picture, in place of an earlier correction of it. Returns whether it does.
+   * @param {EventTarget | null} field
+   * @param {HistoryEntry} entry
    */
-  add(correction) {
-    const key = subjectKey(correction);
-    this.#keep([correction, ...loadCorrections().filter((other) => subjectKey(other) !== key)]);
+  add(field, entry) {
+    const label = labelIn(field);
+    if (label === undefined) return false;
+    const key = subjectKey(entry);
+    this.#keep([{ ...entry, label }, ...loadCorrections().filter((other) => subjectKey(other) !== key)]);
+    return true;
   }
 
   /** @param {Correction[]} corrections */

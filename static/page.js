@@ -103,10 +103,7 @@ const currentAnswer = () => (!queue.isBusy && latest?.input === (picture.file ??
  * @param {Input} input
  */
 function showPrediction(prediction, input) {
-  if (latest?.input !== input) {
-    correction.selectedIndex = 0;
-    correctedNumber.value = "";
-  }
+  if (latest?.input !== input) clearCorrection();
   latest = { prediction, input };
   answerView.showPrediction(prediction, sketch.isDrawing || isDots(input));
   if (picture.file) picture.outline(boxesOf(prediction));
@@ -360,27 +357,22 @@ async function loadCorrections() {
   return corrections;
 }
 
-/** Keep the choice in the list of digits, the last of which stands for none. */
-function correctDigit() {
-  const digit = Number(correction.value);
-  return correct(Number.isNaN(digit) ? null : digit);
-}
-
-/** Keep the number in the field. */
-function correctNumber() {
-  const text = correctedNumber.value.trim().replaceAll(/ +/g, " ");
-  if (text && correctedNumber.reportValidity()) return correct(text.length > 1 ? text : Number(text));
-}
-
-/** @param {Correction["label"]} label */
-async function correct(label) {
+/**
+ * Keep what the visitor entered for the answer.
+ * @param {Event} event
+ */
+async function correct({ target }) {
   const answer = currentAnswer();
-  if (!answer) return;
+  if (!answer) return clearCorrection(); // a newer one is awaited
   const { prediction, input } = answer;
   const subject = input instanceof Blob ? await toSubject(picture.loaded) : { strokes: input };
-  if (!subject) return;
-  (await loadCorrections()).add({ id: Date.now(), label, ...subject, prediction });
-  announcer.announce(texts.corrected);
+  if (subject && (await loadCorrections()).add(target, { id: Date.now(), ...subject, prediction }))
+    announcer.announce(texts.corrected);
+}
+
+function clearCorrection() {
+  correction.selectedIndex = 0;
+  correctedNumber.value = "";
 }
 
 // ---- the history ----
@@ -467,11 +459,8 @@ function updateTools() {
 
 function updateAnswerTools() {
   const prediction = currentAnswer()?.prediction;
-  const hasSeveral = Boolean(prediction && isNumber(prediction));
   buttons.explain.ariaDisabled = String(!prediction && !explanation?.isShown);
-  buttons.copy.ariaDisabled = String(!hasSeveral && !prediction?.is_digit);
-  /** @type {HTMLElement} */ (correction.parentElement).hidden = hasSeveral;
-  /** @type {HTMLElement} */ (correctedNumber.parentElement).hidden = !hasSeveral;
+  buttons.copy.ariaDisabled = String(!prediction || !(isNumber(prediction) || prediction.is_digit));
 }
 
 const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });
@@ -521,8 +510,7 @@ live.addEventListener("change", () => {
 });
 for (const id of ["batch", "history", "corrections"]) onClickOf(id, ".card", bringSheetIntoView);
 onClickOf("samples", ".card", readSample);
-correction.addEventListener("change", correctDigit);
-correctedNumber.addEventListener("change", correctNumber);
+for (const field of [correction, correctedNumber]) field.addEventListener("change", correct);
 padOnRight.addEventListener("change", movePad);
 addEventListener("keydown", onKeyDown);
 addEventListener("hashchange", openLink);

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 def correct(page: Page, label: str) -> None:
+    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")  # the last answer is there
     page.get_by_label("Wrong? It was").select_option(label)
     expect(page.get_by_role("status")).to_contain_text("Correction kept")
 
@@ -80,8 +81,7 @@ def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, write_row("42", 80, 10, 80))
     expect_number(page, "42")
-    expect(page.get_by_label("Wrong? It was")).to_be_hidden()
-    field = page.get_by_label("Wrong? The number was")
+    field = page.get_by_label("or the number")
     suggested = page.locator("#alternatives option").evaluate_all("options => options.map(({ value }) => value)")
     assert len(suggested) == 3
     assert "42" not in suggested
@@ -98,11 +98,20 @@ def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
     assert "label" not in line
     assert line["answer"].keys() == {"text", "confidence"}
     assert line["answer"]["text"] == "42"
+
+
+def test_number_that_is_none_and_digit_that_is_a_number_are_corrected(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, write_row("11", 80, 10, 80))
+    expect_number(page, "11")
+    correct(page, "no digit")
     page.get_by_role("button", name="Clear").click()
     draw(page, DIGITS[5])
     expect_answer(page, 5)
-    expect(page.get_by_label("Wrong? It was")).to_be_visible()
-    expect(field).to_be_hidden()
+    field = page.get_by_label("or the number")
+    field.fill("52")
+    field.press("Enter")
+    expect_corrections(page, "5 → 52", "11 → no digit")
 
 
 def test_what_is_no_correction_in_the_storage_is_ignored(open_page: OpenPage) -> None:

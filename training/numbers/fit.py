@@ -45,7 +45,8 @@ _CHUNK = 1_024  # strips that a process composes at a time; batches are of strip
 _CHUNKS_BETWEEN_SAVES = 20
 # Composing a strip takes as long as a step on it: each is shown again when so many chunks have followed.
 _CHUNKS_BETWEEN_VIEWS = 8
-_SHARE_WITHOUT_DIGITS = 0.1  # of strips, whose text is empty
+_SHARE_WITHOUT_DIGITS = 0.05  # of strips, whose text is empty
+_MEAN_LENGTH = 4  # of texts; the loss of a strip is divided by its number of digits, and by this where it has none
 _BLANK = N_DIGITS
 _TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 
@@ -216,7 +217,8 @@ def _train_batch(
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_bfloat16(strips.device)):
         logits = network(strips)
     log_p = F.log_softmax(logits.float(), dim=2).transpose(0, 1)  # [T, B, 11]
-    loss = F.ctc_loss(log_p, digits, steps, lengths, blank=_BLANK, zero_infinity=True)
+    losses = F.ctc_loss(log_p, digits, steps, lengths, blank=_BLANK, zero_infinity=True, reduction="none")
+    loss = (losses / lengths.where(lengths > 0, _MEAN_LENGTH)).mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
