@@ -52,6 +52,7 @@ class ReadLine:
     texts: Texts
     digits: list[tuple[Prediction, Box]]  # of the likeliest text
     other: list[Box]  # of ink that is not part of a digit
+    n_sources: int  # strokes or components that the digits are made of
 
 
 def decode(line: InkLine, logits: Array, temperature: float) -> NetworkReading | None:
@@ -89,13 +90,14 @@ def rescore(
     places = align(found.log_p, text)
     path = lattice.best_path(text) if lattice else None
     if not lattice or not path:
-        return ReadLine(texts, _look_at_places(found, places), [])
+        return ReadLine(texts, _look_at_places(found, places), [], len(places))
     by_network = [_probabilities(found.log_p, place) for place in places]
     digits = [
         (_agree(lattice.predictions[span], p, int(digit)), _box_of(pieces, range(*span)))
         for digit, p, span in zip(text, by_network, path, strict=True)
     ]
-    return ReadLine(texts, digits, _find_other(pieces, path))
+    n_sources = len(np.unique(pieces.sources[[i for span in path for i in range(*span)]]))
+    return ReadLine(texts, digits, _find_other(pieces, path), n_sources)
 
 
 def evidence(lines: Sequence[ReadLine]) -> float:

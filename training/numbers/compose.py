@@ -4,8 +4,7 @@
     picture, text = compose_number(hands, np.random.default_rng(0))     # float32 [H, W], 0 = white, 1 = black
 
 The digits come from MNIST's training digits and from `data/open`. They are written with one pen, apart, touching or
-joined, with the points, dashes and signs that people write beside numbers, which are no part of the text. Letters,
-doodles and scribbles are composed in the same way, without a text.
+joined, with the points, dashes and signs that people write beside numbers, which are no part of the text.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from recognition.ink import Stroke, trace
+from recognition.ink import Stroke
 from recognition.normalize import INK_SIZE, stroke_width
-from training.nondigits import marks, scribble, shape
 from training.numbers.forms import count_forms, draw_form
-from training.numbers.hands import Characters, Glyph, Hand, Hands, looks_like_ones
+from training.numbers.hands import Glyph, Hand, Hands
 from training.numbers.paper import photograph
 from training.numbers.signs import DIGIT, Ink, Pen, draw_line, write_ligatures, write_point, write_sign, write_tail
 
@@ -34,7 +32,6 @@ _DRAWN = ("unipen", "pendigits")  # the sources that are pen strokes
 _SCREEN_PENS = 2.4, 4.8  # pixels: the widths that strokes may have in `recognition.numbers.pieces.draw_strip`
 _SHARE_ODD, _SHARE_OF_ODD = 0.35, 0.4  # of numbers with odd forms of some digits, and of the digits in these
 _SHARE_CURLED = 0.07  # of drawn digits whose last stroke ends in a curl
-_SHARE_SCRIBBLED = 0.35  # of lines without digits; the others are of characters
 
 
 # ---- the text ----
@@ -65,26 +62,6 @@ def compose_number(hands: Hands, rng: Generator, *, with_odd_forms: bool = True)
     odd = _choose_odd_forms(rng) if with_odd_forms else {}
     ink = write(text, hand, rng, odd, with_signs=kind == "paper", pen_width=_choose_width(kind, rng))
     return _finish(ink, kind, rng), text
-
-
-def compose_other(characters: Characters, rng: Generator) -> Array:
-    """A picture `[H, W]` of one to five letters, signs or doodles by one writer, or of one scribble."""
-    kind = _choose_kind(rng)
-    while True:
-        glyphs = _choose_others(characters, rng)
-        if not looks_like_ones([stroke for glyph in glyphs for stroke in glyph]):
-            break
-    pen = Pen(_choose_width(kind, rng), 1.0)
-    return _finish(_write_row(glyphs, pen, rng, with_signs=kind == "paper"), kind, rng)
-
-
-def _choose_others(characters: Characters, rng: Generator) -> list[Sequence[Stroke]]:
-    if rng.random() < _SHARE_SCRIBBLED:
-        scribbled = (scribble, scribble, shape, marks)[rng.integers(4)]
-        return [trace(scribbled(rng))]
-    by_one = characters[rng.integers(len(characters))]
-    count = int(rng.choice([1, 2, 3, 4, 5], p=[0.4, 0.25, 0.15, 0.1, 0.1]))
-    return [by_one[rng.integers(len(by_one))] for _ in range(count)]
 
 
 def _choose_kind(rng: Generator) -> str:
@@ -260,7 +237,7 @@ def _distort(ink: Ink, rng: Generator) -> Ink:
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
     )
-    left, top, width, height = cv2.boundingRect((moved > 0).astype(np.uint8))
+    left, top, width, height = cv2.boundingRect((moved > 60).astype(np.uint8))
     sides = [round(min(_MARGIN, height * m)) for m in np.abs(rng.normal([0.1, 0.1, 0.25, 0.25], 0.12))]
     if rng.random() < 0.1:
         sides[rng.integers(2)] -= round(0.06 * height)  # cut off a little

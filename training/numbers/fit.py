@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -30,12 +29,12 @@ from model import Checkpoint, NumberCNN
 from model_file import N_DIGITS, NUMBER_READER, STRIP_HEIGHT
 from recognition.numbers.ctc import best_texts
 from recognition.numbers.strips import Strip, to_strip
-from training.datasets import OPEN_DIGITS, OPEN_NONDIGITS
+from training.datasets import OPEN_DIGITS
 from training.distributed import World
 from training.export import read_commit
 from training.loop import has_fast_bfloat16
-from training.numbers.compose import compose_number, compose_other
-from training.numbers.hands import Characters, Hands, load_characters, load_hands
+from training.numbers.compose import compose_number
+from training.numbers.hands import Hands, load_hands
 from training.optim import build_average
 from training.training_state import Stateful, load_training_state, save_training_state
 
@@ -45,8 +44,6 @@ _CHUNK = 1_024  # strips that a process composes at a time; batches are of strip
 _CHUNKS_BETWEEN_SAVES = 20
 # Composing a strip takes as long as a step on it: each is shown again when so many chunks have followed.
 _CHUNKS_BETWEEN_VIEWS = 8
-_SHARE_WITHOUT_DIGITS = 0.05  # of strips, whose text is empty
-_MEAN_LENGTH = 4  # of texts; the loss of a strip is divided by its number of digits, and by this where it has none
 _BLANK = N_DIGITS
 _TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 
@@ -68,34 +65,17 @@ class NumberRecipe:
 
 
 _hands: Hands = {}  # of a composing process
-_characters: Characters = []
 
 
 def _start_composing(root: Path, for_validation: bool) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     _hands.update(load_hands(root, for_validation=for_validation))
-    if not for_validation:
-        _characters.extend(load_characters(root))
 
 
-def _compose_chunk(seed: int, number: int, count: int) -> list[Sample]:
+def _compose_chunk(seed: int, number: int, count: int, with_odd_forms: bool = True) -> list[Sample]:
     rng = np.random.default_rng([seed, number])
-    return _sort_strips(_compose(rng) for _ in range(count))
-
-
-def _compose(rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
-    if rng.random() < _SHARE_WITHOUT_DIGITS:
-        return compose_other(_characters, rng), ""
-    return compose_number(_hands, rng)
-
-
-def _compose_validation(count: int) -> list[Sample]:
-    rng = np.random.default_rng([1, 0])
-    return _sort_strips(compose_number(_hands, rng, with_odd_forms=False) for _ in range(count))
-
-
-def _sort_strips(composed: Iterable[tuple[NDArray[np.float32], str]]) -> list[Sample]:
+    composed = [compose_number(_hands, rng, with_odd_forms=with_odd_forms) for _ in range(count)]
     return sorted(((to_strip(picture), text) for picture, text in composed), key=lambda sample: sample[0].shape[1])
 
 
@@ -115,7 +95,7 @@ def compose_chunks(root: Path, seed: int, start: int, end: int, n_processes: int
 def compose_validation(root: Path, count: int) -> list[Sample]:
     """Composed strips of writers and digits that are not trained on; the forms of `forms.py` are not among them."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start_composing, (root, True)) as pool:
-        return pool.submit(_compose_validation, count).result()
+        return pool.submit(_compose_chunk, 1, 0, count, False).result()
 
 
 def make_batch(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -197,7 +177,7 @@ def _calibrate(network: nn.Module, validation: Sequence[Sample], recipe: NumberR
         state_dict={name: tensor.contiguous() for name, tensor in network.state_dict().items()},
         temperature=min(losses, key=losses.__getitem__),
         metrics={"val_accuracy": measure(network, validation)},
-        data=["mnist", *OPEN_DIGITS, *OPEN_NONDIGITS],
+        data=["mnist", *OPEN_DIGITS],
         seed=recipe.seed,
         commit=read_commit(),
     )
@@ -217,8 +197,7 @@ def _train_batch(
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_bfloat16(strips.device)):
         logits = network(strips)
     log_p = F.log_softmax(logits.float(), dim=2).transpose(0, 1)  # [T, B, 11]
-    losses = F.ctc_loss(log_p, digits, steps, lengths, blank=_BLANK, zero_infinity=True, reduction="none")
-    loss = (losses / lengths.where(lengths > 0, _MEAN_LENGTH)).mean()
+    loss = F.ctc_loss(log_p, digits, steps, lengths, blank=_BLANK, zero_infinity=True)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)

@@ -1,12 +1,11 @@
-"""The digits that numbers are composed of, by hand, and the characters and doodles that are no numbers.
+"""The digits that numbers are composed of, by hand: MNIST's training digits and the open sets.
 
-hands = load_hands(data_dir)                # MNIST's training digits and the open sets
-glyph = hands["swiss"][0].glyphs[7][0]      # a 7 by the first writer of the Swiss set
+    hands = load_hands(data_dir)
+    glyph = hands["swiss"][0].glyphs[7][0]      # a 7 by the first writer of the Swiss set
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +18,10 @@ from recognition.normalize import stroke_width
 from training.datasets import Digits, load_mnist, split_digits
 from training.datasets.digits import split_indices
 from training.datasets.drawings import Drawings
-from training.datasets.open import (
-    OPEN_NONDIGITS,
-    load_nondigits,
-    load_pendigits,
-    load_semeion,
-    load_swiss,
-    load_unipen_digits,
-)
+from training.datasets.open import load_pendigits, load_semeion, load_swiss, load_unipen_digits
 
 Glyph = NDArray[np.uint8] | Sequence[Stroke]  # a frame, or lines in its pixels
 
-_DOT = 0.3  # a stroke smaller than this share of the largest one is a dot
-_NARROW = 0.6  # a stroke whose width is less than this share of its height may be a 1
 _HANDS_OF_MNIST = 12  # MNIST's digits, which have no writers here, are grouped by the width of their strokes
 
 
@@ -43,7 +33,6 @@ class Hand:
 
 
 Hands = dict[str, list[Hand]]  # by source
-Characters = list[list[Sequence[Stroke]]]  # by writer, or by set where writers are not known
 
 
 def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
@@ -56,26 +45,6 @@ def load_hands(root: Path, *, for_validation: bool = False) -> Hands:
         "swiss": group_by_writer(load_swiss(root), for_validation),
         "semeion": [_hand(list(semeion.frames.numpy()), semeion.labels.numpy())],
     }
-
-
-def load_characters(root: Path) -> Characters:
-    """Letters, signs, characters and doodles of the open sets that do not look like digits. Raises `DataError`."""
-    groups: dict[str, list[Sequence[Stroke]]] = defaultdict(list)
-    for name in OPEN_NONDIGITS.values():
-        drawings = load_nondigits(name, root)
-        writers = drawings.writers or [name] * len(drawings)
-        for lines, writer in zip(drawings.lines, writers, strict=True):
-            if not looks_like_ones(lines):
-                groups[writer].append(lines)
-    return list(groups.values())
-
-
-def looks_like_ones(strokes: Sequence[Stroke]) -> bool:
-    """Whether all strokes are upright and narrow, but for dots, as of quotation and exclamation marks."""
-    extents = np.array([np.ptp(stroke, axis=0) for stroke in strokes])
-    sizes = extents.max(axis=1)
-    width, height = extents[sizes >= _DOT * sizes.max()].T
-    return bool((width < _NARROW * height).all())
 
 
 def group_by_width(digits: Digits, count: int) -> list[Hand]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from testing.tiny_mnist import make_digits
 from training.datasets.drawings import Drawings
-from training.numbers.compose import choose_text, compose_number, compose_other, write
-from training.numbers.hands import Hand, group_by_writer, looks_like_ones
+from training.numbers.compose import choose_text, compose_number, write
+from training.numbers.hands import Hand, group_by_writer
 from training.numbers.signs import Pen, write_ligatures
 
 
@@ -37,30 +37,6 @@ def test_pictures_have_values_from_0_to_1_and_ink(hand: Hand) -> None:
         assert text.isdecimal()
         assert picture.dtype == np.float32
         assert 0 <= picture.min() < picture.max() <= 1
-
-
-def test_scribbles_and_characters_are_composed_too() -> None:
-    cross = [np.array([[0.0, 0], [20, 20]]), np.array([[20.0, 0], [0, 20]])]
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        picture = compose_other([[cross]], rng)
-        assert picture.dtype == np.float32
-        assert picture.size
-        assert 0 <= picture.min() <= picture.max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("strokes", "expected"),
-    [
-        ([[[0, 0], [0, 20]]], True),
-        ([[[0, 0], [1, 8]], [[5, 0], [5, 8]]], True),  # quotation marks
-        ([[[0, 0], [0, 15]], [[0, 19], [0.5, 19]]], True),  # an exclamation mark
-        ([[[0, 0], [0, 20]], [[10, 0], [10, 20]], [[0, 10], [10, 10]]], False),  # an H
-        ([[[0, 0], [0, 0]], [[5, 0], [5, 0]]], False),  # two dots
-    ],
-)
-def test_upright_strokes_may_be_ones(strokes: list[list[list[float]]], expected: bool) -> None:
-    assert looks_like_ones([np.array(stroke, float) for stroke in strokes]) is expected
 
 
 def test_digits_apart_have_gaps_and_touching_ones_fewer(hand: Hand) -> None:
