@@ -1,7 +1,7 @@
 """The digits that numbers are composed of, by hand: MNIST's training digits and the open sets.
 
-    hands = load_hands(data_dir)
-    glyph = hands["swiss"][0].glyphs[7][0]      # a 7 by the first writer of the Swiss set
+hands = load_hands(data_dir)
+glyph = hands["swiss"][0].glyphs[7][0]      # a 7 by the first writer of the Swiss set
 """
 
 from __future__ import annotations
