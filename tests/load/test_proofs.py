@@ -70,9 +70,11 @@ def test_slow_clients_do_not_block_others(output: Path) -> None:
 def test_overloaded_server_answers_correctly_or_refuses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overload, "AFTER_SECONDS", 1.0)
     monkeypatch.setattr(overload, "MIN_CAPACITY_SECONDS", 0.5)
+    # A worker with 1,000 connections closes an idle one for a new one. A busy one may not have noticed yet that those
+    # of the load before were closed.
+    monkeypatch.setattr(overload, "CONNECTIONS", 128)
     trial = overload.overload("alone", server.address, times=4, seconds=1)
-    assert {outcome.status for outcome in [*trial.during, *trial.after]} <= {200, 503}
-    assert not [outcome for outcome in trial.during if outcome.fault is not None]
+    assert {(outcome.status, outcome.fault) for outcome in [*trial.during, *trial.after]} <= {(200, None), (503, None)}
     assert "| alone |" in "".join(overload.to_report([trial], 4).paragraphs)
 
 
