@@ -102,13 +102,15 @@ class NumberReader:
             lines = [DrawnLine([drawn[i] for i in line]) for line in groups] if len(groups) <= MAX_DRAWN_LINES else []
         found = self._run_network(self._engine, lines)
         if len(found) == 1 and not whole.is_digit:
-            if signed := self._read_signed_digit(found[0], started):
+            if len(drawn) > 1 and (signed := self._read_signed_digit(found[0], started)):
                 return signed
             found = [without_single_digits(found[0])]
         return self._read_lines(found, _DRAWING, started)
 
     def _read_signed_digit(self, found: NetworkReading, started: float) -> Reading | None:
         """The reading of a line with one digit and signs beside it, such as -5; None if it is another line."""
+        if len(found.text) != 1:
+            return None
         line, _ = self._read_line(found, _DRAWING, MAX_PIECES)
         if len(line.digits) != 1 or not line.other:
             return None

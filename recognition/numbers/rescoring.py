@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -26,7 +27,7 @@ _CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NetworkReading:
     """What the network reads in a line."""
 
@@ -39,10 +40,15 @@ class NetworkReading:
         """The likeliest text."""
         return self.texts[0][0]
 
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """First and last step of each digit of the text."""
+        return align(self.log_p, self.text)
+
     @property
     def cuts(self) -> list[float]:
         """Columns of the strip between the digits of the text."""
-        return _between(align(self.log_p, self.text))
+        return _between(self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def rescore(
     """
     texts = _rank(found, lattice, sharpness, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
     text = texts[0][0]
-    places = align(found.log_p, text)
+    places = found.places if text == found.text else align(found.log_p, text)
     path = lattice.best_path(text) if lattice else None
     if not lattice or not path:
         return ReadLine(texts, _look_at_places(found, places), [], len(places))
