@@ -1,4 +1,4 @@
-"""The same recognizer in a minimal Flask app, for comparison.
+"""The same recognizer and reader of numbers in a minimal Flask app, for comparison.
 
 gunicorn 'benchmarks.load.bare_view:create_app()'
 """
@@ -8,21 +8,23 @@ from __future__ import annotations
 from flask import Flask, request
 
 from config import Settings
-from recognition import Prediction, Recognizer
+from recognition import Prediction
+from recognition.engine import read_models
+from recognition.numbers.reader import NumberReader
 
 
 def create_app() -> Flask:
     """Bare views for drawings and files, without checks, headers or limits."""
     settings = Settings.load()
-    recognizer = Recognizer.load(settings.model_path, settings.limits, settings.engine)
-    recognizer.predict_strokes([[[0, 0], [10, 0], [4, 20]]])
+    reader = NumberReader.start(read_models(settings), settings.limits)
+    reader.predict_strokes([[[0, 0], [10, 0], [4, 20]]])
     app = Flask(__name__)
 
     def predict() -> dict[str, object]:
-        return to_answer(recognizer.predict_strokes(request.json["strokes"]))
+        return to_answer(reader.predict_strokes(request.json["strokes"]))
 
     def predict_file() -> dict[str, object]:
-        return to_answer(recognizer.predict_picture(request.files["image"].read()))
+        return to_answer(reader.predict_picture(request.files["image"].read()))
 
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
     app.add_url_rule("/predict/file", view_func=predict_file, methods=["POST"])
