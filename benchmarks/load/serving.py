@@ -163,7 +163,8 @@ def to_report(figures: Sequence[Figures], seconds: float) -> Report:
     report = Report("Serving")
     report.say(
         f"`python -m benchmarks.load.serving`: {seconds:g} s each in {ROUNDS} rounds, every answer checked. The bare "
-        "view has the same recognizer and reader of numbers, and nothing else. The load generator runs on the same cores."
+        "view has the same recognizer and reader of numbers, and nothing else. The load generator runs on the same "
+        "cores."
     )
     wrong = [outcome for one in figures for run in one.outcomes.values() for outcome in run if outcome.fault]
     report.require(not wrong, "Every answer is right", faults(wrong) if wrong else "all are")
