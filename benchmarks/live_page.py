@@ -62,7 +62,7 @@ RECORDER = """
   };
 
   window.unanswered = () => moves.length - painted;
-  window.takeRequests = () => requests;
+  window.requestTimes = () => requests;
   window.takeLatencies = () => {
     const latencies = performance.getEntriesByName("answered").map(({ duration }) => duration);
     performance.clearMeasures();
@@ -103,7 +103,7 @@ def measure(browser: Browser, url: str, drawings: int) -> tuple[dict[int, list[l
             digit: [draw_and_take(page, handwritings[n % len(handwritings)]) for n in range(drawings)]
             for digit, handwritings in HANDWRITINGS.items()
         }
-        return latencies, page.evaluate("takeRequests()")
+        return latencies, page.evaluate("requestTimes()")
 
 
 def draw_and_take(page: Page, drawing: Drawing) -> list[float]:

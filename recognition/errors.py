@@ -51,7 +51,8 @@ class NoSuchPlace(InputError):
     """The number has no digit at the place that was asked for."""
 
     def __init__(self, place: int, n_digits: int) -> None:
-        super().__init__(N_("There is no place %(place)s: %(count)s digits were read."), place=place, count=n_digits)
+        sentence = N_("There is no digit at place %(place)s: the last place is %(last)s.")
+        super().__init__(sentence, place=place, last=n_digits - 1)
 
 
 class PictureError(InputError):

@@ -21,6 +21,7 @@ from web.schemas import (
 
 
 def to_prediction(prediction: Prediction, recognizer: Recognizer, query: PredictQuery) -> PredictionResponse:
+    """The answer of predict."""
     probabilities = [round(p, 6) for p in prediction.probabilities]
     with_frame = query.include == "frame"
     reason = recognizer.why_no_digit(prediction, query.mode)
@@ -45,6 +46,7 @@ def _to_guesses(prediction: Prediction) -> list[Guess]:
 
 
 def to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingResponse:
+    """The answer of read; `model_id` is that of the number model."""
     digits = [
         DigitResponse(
             digit=prediction.digit,
@@ -71,6 +73,7 @@ def to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingResp
 
 
 def to_explanation(explanation: Explanation, recognizer: Recognizer) -> ExplanationResponse:
+    """The answer of explain."""
     return ExplanationResponse(
         digit=explanation.digit,
         confidence=round(explanation.confidence, 6),

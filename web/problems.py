@@ -132,7 +132,7 @@ class ProblemType:
 PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     BlankInput: ProblemType(422, "blank", N_("Nothing to read")),
     InvalidStrokes: ProblemType(422, "invalid-strokes", N_("Not a drawing")),
-    NoSuchPlace: ProblemType(422, "no-such-place", N_("Fewer digits")),
+    NoSuchPlace: ProblemType(422, "no-such-place", N_("No such place")),
     UnsupportedPicture: ProblemType(415, "unsupported-picture", N_("Unsupported picture")),
     UndecodablePicture: ProblemType(422, "undecodable-picture", N_("Damaged picture")),
     PictureTooLarge: ProblemType(413, "picture-too-large", N_("Too many pixels")),

@@ -25,6 +25,7 @@ class Pen:
 
 
 def draw_line(canvas: Ink, points: NDArray[np.float64], width: float) -> None:
+    """Draw the line through `points`, in pixels of the picture."""
     fixed = np.round((np.vstack([points, points[-1:]]) - 0.5) * 256).astype(np.int32)
     cv2.polylines(canvas, [fixed], False, 255, max(1, round(width)), cv2.LINE_AA, 8)
 
