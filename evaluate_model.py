@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 from tqdm import tqdm
 
+from checkpoint import load_checkpoint
 from config import Settings, SettingsError
-from model import load_checkpoint
 from model_file import N_DIGITS, CheckpointError
 from recognition import Recognizer
 from recognition.torch_engine import TorchEngine

@@ -30,8 +30,8 @@ except ImportError:
     print("train_model: PyTorch is not installed, get it with: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(2)
 
+from checkpoint import load_checkpoint
 from config import Settings, SettingsError
-from model import load_checkpoint
 from model_file import CheckpointError, verify_purpose
 from training.compose import compose
 from training.datasets import DataError, Split, load_split

@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.report import RESULTS, Report
+from checkpoint import load_checkpoint
 from config import ROOT, Settings
-from model import load_checkpoint
 from recognition import Recognizer
 from recognition.torch_engine import TorchEngine
 from training.ensemble import list_members

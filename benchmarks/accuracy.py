@@ -19,8 +19,9 @@ from statistics import mean, stdev
 import torch
 
 from benchmarks.report import RESULTS, Report
+from checkpoint import Checkpoint, load_checkpoint
 from config import ROOT, Settings
-from model import Checkpoint, digit_probabilities, load_checkpoint
+from model import digit_probabilities
 from training.datasets import Digits
 from training.evaluation_sets import load_digits
 from training.metrics import Metrics, compute_probability_metrics, predict_logits

@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.accuracy import train
+from checkpoint import load_checkpoint
 from config import Settings
-from model import load_checkpoint
 from storage import write_atomically
 from training.reports import record_in_manifest
 

@@ -1,6 +1,6 @@
 """Inference with PyTorch, for training, evaluation, and servers without ONNX Runtime.
 
-The only module of the server that imports torch and `model`.
+The only module of the server that imports torch and `checkpoint`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import Checkpoint, parse_checkpoint
+from checkpoint import Checkpoint, parse_checkpoint
 
 __all__ = ["TorchEngine", "parse_checkpoint"]
 

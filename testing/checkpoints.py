@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from checkpoint import Checkpoint, dump_checkpoint
 from config import EngineName
-from model import ARCHITECTURES, Checkpoint, NumberCNN, dump_checkpoint
+from model import ARCHITECTURES, NumberCNN
 from model_file import N_DIGITS, NUMBER_READER
 from recognition.engine import Engine, VerifiedModel, start_engine
 from training.onnx_export import save_model, to_onnx

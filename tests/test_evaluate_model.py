@@ -11,7 +11,7 @@ from PIL import Image
 
 import evaluate_model
 import train_model
-from model import load_checkpoint
+from checkpoint import load_checkpoint
 from recognition import Recognizer
 from testing.handwriting import DIGITS, HANDWRITINGS
 from testing.pictures import draw_picture, picture_of

@@ -14,17 +14,8 @@ import torch
 from torch import nn
 
 import model_file
-from model import (
-    ARCHITECTURES,
-    FORMAT_VERSION,
-    Checkpoint,
-    DigitCNN,
-    Standardize,
-    digit_probabilities,
-    digit_score,
-    load_checkpoint,
-    save_checkpoint,
-)
+from checkpoint import FORMAT_VERSION, Checkpoint, load_checkpoint, save_checkpoint
+from model import ARCHITECTURES, DigitCNN, Standardize, digit_probabilities, digit_score
 from model_file import PREPROCESSING_VERSION, CheckpointError
 
 FRAMES = torch.linspace(0, 1, 5 * 28 * 28).reshape(5, 28, 28)

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from checkpoint import load_checkpoint
 from config import ROOT
-from model import load_checkpoint
 
 CARD = (ROOT / "docs/model-card.md").read_text(encoding="utf-8")
 CHECKPOINT = load_checkpoint(ROOT / "mnist_model.pth")

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import train_model
-from model import Checkpoint, load_checkpoint
+from checkpoint import Checkpoint, load_checkpoint
 from recognition import Recognizer
 from recognition.engine import read_model
 from testing.handwriting import DIGITS

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from checkpoint import Checkpoint
 from config import Limits
-from model import Checkpoint, n_outputs
+from model import n_outputs
 from recognition import Prediction, Recognizer
 from recognition.normalize import Frame
 from recognition.torch_engine import TorchEngine

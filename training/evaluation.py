@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from model import Checkpoint, load_checkpoint
+from checkpoint import Checkpoint, load_checkpoint
 from model_file import N_DIGITS
 from recognition import BlankInput, InputError, Prediction, Recognizer
 from recognition.normalize import Frame

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from checkpoint import Checkpoint, save_checkpoint
 from config import ROOT
-from model import Checkpoint, save_checkpoint
 from storage import write_atomically
 from training.calibration import fit_temperature, rejection_threshold
 from training.datasets import Digits, Split

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from model import Checkpoint, dump_checkpoint, parse_checkpoint
+from checkpoint import Checkpoint, dump_checkpoint, parse_checkpoint
 from model_file import N_DIGITS, NUMBER_READER, example_shape, read_model_file
 from recognition.onnx_file import parse_onnx, seal
 from storage import replace_atomically, write_atomically

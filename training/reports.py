@@ -18,7 +18,8 @@ from sklearn.metrics import classification_report, confusion_matrix
 from torch import Tensor
 from tqdm import tqdm
 
-from model import Checkpoint, digit_probabilities
+from checkpoint import Checkpoint
+from model import digit_probabilities
 from model_file import N_DIGITS
 from storage import write_atomically
 from training.augment import Augmentation

@@ -1,6 +1,6 @@
 """Reference frames: after a change to the preprocessing, look at what has changed and regenerate them.
 
-    python -m tests.golden.frames     # regenerates them; see PREPROCESSING_VERSION in model.py
+    python -m tests.golden.frames     # regenerates them; see PREPROCESSING_VERSION in model_file.py
 
 Each row of frames is one PNG file, 28 pixels high, in 16 bits a pixel, because 8 are coarser than a thousandth.
 """

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import model
+from checkpoint import Checkpoint, load_checkpoint
 from config import ROOT, EngineName, Settings
-from model import Checkpoint, DigitCNN, load_checkpoint
+from model import DigitCNN
 from model_file import NUMBER_READER, CheckpointError
 from recognition import engine
 from recognition.engine import digit_probabilities, digit_scores, read_model, read_models

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from checkpoint import Checkpoint
 from config import ROOT, EngineName, Limits
-from model import ARCHITECTURES, Checkpoint
+from model import ARCHITECTURES
 from model_file import CheckpointError
 from recognition import (
     BlankInput,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model import ARCHITECTURES, Checkpoint
+from checkpoint import Checkpoint
+from model import ARCHITECTURES
 from recognition import Recognizer
 from recognition.torch_engine import TorchEngine
 from testing.handwriting import DIGITS

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from checkpoint import load_checkpoint
 from config import Limits
-from model import load_checkpoint
 from model_file import N_DIGITS
 from recognition.errors import InputError
 from recognition.ink import Stroke, render, trace, validate_strokes

@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model import Checkpoint, NumberCNN
+from checkpoint import Checkpoint
+from model import NumberCNN
 from model_file import N_DIGITS, NUMBER_READER, STRIP_HEIGHT
 from recognition.numbers.ctc import best_texts
 from recognition.numbers.strips import Strip, to_strip

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from checkpoint import Checkpoint, save_checkpoint
 from config import Limits
-from model import ARCHITECTURES, Checkpoint, save_checkpoint
+from model import ARCHITECTURES
 from recognition.normalize import normalize
 from recognition.picture import decode_picture
 from testing.handwriting import DIGITS
