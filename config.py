@@ -127,6 +127,9 @@ class Settings(_Group):
     number_model_path: Path = Field(
         ROOT / "number_model.pth", description="checkpoint file of the network for whole numbers, which may be missing"
     )
+    stroke_model_path: Path = Field(
+        ROOT / "stroke_model.pth", description="checkpoint file of the network for pen strokes, which may be missing"
+    )
     engine: EngineName = Field(
         EngineName.AUTO,
         description="what runs the network: `onnx` (ONNX Runtime), `torch`, or `auto`, the first of them that can",

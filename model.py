@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from model_file import FRAME_SIZE, N_DIGITS, NUMBER_READER
+from model_file import FRAME_SIZE, N_DIGITS, N_PATH_FEATURES, NUMBER_READER, STROKE_READER
 
 
 class Standardize(nn.Module):
@@ -112,6 +112,32 @@ class NumberCNN(nn.Module):
         return logits.transpose(1, 2)
 
 
+class StrokeCNN(nn.Module):
+    """Reads the path of a pen across a line of writing, with CTC.
+
+    Trajectories `[N, 5, T]` to logits `[N, ceil(T / 4), 12]` of the digits, the blank and other ink. 303,804 parameters
+    at the default width.
+    """
+
+    def __init__(self, width: int = 96) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *_conv1d(N_PATH_FEATURES, width // 2, kernel=7),  # [N, w/2, T/2]
+            *_conv1d(width // 2, width, kernel=5),  # [N, w, T/4]
+        )
+        self.context = nn.Sequential(*[ResidualConv1d(width, dilation, 5) for dilation in (1, 2, 1, 4, 1, 2)])
+        self.classifier = nn.Conv1d(width, N_DIGITS + 2, 1)
+
+    def forward(self, trajectories: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.context(self.features(trajectories)))
+        return logits.transpose(1, 2)
+
+
+def _conv1d(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv1d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]
+
+
 class ResidualConv2d(nn.Module):
     """A convolution, added to its input; an untrained one changes nothing."""
 
@@ -128,9 +154,10 @@ class ResidualConv2d(nn.Module):
 class ResidualConv1d(nn.Module):
     """A convolution along the line, added to its input."""
 
-    def __init__(self, width: int, dilation: int) -> None:
+    def __init__(self, width: int, dilation: int, kernel: int = 3) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        reach = dilation * (kernel // 2)
+        self.convolution = nn.Conv1d(width, width, kernel, padding=reach, dilation=dilation, bias=False)
         self.norm = nn.BatchNorm1d(width)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -146,7 +173,7 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 }
 
 # The networks of checkpoint files.
-NETWORKS: Mapping[str, Callable[..., nn.Module]] = {**ARCHITECTURES, NUMBER_READER: NumberCNN}
+NETWORKS: Mapping[str, Callable[..., nn.Module]] = {**ARCHITECTURES, NUMBER_READER: NumberCNN, STROKE_READER: StrokeCNN}
 
 
 def digit_score(logits: Tensor) -> Tensor:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 N_DIGITS = 10
 FRAME_SIZE = 28
 STRIP_HEIGHT = 32  # of the lines that the number reader reads
-NUMBER_READER = "number-cnn"  # the architecture of the number reader; every other one recognises single digits
+N_PATH_FEATURES = 5  # of each point of a trajectory
+# The architectures of the networks that read lines of writing; every other one recognises single digits.
+NUMBER_READER, STROKE_READER = "number-cnn", "stroke-cnn"
 # Incremented whenever recognition.normalize or recognition.ink change the frame of an input: weights trained on frames
 # of one version are not served with frames of another.
 PREPROCESSING_VERSION = 2
@@ -37,15 +40,28 @@ class ModelInfo:
 
 
 def example_shape(architecture: str) -> tuple[int, int, int]:
-    """The shape of an input of a network: one frame, or one strip."""
-    return (1, STRIP_HEIGHT, 64) if architecture == NUMBER_READER else (1, FRAME_SIZE, FRAME_SIZE)
+    """The shape of an input of a network: one frame, strip or trajectory."""
+    of_readers = {NUMBER_READER: (1, STRIP_HEIGHT, 64), STROKE_READER: (1, N_PATH_FEATURES, 64)}
+    return of_readers.get(architecture, (1, FRAME_SIZE, FRAME_SIZE))
 
 
-def verify_purpose(info: ModelInfo, path: Path, *, reads_numbers: bool) -> None:
+class Purpose(StrEnum):
+    """What a network reads."""
+
+    DIGITS = "single digits"
+    NUMBERS = "numbers"
+    STROKES = "pen strokes"
+
+
+def purpose_of(architecture: str) -> Purpose:
+    """What a network reads."""
+    return {NUMBER_READER: Purpose.NUMBERS, STROKE_READER: Purpose.STROKES}.get(architecture, Purpose.DIGITS)
+
+
+def verify_purpose(info: ModelInfo, path: Path, purpose: Purpose) -> None:
     """Raise `CheckpointError` unless the network reads what it is loaded for."""
-    if (info.architecture == NUMBER_READER) != reads_numbers:
-        purpose = ("single digits", "numbers")
-        raise CheckpointError(f"{path} reads {purpose[not reads_numbers]}, not {purpose[reads_numbers]}")
+    if (found := purpose_of(info.architecture)) != purpose:
+        raise CheckpointError(f"{path} reads {found}, not {purpose}")
 
 
 def read_model_file(path: Path) -> bytes:

@@ -221,8 +221,7 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
     from recognition.engine import read_models
 
     models = read_models(settings, with_numbers=options.numbers)
-    digits, numbers = models
-    model, workers = (numbers or digits).info.id, options.workers or os.cpu_count() or 1
+    model, workers = (models.numbers or models.digits).info.id, options.workers or os.cpu_count() or 1
     if options.engine == "ray":
         from batch.cluster import read_on_cluster
 
@@ -230,7 +229,7 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
     from batch.local import read_numbers_in_parallel, read_parallel
     from recognition.numbers.reader import NumberReader
 
-    if numbers:
+    if models.numbers:
         return lambda paths: read_numbers_in_parallel(paths, models, settings.limits, workers), model
     recognizer = NumberReader.start(models, settings.limits, options.mode).recognizer
     return lambda paths: read_parallel(paths, recognizer, workers), model

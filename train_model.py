@@ -9,6 +9,7 @@ python train_model.py --resume                         # continue after Ctrl-C, 
 python train_model.py --members 5 --output runs/m.pth  # an ensemble, runs/m-0.pth to runs/m-4.pth
 python train_model.py --distill runs/m-*.pth           # one network from an ensemble
 python train_model.py numbers                          # the reader of whole numbers, to number_model.pth
+python train_model.py strokes                          # the reader of pen strokes, to stroke_model.pth
 python train_model.py export mnist_model.pth           # write mnist_model.onnx again
 python train_model.py tune --trials 30 --params-out best.json
 torchrun --nproc-per-node=2 train_model.py             # several processes, or GPUs
@@ -32,7 +33,7 @@ except ImportError:
 
 from checkpoint import load_checkpoint
 from config import Settings, SettingsError
-from model_file import CheckpointError, verify_purpose
+from model_file import CheckpointError, purpose_of, verify_purpose
 from training.compose import compose
 from training.datasets import DataError, Split, load_split
 from training.distributed import World, choose_device, process_group
@@ -40,7 +41,7 @@ from training.ensemble import Member, Teachers, list_members
 from training.evaluation import Baseline, NotPromotedError, open_baseline
 from training.export import best_network, calibrate, export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
-from training.numbers.fit import NumberRecipe, train_numbers
+from training.numbers.fit import PATH_READER, STRIP_READER, NumberRecipe, train_numbers
 from training.onnx_export import export_onnx, save_model
 from training.options import build_recipe, count, parse_arguments, positive
 from training.recipes import Recipe, UsageError
@@ -57,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments[:1] == ["export"]:
             export_checkpoints(arguments[1:])
             return 0
-        if arguments[:1] == ["numbers"]:
-            train_number_reader(arguments[1:], settings)
+        if arguments[:1] in (["numbers"], ["strokes"]):
+            train_reader(arguments[0], arguments[1:], settings)
             return 0
         options = parse_arguments(__doc__, settings, arguments)
         device = choose_device(options.device)
@@ -227,31 +228,33 @@ def tune_recipe(options: argparse.Namespace, data_dir: Path, device: torch.devic
         print(f"wrote {options.params_out}; train with --params {options.params_out}")
 
 
-# ---- the reader of whole numbers ----
+# ---- the readers of whole numbers and of pen strokes ----
 
 
-def train_number_reader(arguments: list[str], settings: Settings) -> None:
-    """Train the reader of whole numbers on composed ones. Raises `DataError`, `UsageError` or `OSError`."""
-    parser = argparse.ArgumentParser(prog="train_model.py numbers", description=train_number_reader.__doc__)
+def train_reader(name: str, arguments: list[str], settings: Settings) -> None:
+    """Train a reader on composed numbers. Raises `DataError`, `UsageError` or `OSError`."""
+    reader, output = {
+        "numbers": (STRIP_READER, settings.number_model_path),
+        "strokes": (PATH_READER, settings.stroke_model_path),
+    }[name]
+    parser = argparse.ArgumentParser(prog=f"train_model.py {name}", description=train_reader.__doc__)
     recipe = NumberRecipe()
-    parser.add_argument("--strips", type=count, default=recipe.n_strips, metavar="N", help="numbers to learn from")
+    parser.add_argument("--numbers", type=count, default=recipe.n_numbers, metavar="N", help="how many to learn from")
     parser.add_argument(
         "--lr", type=positive, default=recipe.lr, metavar="X", help=f"highest learning rate (default: {recipe.lr})"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
-    parser.add_argument(
-        "--start", type=Path, metavar="CKPT", help="number reader to train further (default: a new one)"
-    )
-    parser.add_argument("--output", type=Path, default=settings.number_model_path, help="checkpoint file to write")
+    parser.add_argument("--start", type=Path, metavar="CKPT", help="reader to train further (default: a new one)")
+    parser.add_argument("--output", type=Path, default=output, help="checkpoint file to write")
     parser.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
     options = parser.parse_args(arguments)
     start = load_checkpoint(options.start) if options.start else None
     if start:
-        verify_purpose(start.info, options.start, reads_numbers=True)
-    recipe = dataclasses.replace(recipe, n_strips=options.strips, lr=options.lr, seed=options.seed)
+        verify_purpose(start.info, options.start, purpose_of(reader.architecture))
+    recipe = dataclasses.replace(recipe, n_numbers=options.numbers, lr=options.lr, seed=options.seed)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     state = state_path(options.output)
-    checkpoint = train_numbers(recipe, settings.data_dir, state, start=start, resume=options.resume)
+    checkpoint = train_numbers(reader, recipe, settings.data_dir, state, start=start, resume=options.resume)
     save_model(checkpoint, options.output)
     state.unlink(missing_ok=True)
     right = checkpoint.metrics["val_accuracy"]

@@ -25,8 +25,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.report import RESULTS, Report
 from config import ROOT, Settings
+from model_file import Purpose
 from recognition import InputError, Recognizer
-from recognition.engine import read_model, start_engine
+from recognition.engine import read_model, read_models
 from recognition.ink import Stroke
 from recognition.numbers.pieces import draw_strip
 from recognition.numbers.reader import NumberReader
@@ -228,9 +229,9 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="read at most so many numbers of each set")
     options = parser.parse_args()
     settings = Settings.load()
-    recognizer = Recognizer.load(settings.model_path, settings.limits)
-    engine = start_engine(read_model(options.model, reads_numbers=True))
-    reader = NumberReader(recognizer, engine)
+    models = read_models(settings)._replace(numbers=read_model(options.model, purpose=Purpose.NUMBERS))
+    reader = NumberReader.start(models, settings.limits)
+    recognizer = reader.recognizer
     root, reports = settings.data_dir, ROOT / "reports" / "numbers"
     sets: dict[str, Iterator[Number]] = {
         "MNIST test digits, apart": compose_mnist(root, 0.0),
@@ -265,7 +266,8 @@ def main() -> int:
         rows.append([name, len(items), f"{100 * as_digit:.1f}", f"{100 * as_number:.1f}"])
         print(rows[-1], flush=True)
     report.table(["non-digits", "n", "read as a digit %", "read as a number %"], rows)
-    report.say(f"Model {engine.info.id} with {recognizer.info.id}; `python -m benchmarks.numbers`.")
+    ids = ", ".join(model.info.id for model in models if model)
+    report.say(f"Models {ids} for digits, numbers and strokes; `python -m benchmarks.numbers`.")
     return report.publish(RESULTS / "numbers.md")
 
 

@@ -117,6 +117,7 @@ class ModelCard(TypedDict):
     engine: str  # "onnx" or "torch"
     metrics: dict[str, float]
     number_model: NotRequired[str]  # id of the model that reads numbers, if there is one
+    stroke_model: NotRequired[str]  # id of the model that reads pen strokes, if there is one
 
 
 class DigitsError(Exception):

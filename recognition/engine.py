@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config import EngineName, Settings
-from model_file import N_DIGITS, CheckpointError, ModelInfo, read_model_file, verify_purpose
+from model_file import N_DIGITS, CheckpointError, ModelInfo, Purpose, read_model_file, verify_purpose
 from recognition.onnx_file import parse_onnx
 
 
@@ -34,7 +34,11 @@ class Engine(Protocol):
         """Its metadata."""
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`; number readers: `[N, W // 2, 11]` of strips `[N, 32, W]`."""
+        """Logits `[N, 10 or 11]` of frames `[N, 28, 28]`.
+
+        Number readers: `[N, W // 2, 11]` of strips `[N, 32, W]`; stroke readers: `[N, ceil(T / 4), 12]` of trajectories
+        `[N, 5, T]`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +51,35 @@ class VerifiedModel:
     info: ModelInfo
 
 
-Models = tuple[VerifiedModel, VerifiedModel | None]  # of digits, and of numbers unless these are not read
+class Models(NamedTuple):
+    """The models that an app reads with; without the others, only single digits are read, from pictures of the ink."""
+
+    digits: VerifiedModel
+    numbers: VerifiedModel | None = None
+    strokes: VerifiedModel | None = None
 
 
 def read_models(settings: Settings, *, with_numbers: bool | None = None) -> Models:
     """Read and verify the models that the settings name. Raises `CheckpointError`.
 
-    By default, numbers are read if their model's file exists.
+    By default, numbers are read if their model's file exists, as pen strokes always are.
     """
     if with_numbers is None:
-        path = settings.number_model_path
-        with_numbers = path.exists() or path.with_suffix(".onnx").exists()
+        with_numbers = _exists(settings.number_model_path)
     digits = read_model(settings.model_path, settings.engine)
-    if not with_numbers:
-        return digits, None
-    return digits, read_model(settings.number_model_path, settings.engine, reads_numbers=True)
+    numbers = read_model(settings.number_model_path, settings.engine, Purpose.NUMBERS) if with_numbers else None
+    with_strokes = _exists(settings.stroke_model_path)
+    strokes = read_model(settings.stroke_model_path, settings.engine, Purpose.STROKES) if with_strokes else None
+    return Models(digits, numbers, strokes)
 
 
-def read_model(checkpoint: Path, choice: EngineName = EngineName.AUTO, *, reads_numbers: bool = False) -> VerifiedModel:
+def _exists(checkpoint: Path) -> bool:
+    return checkpoint.exists() or checkpoint.with_suffix(".onnx").exists()
+
+
+def read_model(
+    checkpoint: Path, choice: EngineName = EngineName.AUTO, purpose: Purpose = Purpose.DIGITS
+) -> VerifiedModel:
     """Read and verify a checkpoint, or the ONNX file beside it. Raises `CheckpointError`.
 
     `auto` chooses ONNX Runtime where it is installed and the ONNX file exists, and PyTorch otherwise.
@@ -73,7 +88,7 @@ def read_model(checkpoint: Path, choice: EngineName = EngineName.AUTO, *, reads_
         has_onnx = _is_installed("onnxruntime") and checkpoint.with_suffix(".onnx").exists()
         choice = EngineName.ONNX if has_onnx or not _is_installed("torch") else EngineName.TORCH
     model = _read_checkpoint(checkpoint) if choice == EngineName.TORCH else _read_onnx(checkpoint)
-    verify_purpose(model.info, model.path, reads_numbers=reads_numbers)
+    verify_purpose(model.info, model.path, purpose)
     return model
 
 

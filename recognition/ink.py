@@ -151,11 +151,11 @@ def smooth(stroke: Stroke, spacing: float) -> Stroke:
     curve = (
         (2 * t**3 - 3 * t**2 + 1) * p1 + (t**3 - 2 * t**2 + t) * m1 + (3 * t**2 - 2 * t**3) * p2 + (t**3 - t**2) * m2
     )
-    return _resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]), spacing)
+    return resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]), spacing)
 
 
-def _resample(line: Stroke, spacing: float) -> Stroke:
-    """Points evenly spaced along `line`: screens send many more than are needed, and each costs time to draw."""
+def resample(line: Stroke, spacing: float) -> Stroke:
+    """Points along `line`, evenly and at most `spacing` apart: screens send many more, and each costs time to draw."""
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     places = np.linspace(0.0, length[-1], 1 + math.ceil(length[-1] / spacing))
     return np.stack([np.interp(places, length, line[:, 0]), np.interp(places, length, line[:, 1])], axis=1)

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import EngineName, Limits
-from recognition.engine import Engine, digit_probabilities, digit_scores, log_odds, read_model, start_engine
+from recognition.engine import Engine, Models, digit_probabilities, digit_scores, log_odds, read_model, start_engine
 from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat
 from recognition.ink import Stroke, draw_with_region, validate_strokes
 from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
 from recognition.paper import Picture
 from recognition.picture import decode_with_scale
+from recognition.stroke_reader import PathReading, StrokeReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ class Prediction:
         return sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])[:k]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A drawing and what the networks say about it as one digit."""
+
+    strokes: list[Stroke]
+    prediction: Prediction
+    path: PathReading | None  # without a network for strokes
+
+
 # How certain it must be that an input is a digit, and what is added to the model's threshold, which is in nats.
 Mode = Literal["sure", "balanced", "guess"]
 MODES: Mapping[Mode, float] = {"sure": 2.0, "balanced": 0.0, "guess": -2.0}
@@ -65,6 +75,11 @@ Reason = Literal["not_a_digit", "several_digits", "unsure"]
 
 # Decoding a picture file, preprocessing a drawing or picture, running the network.
 Phase = Literal["decode", "normalise", "network"]
+
+
+# Both networks' say in a drawing of one digit.
+_PATH_WEIGHT, _SHARPNESS = 1.0, 0.7
+_SCORE_WEIGHT, _SCORE_SHIFT, _MAX_SCORE = 0.5, 2.0, 6.0
 
 
 class Observer:
@@ -79,13 +94,20 @@ class Observer:
 
 
 class Recognizer:
-    """Recognizes digits with one network. Thread-safe if its `observer` is."""
+    """Recognizes digits with one network, and drawings with a second. Thread-safe if its `observer` is."""
 
-    def __init__(self, engine: Engine, limits: Limits | None = None, mode: Mode = "balanced") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits | None = None,
+        mode: Mode = "balanced",
+        stroke_reader: StrokeReader | None = None,
+    ) -> None:
         self.limits = limits or Limits()
         self.observer = Observer()
         self.info = engine.info
         self.engine = engine.name
+        self.stroke_reader = stroke_reader
         self._logits_of = engine.logits
         self._temperature = engine.info.temperature
         self._threshold = engine.info.rejection_threshold
@@ -103,6 +125,12 @@ class Recognizer:
     ) -> Recognizer:
         """Load a checkpoint file, or the ONNX file beside it. Raises `CheckpointError`."""
         return cls(start_engine(read_model(path, engine)), limits, mode)
+
+    @classmethod
+    def start(cls, models: Models, limits: Limits | None = None, mode: Mode = "balanced") -> Recognizer:
+        """A recognizer with engines of its own. Raises `CheckpointError`."""
+        stroke_reader = StrokeReader(start_engine(models.strokes)) if models.strokes else None
+        return cls(start_engine(models.digits), limits, mode, stroke_reader)
 
     def why_no_digit(self, prediction: Prediction, mode: Mode | None = None) -> Reason | None:
         """Why a prediction is not a digit in `mode`, by default the recognizer's; None if it is one."""
@@ -127,7 +155,7 @@ class Recognizer:
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognize a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        _, prediction = self.predict_drawing(strokes)
+        prediction = self.predict_drawing(strokes).prediction
         self.observer.record(prediction)
         return replace(prediction, elapsed_ms=milliseconds_since(started))
 
@@ -185,7 +213,7 @@ class Recognizer:
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
         """The evidence in a drawing for `digit`, by default the likeliest. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        return self.explain(self.predict_drawing(strokes)[1], digit, started)
+        return self.explain(self.predict_drawing(strokes).prediction, digit, started)
 
     def explain_picture(self, data: bytes, digit: int | None = None) -> Explanation:
         """The evidence in a picture for `digit`, by default the likeliest. Raises `PictureError` or `BlankInput`."""
@@ -222,12 +250,34 @@ class Recognizer:
             for p, score, frame in zip(probabilities, scores, frames, strict=True)
         ]
 
-    def predict_drawing(self, strokes: object) -> tuple[list[Stroke], Prediction]:
-        """The validated strokes of a drawing, and its prediction, not recorded. Raises as `predict_strokes`."""
+    def predict_drawing(self, strokes: object) -> Drawn:
+        """The prediction for a drawing, not recorded. Raises as `predict_strokes`."""
         with self.observer.time_phase("normalise"):
             drawn = validate_strokes(strokes, self.limits)
             frame, region = draw_with_region(drawn)
-        return drawn, replace(self.predict_frames([frame])[0], region=region)
+        prediction = replace(self.predict_frames([frame])[0], region=region)
+        path = self.read_path(drawn)
+        return Drawn(drawn, self._combine(prediction, path) if path else prediction, path)
+
+    def read_path(self, strokes: Sequence[Stroke]) -> PathReading | None:
+        """What the network for strokes reads in a line, if there is one."""
+        if self.stroke_reader is None:
+            return None
+        with self.observer.time_phase("network"):
+            return self.stroke_reader.read(strokes)
+
+    def _combine(self, prediction: Prediction, path: PathReading) -> Prediction:
+        """What both networks say about a drawing of one digit."""
+        log_p, log_odds_of_digit = path.of_single
+        both = np.log(np.maximum(prediction.probabilities, 1e-30)) + _PATH_WEIGHT * log_p
+        both = np.exp(_SHARPNESS * (both - both.max()))
+        score = prediction.digit_score + _SCORE_WEIGHT * float(
+            np.clip(log_odds_of_digit - _SCORE_SHIFT, -_MAX_SCORE, _MAX_SCORE)
+        )
+        is_digit = self._is_digit(score, self._mode)
+        return replace(
+            prediction, probabilities=tuple((both / both.sum()).tolist()), digit_score=score, is_digit=is_digit
+        )
 
     def _logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         with self.observer.time_phase("network"):

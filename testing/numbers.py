@@ -7,7 +7,7 @@ from flask import Flask
 from numpy.typing import NDArray
 
 from model_file import N_DIGITS, NUMBER_READER, PREPROCESSING_VERSION, ModelInfo
-from recognition.numbers.ctc import BLANK
+from recognition.ctc import BLANK
 from recognition.numbers.reader import NumberReader
 
 

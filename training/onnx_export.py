@@ -12,7 +12,7 @@ import onnx
 import torch
 
 from checkpoint import Checkpoint, dump_checkpoint, parse_checkpoint
-from model_file import N_DIGITS, NUMBER_READER, example_shape, read_model_file
+from model_file import N_DIGITS, Purpose, example_shape, purpose_of, read_model_file
 from recognition.onnx_file import parse_onnx, seal
 from storage import replace_atomically, write_atomically
 
@@ -47,7 +47,7 @@ def to_onnx(checkpoint: Checkpoint, content: bytes, path: Path) -> bytes:
     """The ONNX file `path` of a checkpoint whose file has this content. Raises `CheckpointError`."""
     model = onnx.load_from_string(_export_network(checkpoint))
     info = checkpoint.info
-    eleventh = "blank" if info.architecture == NUMBER_READER else "not a digit"
+    others = ["not a digit"] if purpose_of(info.architecture) == Purpose.DIGITS else ["blank", "other ink"]
     n_outputs = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
     metadata = {
         "id": info.id,
@@ -58,7 +58,7 @@ def to_onnx(checkpoint: Checkpoint, content: bytes, path: Path) -> bytes:
         "rejection_threshold": str(info.rejection_threshold),
         "data": json.dumps(info.data),
         "metrics": json.dumps(info.metrics),
-        "labels": json.dumps([*map(str, range(N_DIGITS)), eleventh][:n_outputs]),
+        "labels": json.dumps([*map(str, range(N_DIGITS)), *others][:n_outputs]),
         "checkpoint_sha256": sha256(content).hexdigest(),
     }
     onnx.helper.set_model_props(model, metadata)
@@ -68,7 +68,7 @@ def to_onnx(checkpoint: Checkpoint, content: bytes, path: Path) -> bytes:
 
 
 def _export_network(checkpoint: Checkpoint) -> bytes:
-    is_reader = checkpoint.architecture == NUMBER_READER
+    is_reader = purpose_of(checkpoint.architecture) != Purpose.DIGITS
     inputs, steps = ({0: "n", 2: "width"}, {1: "steps"}) if is_reader else ({0: "n"}, {})
     buffer = io.BytesIO()
     with warnings.catch_warnings():

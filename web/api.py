@@ -115,6 +115,7 @@ def model() -> Response:
         engine=recognizer.engine,
         metrics=dict(info.metrics),
         number_model=reader.info.id if reader.info else None,
+        stroke_model=stroke_reader.info.id if (stroke_reader := recognizer.stroke_reader) else None,
     )
     return with_etag(_json(card))
 

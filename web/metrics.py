@@ -126,8 +126,8 @@ def init_app(app: Flask) -> None:
 def observe(recognizer: Recognizer, reader: NumberReader) -> None:
     """Count and time the work of `recognizer`, and of the `reader` that uses it, from now on."""
     recognizer.observer = _Recorder()
-    for model in (recognizer, reader):
-        if model.info:
+    for model in (recognizer, reader, recognizer.stroke_reader):
+        if model and model.info:
             _models.labels(model.info.id, model.info.architecture, model.engine).set(1)
 
 

@@ -52,6 +52,10 @@ def load_model(app: Flask) -> None:
         _model_log.info("number model %s is ready", reader.info.id)
     else:
         _model_log.warning("numbers are not read: there is no model file %s", settings.number_model_path)
+    if recognizer.stroke_reader:
+        _model_log.info("stroke model %s is ready", recognizer.stroke_reader.info.id)
+    else:
+        _model_log.warning("drawings are read as pictures only: there is no model file %s", settings.stroke_model_path)
     metrics.observe(recognizer, reader)
     app.extensions["number_reader"] = reader
     app.extensions["recognizer"] = recognizer

@@ -235,6 +235,7 @@ class ModelCard(BaseModel):
     engine: Literal["onnx", "torch"] = Field(description="what runs it: ONNX Runtime or PyTorch")
     metrics: dict[str, float] = Field(description="metrics after training; accuracies are from 0 to 1")
     number_model: str | None = Field(None, description="id of the model that reads whole numbers, if there is one")
+    stroke_model: str | None = Field(None, description="id of the model that reads pen strokes, if there is one")
 
 
 class IndexResponse(BaseModel):

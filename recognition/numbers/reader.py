@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 from config import Limits
 from recognition.engine import Engine, Models, start_engine
 from recognition.errors import InputError, NoSuchPlace
 from recognition.explain import Explanation
-from recognition.ink import Stroke
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
 from recognition.numbers.pieces import Box, DrawnLine, InkLine, PictureLine
@@ -35,7 +35,8 @@ from recognition.numbers.rescoring import (
 )
 from recognition.paper import Picture
 from recognition.preview import make_preview
-from recognition.recognizer import Mode, Prediction, Recognizer, milliseconds_since
+from recognition.recognizer import Drawn, Mode, Prediction, Recognizer, milliseconds_since
+from recognition.stroke_reader import PathReading
 
 MAX_DIGITS = 100
 MAX_PIECES = 200  # of ink of all lines that the digit network looks at, which bounds the time
@@ -73,36 +74,39 @@ class NumberReader:
     @classmethod
     def start(cls, models: Models, limits: Limits, mode: Mode = "balanced") -> NumberReader:
         """A reader with engines of its own. Raises `CheckpointError`."""
-        digits, numbers = models
-        return cls(Recognizer(start_engine(digits), limits, mode), start_engine(numbers) if numbers else None)
+        return cls(Recognizer.start(models, limits, mode), start_engine(models.numbers) if models.numbers else None)
 
     def read_strokes(self, strokes: object) -> Reading:
         """Read a drawing `[[[x, y], ...], ...]`, y down, any unit. Raises `InvalidStrokes` or `BlankInput`."""
         started = time.perf_counter()
-        drawn, whole = self.recognizer.predict_drawing(strokes)
-        return self._record(self._read_drawing(drawn, whole, started) or of_single(whole, milliseconds_since(started)))
+        drawn = self.recognizer.predict_drawing(strokes)
+        reading = self._read_drawing(drawn, started) or of_single(drawn.prediction, milliseconds_since(started))
+        return self._record(reading)
 
     def predict_strokes(self, strokes: object) -> Prediction:
         """Recognize a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
         started = time.perf_counter()
-        drawn, whole = self.recognizer.predict_drawing(strokes)
-        self.recognizer.observer.record(whole)
-        return _count(whole, self._read_drawing(drawn, whole, started), started)
+        drawn = self.recognizer.predict_drawing(strokes)
+        self.recognizer.observer.record(drawn.prediction)
+        return _count(drawn.prediction, self._read_drawing(drawn, started), started)
 
-    def _read_drawing(self, drawn: Sequence[Stroke], whole: Prediction, started: float) -> Reading | None:
-        """The number in a drawing; None if it is read as one digit, for which `whole` is the prediction.
+    def _read_drawing(self, drawn: Drawn, started: float) -> Reading | None:
+        """The number in a drawing; None if it is read as one digit.
 
         Drawings of several digits, even of two that touch, hardly ever look like a digit as a whole; an 8 of two
         strokes may look like two lines.
         """
-        if self._engine is None or self.recognizer.accepts(whole, "sure"):
+        strokes = drawn.strokes
+        if self._engine is None or self.recognizer.accepts(drawn.prediction, "sure"):
             return None
         with self.recognizer.observer.time_phase("normalise"):
-            groups = group_strokes(drawn)
-            lines = [DrawnLine([drawn[i] for i in line]) for line in groups] if len(groups) <= MAX_DRAWN_LINES else []
-        found = self._run_network(self._engine, lines)
-        if len(found) == 1 and not whole.is_digit:
-            if len(drawn) > 1 and (signed := self._read_signed_digit(found[0], started)):
+            groups = group_strokes(strokes)
+            rows = [[strokes[i] for i in sorted(group)] for group in groups] if len(groups) <= MAX_DRAWN_LINES else []
+            lines = [DrawnLine(row) for row in rows]
+        paths = [drawn.path] if len(rows) == 1 else map(self.recognizer.read_path, rows)
+        found = self._run_network(self._engine, lines, paths)
+        if len(found) == 1 and not drawn.prediction.is_digit:
+            if len(strokes) > 1 and (signed := self._read_signed_digit(found[0], started)):
                 return signed
             found = [without_single_digits(found[0])]
         return self._read_lines(found, _DRAWING, started)
@@ -132,9 +136,9 @@ class NumberReader:
         if place is None:
             return self.recognizer.explain_strokes(strokes, digit)
         started = time.perf_counter()
-        drawn, whole = self.recognizer.predict_drawing(strokes)
-        reading = self._read_drawing(drawn, whole, started)
-        return self.recognizer.explain(_prediction_at(place, reading) or whole, digit, started)
+        drawn = self.recognizer.predict_drawing(strokes)
+        reading = self._read_drawing(drawn, started)
+        return self.recognizer.explain(_prediction_at(place, reading) or drawn.prediction, digit, started)
 
     def _record(self, reading: Reading) -> Reading:
         for digit in reading.digits:
@@ -216,13 +220,15 @@ class NumberReader:
                 readings.append(self._run_network(engine, crops))
         return max(readings, key=certainty, default=[])
 
-    def _run_network(self, engine: Engine, lines: Sequence[InkLine]) -> list[NetworkReading]:
+    def _run_network(
+        self, engine: Engine, lines: Sequence[InkLine], paths: Iterable[PathReading | None] = repeat(None)
+    ) -> list[NetworkReading]:
         """What the network reads in each line with digits, up to the line with the last of `MAX_DIGITS`."""
         read, n_left = [], MAX_DIGITS
-        for line in lines:
+        for line, path in zip(lines, paths, strict=False):
             with self.recognizer.observer.time_phase("network"):
                 logits = engine.logits(line.strip[None])[0]
-            if found := decode(line, logits, engine.info.temperature):
+            if found := decode(line, logits, engine.info.temperature, path):
                 read.append(found)
                 n_left -= len(found.text)
             if n_left <= 0:

@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import N_DIGITS
-from recognition.numbers.ctc import align, best_texts, log_p_of
+from recognition.ctc import align, best_texts, log_p_of
 from recognition.numbers.lattice import Lattice, Span
 from recognition.numbers.pieces import Box, InkLine, Pieces
 from recognition.numbers.reading import MAX_TEXTS, Texts
 from recognition.recognizer import Prediction
+from recognition.stroke_reader import PathReading
 
 _STEP = 2  # columns of a strip per step of the network
 _N_RANKED = 8  # texts of the network that are ranked with the lattice's
 # Several digits are a number if there is enough evidence: their mean digit score, plus the mean log-probability of a
 # digit of the text and the mean number of digits of a line (at most six, less two), each times its weight.
 _CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
+_PATH_WEIGHT = 1.0  # of the log-probabilities of the network for strokes
 
 Array = NDArray[np.float32]
 
@@ -34,6 +36,7 @@ class NetworkReading:
     line: InkLine
     log_p: Array  # [T, 11]
     texts: Texts  # none of them is empty
+    path: PathReading | None = None  # what the network for strokes reads in a drawn line
 
     @property
     def text(self) -> str:
@@ -44,6 +47,11 @@ class NetworkReading:
     def places(self) -> list[tuple[int, int]]:
         """First and last step of each digit of the text."""
         return align(self.log_p, self.text)
+
+    def log_p_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Log-probability `[len(texts)]` of each text, by both networks together where there is a path."""
+        log_p = log_p_of(texts, self.log_p)
+        return log_p + _PATH_WEIGHT * self.path.log_p_of(texts) if self.path else log_p
 
     @property
     def cuts(self) -> list[float]:
@@ -61,13 +69,27 @@ class ReadLine:
     n_sources: int  # strokes or components that the digits are made of
 
 
-def decode(line: InkLine, logits: Array, temperature: float) -> NetworkReading | None:
-    """What the network reads in a line, from its logits `[T, 11]`; None if that is nothing."""
+def decode(line: InkLine, logits: Array, temperature: float, path: PathReading | None = None) -> NetworkReading | None:
+    """What the network reads in a line, from its logits `[T, 11]`; None if that is nothing.
+
+    The texts of a drawn line are those that its `path` makes likely, too.
+    """
     log_p = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
     log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
     # Rounding may add up to more than 1.
     texts = [(text, min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_RANKED)]
-    return NetworkReading(line, log_p, [pair for pair in texts if pair[0]]) if texts[0][0] else None
+    if not texts[0][0]:
+        return None
+    found = NetworkReading(line, log_p, [pair for pair in texts if pair[0]], path)
+    return _rank_by_path(found, path) if path else found
+
+
+def _rank_by_path(found: NetworkReading, path: PathReading) -> NetworkReading:
+    texts = list(dict.fromkeys([*(text for text, _ in found.texts), *path.texts]))
+    log_p = found.log_p_of(texts)
+    p = np.exp(log_p - np.logaddexp.reduce(log_p))
+    order = np.argsort(-p)[:_N_RANKED]
+    return replace(found, texts=[(texts[i], float(p[i])) for i in order])
 
 
 def without_single_digits(found: NetworkReading) -> NetworkReading:
@@ -125,7 +147,7 @@ def _rank(found: NetworkReading, lattice: Lattice, sharpness: float, counts_piec
     texts = [*known, *(text for text in lattice.best_texts(MAX_TEXTS) if text not in known)]
     if not counts_pieces:
         texts = [text for text in texts if len(text) == len(found.text)]
-    scores = sharpness * (log_p_of(texts, found.log_p) + lattice.scores(texts))
+    scores = sharpness * (found.log_p_of(texts) + lattice.scores(texts))
     if not np.isfinite(scores).any():
         return found.texts[:MAX_TEXTS]
     p = np.exp(scores - scores.max())

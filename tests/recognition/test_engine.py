@@ -12,7 +12,7 @@ import model
 from checkpoint import Checkpoint, load_checkpoint
 from config import ROOT, EngineName, Settings
 from model import DigitCNN
-from model_file import NUMBER_READER, CheckpointError
+from model_file import NUMBER_READER, CheckpointError, Purpose
 from recognition import engine
 from recognition.engine import digit_probabilities, digit_scores, read_model, read_models
 from testing.checkpoints import engine_of, save_blind_reader, save_untrained
@@ -103,11 +103,11 @@ def test_torch_is_used_where_it_alone_is_installed(path: Path, monkeypatch: pyte
 def test_kind_of_network_is_verified(path: Path, tmp_path: Path, name: EngineName) -> None:
     numbers = tmp_path / "n.pth"
     save_blind_reader(numbers)
-    assert read_model(numbers, name, reads_numbers=True).info.architecture == NUMBER_READER
+    assert read_model(numbers, name, purpose=Purpose.NUMBERS).info.architecture == NUMBER_READER
     with pytest.raises(CheckpointError, match=r"n\.\w+ reads numbers, not single digits$"):
         read_model(numbers, name)
     with pytest.raises(CheckpointError, match=r"m\.\w+ reads single digits, not numbers$"):
-        read_model(path, name, reads_numbers=True)
+        read_model(path, name, purpose=Purpose.NUMBERS)
 
 
 @pytest.mark.parametrize(("kept", "found"), [("n.pth", True), ("n.onnx", True), ("none", False)])

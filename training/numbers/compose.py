@@ -59,7 +59,7 @@ def compose_number(hands: Hands, rng: Generator, *, with_odd_forms: bool = True)
     text = choose_text(rng)
     kind = _choose_kind(rng)
     hand = _choose_hand(hands, rng, drawn_only=kind == "screen")
-    odd = _choose_odd_forms(rng) if with_odd_forms else {}
+    odd = choose_odd_forms(rng) if with_odd_forms else {}
     ink = write(text, hand, rng, odd, with_signs=kind == "paper", pen_width=_choose_width(kind, rng))
     return _finish(ink, kind, rng), text
 
@@ -132,7 +132,7 @@ def _write_row(glyphs: Sequence[Glyph], pen: Pen, rng: Generator, *, with_signs:
     return framed
 
 
-def _choose_odd_forms(rng: Generator) -> dict[int, int]:
+def choose_odd_forms(rng: Generator) -> dict[int, int]:
     """Which digits have an odd form in a number, and which."""
     if rng.random() > _SHARE_ODD:
         return {}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from config import Limits, Settings
+from model_file import Purpose
 from recognition import (
     BlankInput,
     InvalidStrokes,
@@ -264,7 +265,7 @@ def test_drawing_that_is_no_digit_is_not_read_as_a_single_one(recognizer: Recogn
 
 
 def shipped_reader(recognizer: Recognizer) -> NumberReader:
-    return NumberReader(recognizer, start_engine(read_model(Settings().number_model_path, reads_numbers=True)))
+    return NumberReader(recognizer, start_engine(read_model(Settings().number_model_path, purpose=Purpose.NUMBERS)))
 
 
 @pytest.mark.parametrize("step", [0, 7])

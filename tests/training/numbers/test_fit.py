@@ -8,7 +8,7 @@ import torch
 
 from model import NumberCNN
 from training.numbers import fit
-from training.numbers.fit import NumberRecipe, Sample, make_batch, measure, train_numbers
+from training.numbers.fit import STRIP_READER, NumberRecipe, Reader, Sample, make_batch, measure, train_numbers
 from training.recipes import UsageError
 
 
@@ -24,7 +24,7 @@ SAMPLES = [bars(n, width) for n in range(1, 4) for width in (48, 52, 55, 63)]
 
 
 def test_batch_is_padded_with_paper_and_knows_its_lengths() -> None:
-    strips, steps, digits, lengths = make_batch([bars(1, 48), (bars(2, 63)[0], "22")])
+    strips, steps, digits, lengths = make_batch([bars(1, 48), (bars(2, 63)[0], "22")], 2)
     assert strips.shape == (2, 32, 64)
     assert float(strips[0, :, 48:].abs().max()) == 0
     assert steps.tolist() == [24, 32]
@@ -32,60 +32,62 @@ def test_batch_is_padded_with_paper_and_knows_its_lengths() -> None:
     assert lengths.tolist() == [1, 2]
 
 
-def compose_bars(_root: Path, _seed: int, start: int, end: int, _n: int) -> list[list[Sample]]:
+def compose_bars(_reader: Reader, _root: Path, _seed: int, start: int, end: int, _n: int) -> list[list[Sample]]:
     return [(SAMPLES * 2)[number % 5 :] + (SAMPLES * 2)[: number % 5] for number in range(start, end)]
 
 
 @pytest.fixture
 def few_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "compose_chunks", compose_bars)
-    monkeypatch.setattr(fit, "compose_validation", lambda _root, _count: SAMPLES)
+    monkeypatch.setattr(fit, "compose_validation", lambda _reader, _root, _count: SAMPLES)
     monkeypatch.setattr(fit, "_CHUNK", 24)
     monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_SAVES", 5)
     monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_VIEWS", 2)
 
 
-RECIPE = NumberRecipe(n_strips=60 * 24, batch_size=12, ema_decay=0.9)
+RECIPE = NumberRecipe(n_numbers=60 * 24, batch_size=12, ema_decay=0.9)
 
 
 @pytest.mark.usefixtures("few_bars")
 def test_network_learns_to_count_bars(tmp_path: Path) -> None:
-    checkpoint = train_numbers(RECIPE, tmp_path, tmp_path / "state.pth")
+    checkpoint = train_numbers(STRIP_READER, RECIPE, tmp_path, tmp_path / "state.pth")
     assert checkpoint.metrics["val_accuracy"] == 1
-    assert measure(checkpoint.build(), SAMPLES) == 1
+    assert measure(STRIP_READER, checkpoint.build(), SAMPLES) == 1
 
 
 @pytest.mark.usefixtures("few_bars")
 def test_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = NumberRecipe(n_strips=10 * 24, batch_size=12, ema_decay=0.9)
-    whole = train_numbers(recipe, tmp_path, tmp_path / "whole.pth")
+    recipe = NumberRecipe(n_numbers=10 * 24, batch_size=12, ema_decay=0.9)
+    whole = train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "whole.pth")
 
-    def interrupted(_root: Path, _seed: int, start: int, end: int, _n: int):
-        yield from compose_bars(_root, _seed, start, end, _n)[:7]
+    def interrupted(_reader: Reader, _root: Path, _seed: int, start: int, end: int, _n: int):
+        yield from compose_bars(_reader, _root, _seed, start, end, _n)[:7]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fit, "compose_chunks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train_numbers(recipe, tmp_path, tmp_path / "state.pth")
+        train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "state.pth")
     monkeypatch.setattr(fit, "compose_chunks", compose_bars)
-    resumed = train_numbers(recipe, tmp_path, tmp_path / "state.pth", resume=True)
+    resumed = train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "state.pth", resume=True)
     assert resumed.digest == whole.digest
 
 
 @pytest.mark.usefixtures("few_bars")
 def test_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    recipe = NumberRecipe(n_strips=10 * 24, batch_size=12)
-    train_numbers(recipe, tmp_path, tmp_path / "state.pth")
-    with pytest.raises(UsageError, match="belongs to another training: n_strips was 240 there and is 480 here"):
-        train_numbers(NumberRecipe(n_strips=20 * 24, batch_size=12), tmp_path, tmp_path / "state.pth", resume=True)
+    recipe = NumberRecipe(n_numbers=10 * 24, batch_size=12)
+    train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "state.pth")
+    with pytest.raises(UsageError, match="belongs to another training: n_numbers was 240 there and is 480 here"):
+        train_numbers(
+            STRIP_READER, NumberRecipe(n_numbers=20 * 24, batch_size=12), tmp_path, tmp_path / "state.pth", resume=True
+        )
     with pytest.raises(UsageError, match="does not exist"):
-        train_numbers(recipe, tmp_path, tmp_path / "none.pth", resume=True)
+        train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "none.pth", resume=True)
 
 
 def test_network_reads_each_strip_as_it_does_alone() -> None:
     torch.manual_seed(0)
     network = NumberCNN().eval()
-    strips, steps, _, _ = make_batch([bars(3, 48), bars(4, 96)])
+    strips, steps, _, _ = make_batch([bars(3, 48), bars(4, 96)], 2)
     with torch.inference_mode():
         together, alone = network(strips)[0, : steps[0]], network(strips[:1, :, :48])[0]
     assert together[: steps[0] - 10] == pytest.approx(alone[: steps[0] - 10], abs=1e-4)

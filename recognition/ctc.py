@@ -1,4 +1,4 @@
-"""Decoding of the number reader's output: CTC's prefix beam search, and where each digit is.
+"""Decoding of what the networks for numbers say: CTC's prefix beam search, and where each digit is.
 
 Source: Graves et al. 2006, doi:10.1145/1143844.1143891; Hannun et al. 2014, arXiv:1408.2873.
 """
@@ -16,8 +16,24 @@ from model_file import N_DIGITS
 
 Array = NDArray[np.float32]
 BLANK = N_DIGITS
+OTHER = N_DIGITS + 1  # ink that is no digit, which only the network for strokes knows
+OTHER_SYMBOL = "?"
 _MIN_LOG_P = -7.0  # less likely outputs of a step are not followed
 _NEVER = -np.inf
+
+
+def label_of(symbol: str) -> int:
+    """The output of a network that stands for a digit or other ink."""
+    return OTHER if symbol == OTHER_SYMBOL else int(symbol)
+
+
+def leave_out_other(log_p: Array) -> Array:
+    """Log-probabilities `[T, 11]` of digits and blank from those `[T, 11 or 12]` of a network: other ink is no text."""
+    if log_p.shape[1] <= OTHER:
+        return log_p
+    known = log_p[:, :OTHER].copy()
+    known[:, BLANK] = np.logaddexp(log_p[:, BLANK], log_p[:, OTHER])
+    return known
 
 
 def best_texts(log_p: Array, n_best: int = 4, beam: int = 12) -> list[tuple[str, float]]:
@@ -49,10 +65,10 @@ def best_texts(log_p: Array, n_best: int = 4, beam: int = 12) -> list[tuple[str,
 
 
 def log_p_of(texts: Sequence[str], log_p: Array) -> NDArray[np.float64]:
-    """Log-probability `[len(texts)]` of each text: the sum over its paths in log-probabilities `[T, 11]`."""
+    """Log-probability `[len(texts)]` of each text: the sum over its paths in log-probabilities `[T, 11 or 12]`."""
     labels = np.full((len(texts), 2 * max(map(len, texts)) + 1), BLANK)
     for row, text in zip(labels, texts, strict=True):
-        row[1 : 2 * len(text) : 2] = [int(digit) for digit in text]
+        row[1 : 2 * len(text) : 2] = [label_of(symbol) for symbol in text]
     last = np.array([2 * len(text) for text in texts])[:, None]
     can_skip = np.zeros(labels.shape, bool)
     can_skip[:, 2:] = (labels[:, 2:] != BLANK) & (labels[:, 2:] != labels[:, :-2])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recognition.numbers.ctc import BLANK, align, best_texts, log_p_of
+from recognition.ctc import BLANK, OTHER, align, best_texts, label_of, leave_out_other, log_p_of
 
 
 def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -68,3 +68,18 @@ def test_nothing_but_blanks_is_an_empty_text() -> None:
 def test_alignment_tells_where_each_digit_is() -> None:
     log_p = steps([BLANK, 4, 4, BLANK, 1, BLANK, 1, 1])
     assert align(log_p, "411") == [(1, 2), (4, 4), (6, 7)]
+
+
+def test_other_ink_counts_as_blank_in_texts() -> None:
+    log_p = log_softmax(np.random.default_rng(0).normal(0, 2, (5, OTHER + 1)))
+    known = leave_out_other(log_p)
+    assert known.shape == (5, OTHER)
+    assert np.exp(known).sum(axis=1) == pytest.approx(1)
+    assert leave_out_other(known) is known
+    # "7" with other ink anywhere, or none.
+    with_other = np.logaddexp.reduce(log_p_of(["7", "?7", "7?", "?7?", "??7", "7??", "???7"], log_p))
+    assert log_p_of(["7"], known)[0] == pytest.approx(with_other, abs=0.1)
+
+
+def test_labels_of_symbols() -> None:
+    assert [label_of(symbol) for symbol in "07?"] == [0, 7, OTHER]

@@ -1,0 +1,63 @@
+"""Reads the path of the pen: what a picture of the ink does not show, such as which way and when a line was drawn.
+
+reader = StrokeReader(start_engine(read_model(Path("stroke_model.pth"), purpose=Purpose.STROKES)))
+path = reader.read(strokes)
+path.texts                      # ["42", "92"], likeliest first
+path.log_p_of(["42", "12"])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_file import N_DIGITS
+from recognition.ctc import OTHER_SYMBOL, best_texts, leave_out_other, log_p_of
+from recognition.engine import Engine
+from recognition.ink import Stroke
+from recognition.trajectory import to_trajectory
+
+_N_RANKED = 8  # texts
+
+
+@dataclass(frozen=True)
+class PathReading:
+    """What the network reads in the path of a pen."""
+
+    log_p: NDArray[np.float32]  # [T, 12]: digits, blank and other ink
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The likeliest texts, likeliest first, other ink left out."""
+        return [text for text, _ in best_texts(leave_out_other(self.log_p), _N_RANKED) if text]
+
+    def log_p_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Log-probability `[len(texts)]` of each text, whatever other ink there is."""
+        return log_p_of(texts, leave_out_other(self.log_p))
+
+    @cached_property
+    def of_single(self) -> tuple[NDArray[np.float64], float]:
+        """Read as one digit: log-probabilities `[10]` of the digits, and the log-odds that it is one."""
+        log_p = log_p_of([*map(str, range(N_DIGITS)), OTHER_SYMBOL], self.log_p)
+        total = float(np.logaddexp.reduce(log_p[:N_DIGITS]))
+        return log_p[:N_DIGITS] - total, total - float(log_p[N_DIGITS])
+
+
+class StrokeReader:
+    """Reads the path of a pen with one network. Thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.info = engine.info
+        self.engine = engine.name
+        self._engine = engine
+
+    def read(self, strokes: Sequence[Stroke]) -> PathReading:
+        """Read a line of strokes, in the order in which they were written."""
+        logits = self._engine.logits(to_trajectory(strokes)[None])[0].astype(np.float32)
+        log_p = (logits - logits.max(axis=1, keepdims=True)) / np.float32(self.info.temperature)
+        log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+        return PathReading(log_p)
