@@ -9,7 +9,7 @@ python evaluate_model.py --publish                                  # the same, 
 DATA is a data set (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist); a folder with a sub-folder
 of pictures per digit, and non-digits in any other sub-folder; .npz with x uint8 [N, H, W] and y [N], -1 for non-digits;
 .jsonl with label and strokes; or a folder with labels.jsonl of file, text and boxes. All inputs are preprocessed as in
-the app.
+the app, and the stroke model helps with strokes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from checkpoint import load_checkpoint
 from config import Settings, SettingsError
 from model_file import N_DIGITS, CheckpointError
 from recognition import Recognizer
+from recognition.engine import read_stroke_model
+from recognition.stroke_reader import start_stroke_reader
 from recognition.torch_engine import TorchEngine
 from storage import write_atomically
 from training.datasets import DataError
@@ -114,7 +116,12 @@ def evaluate_checkpoints(settings: Settings, options: argparse.Namespace) -> lis
     """One row of metrics per set, and the files asked for. Raises `CheckpointError`, `DataError` or `OSError`."""
     checkpoints = [load_checkpoint(path) for path in options.checkpoints]
     several, limits = len(checkpoints) > 1, settings.limits
-    recognizer = Ensemble(checkpoints, limits) if several else Recognizer(TorchEngine(checkpoints[0]), limits)
+    stroke_reader = start_stroke_reader(read_stroke_model(settings))
+    recognizer = (
+        Ensemble(checkpoints, limits, stroke_reader)
+        if several
+        else Recognizer(TorchEngine(checkpoints[0]), limits, stroke_reader=stroke_reader)
+    )
     data_dir, through = settings.data_dir, options.through
     sets = [each for spec in options.data for each in open_evaluation_sets(spec, data_dir, through)]
     has_non_digits = any(item.label == NON_DIGIT for each in sets for item in each.items)

@@ -62,15 +62,20 @@ class Models(NamedTuple):
 def read_models(settings: Settings, *, with_numbers: bool | None = None) -> Models:
     """Read and verify the models that the settings name. Raises `CheckpointError`.
 
-    By default, numbers are read if their model's file exists, as pen strokes always are.
+    By default, numbers are read if the file of their model exists; so are pen strokes, always.
     """
-    if with_numbers is None:
-        with_numbers = _exists(settings.number_model_path)
     digits = read_model(settings.model_path, settings.engine)
-    numbers = read_model(settings.number_model_path, settings.engine, Purpose.NUMBERS) if with_numbers else None
-    with_strokes = _exists(settings.stroke_model_path)
-    strokes = read_model(settings.stroke_model_path, settings.engine, Purpose.STROKES) if with_strokes else None
-    return Models(digits, numbers, strokes)
+    numbers = None
+    if with_numbers or (with_numbers is None and _exists(settings.number_model_path)):
+        numbers = read_model(settings.number_model_path, settings.engine, Purpose.NUMBERS)
+    return Models(digits, numbers, read_stroke_model(settings))
+
+
+def read_stroke_model(settings: Settings) -> VerifiedModel | None:
+    """Read and verify the model of pen strokes, if its file exists. Raises `CheckpointError`."""
+    if not _exists(settings.stroke_model_path):
+        return None
+    return read_model(settings.stroke_model_path, settings.engine, Purpose.STROKES)
 
 
 def _exists(checkpoint: Path) -> bool:

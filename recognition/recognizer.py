@@ -27,7 +27,7 @@ from recognition.ink import Stroke, draw_with_region, validate_strokes
 from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
 from recognition.paper import Picture
 from recognition.picture import decode_with_scale
-from recognition.stroke_reader import PathReading, StrokeReader
+from recognition.stroke_reader import PathReading, StrokeReader, start_stroke_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,7 @@ class Recognizer:
     @classmethod
     def start(cls, models: Models, limits: Limits | None = None, mode: Mode = "balanced") -> Recognizer:
         """A recognizer with engines of its own. Raises `CheckpointError`."""
-        stroke_reader = StrokeReader(start_engine(models.strokes)) if models.strokes else None
-        return cls(start_engine(models.digits), limits, mode, stroke_reader)
+        return cls(start_engine(models.digits), limits, mode, start_stroke_reader(models.strokes))
 
     def why_no_digit(self, prediction: Prediction, mode: Mode | None = None) -> Reason | None:
         """Why a prediction is not a digit in `mode`, by default the recognizer's; None if it is one."""

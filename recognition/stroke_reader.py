@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from model_file import N_DIGITS
 from recognition.ctc import OTHER_SYMBOL, best_texts, leave_out_other, log_p_of
-from recognition.engine import Engine
+from recognition.engine import Engine, VerifiedModel, start_engine
 from recognition.ink import Stroke
 from recognition.trajectory import to_trajectory
 
@@ -45,6 +45,11 @@ class PathReading:
         log_p = log_p_of([*map(str, range(N_DIGITS)), OTHER_SYMBOL], self.log_p)
         total = float(np.logaddexp.reduce(log_p[:N_DIGITS]))
         return log_p[:N_DIGITS] - total, total - float(log_p[N_DIGITS])
+
+
+def start_stroke_reader(model: VerifiedModel | None) -> StrokeReader | None:
+    """A reader with an engine of its own; None without a model. Raises `CheckpointError`."""
+    return StrokeReader(start_engine(model)) if model else None
 
 
 class StrokeReader:

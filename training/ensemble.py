@@ -16,6 +16,7 @@ from config import Limits
 from model import n_outputs
 from recognition import Prediction, Recognizer
 from recognition.normalize import Frame
+from recognition.stroke_reader import StrokeReader
 from recognition.torch_engine import TorchEngine
 from training.recipes import UsageError
 from training.training_state import state_path
@@ -65,8 +66,13 @@ def list_members(output: Path, count: int, seed: int) -> list[Member]:
 class Ensemble(Recognizer):
     """A recognizer that averages the probabilities, digit scores and rejection thresholds of several networks."""
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], limits: Limits | None = None) -> None:
-        super().__init__(TorchEngine(checkpoints[0]), limits)
+    def __init__(
+        self,
+        checkpoints: Sequence[Checkpoint],
+        limits: Limits | None = None,
+        stroke_reader: StrokeReader | None = None,
+    ) -> None:
+        super().__init__(TorchEngine(checkpoints[0]), limits, stroke_reader=stroke_reader)
         self._members = [Recognizer(TorchEngine(checkpoint), limits) for checkpoint in checkpoints]
         self._threshold = fmean(checkpoint.rejection_threshold for checkpoint in checkpoints)
 

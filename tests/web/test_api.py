@@ -144,7 +144,7 @@ def test_index_links_lead_somewhere(client: FlaskClient) -> None:
 def test_model_card_names_the_model_that_answers(client: FlaskClient) -> None:
     card = client.get("/api/v1/model").get_json()
     measured = {"architecture", "parameters", "preprocessing_version", "data", "engine", "metrics"}
-    assert set(card) == {"id", "number_model"} | measured
+    assert set(card) == {"id", "number_model", "stroke_model"} | measured
     assert card["id"] == client.post("/api/v1/predict", json={"strokes": DIGITS[1]}).get_json()["model"]
     assert 0 < card["parameters"] <= 500_000
     assert card["engine"] == "onnx"
