@@ -11,7 +11,7 @@ from recognition.errors import (
     UnsupportedPicture,
 )
 from recognition.explain import Explanation
-from recognition.normalize import Region
+from recognition.frame import Region
 from recognition.recognizer import Observer, Phase, Prediction, Recognizer
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import FRAME_SIZE
-from recognition.normalize import Frame, Region
+from recognition.frame import Frame, Region
 
 # Patches are centred on the inked cells of a grid. The finest grid, in pixels per cell, that needs no more than this
 # many patches is used; a frame full of ink has 49 cells of four pixels.

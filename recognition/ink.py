@@ -16,16 +16,7 @@ from numpy.typing import NDArray
 from config import Limits
 from model_file import FRAME_SIZE
 from recognition.errors import N_, BlankInput, InvalidStrokes
-from recognition.normalize import (
-    INK_CENTRE,
-    INK_SIZE,
-    OVERSAMPLING,
-    Frame,
-    Region,
-    average_down,
-    centre_of_mass,
-    translate,
-)
+from recognition.frame import INK_CENTRE, INK_SIZE, OVERSAMPLING, Frame, Region, average_down, centre_of_mass, translate
 
 Stroke = NDArray[np.float64]  # [N, 2], x and y
 

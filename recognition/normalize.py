@@ -1,7 +1,7 @@
 """Preprocessing of pictures: from a grey picture to the 28x28 frame in MNIST's geometry.
 
     picture  float32 [H, W], 0 to 1; the ink may be darker or lighter than the paper
-    frame    float32 [28, 28], 0 = paper, 1 = ink: the ink scaled to fit 20x20, its centre of mass at `INK_CENTRE`
+    frame    float32 [28, 28]; see `recognition.frame`
 
 Where it is uncertain which ink is the digit, there are several candidates, and the one with the highest digit score is
 chosen.
@@ -12,30 +12,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from model_file import FRAME_SIZE
 from recognition.components import INK_LEVEL, keep_digit, remove_lines
 from recognition.errors import BlankInput
+from recognition.frame import WHOLE_FRAME, Frame, Region, bounding_box, frame_ink, region_of
 from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
 from recognition.ruling import remove_ruling
 
-Frame = NDArray[np.float32]
-Scalar = TypeVar("Scalar", np.float32, np.uint8)
-
-INK_SIZE = 20  # longer side of the ink in a frame, in pixels, as in MNIST
-# Both coordinates of the centre of mass, in pixels from the frame's upper left corner. MNIST's digits were moved by
-# whole pixels, to between 14 and 15: half a pixel beyond the middle of the frame.
-INK_CENTRE = FRAME_SIZE / 2 + 0.5
 _SEARCH_SIDE = 256  # pictures are shrunk to at most this many pixels a side to find the ink
 _MIN_DIGIT_SIDE = 64  # a digit that is smaller after shrinking is cropped from the full picture first
-OVERSAMPLING = 4  # ink is drawn this many times larger than the frame and averaged down
-# Stroke widths, in frame pixels, that are not adjusted: the 5th to the 95th percentile of MNIST's.
-_STROKE_RANGE = (1.8, 4.0)
 # Subtracted from the digit score of a candidate that depends on an assumption about the picture.
 _ASSUMPTION_PENALTY = 1.5
 # Subtracted if nearly all ink lies along the border of the picture: a line of squared paper has the form of a 1, two
@@ -44,25 +32,6 @@ _BORDER_PENALTY = 5.0
 _BORDER = 0.18  # of a side
 _BORDER_LENGTH = 0.6  # of a side, which such lines have at least
 _MAX_STROKE = 7  # pixels of a frame; broader structures are fog or stripes, not ink
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """The square of a drawing or picture that a frame shows, in units of the drawing or pixels of the picture.
-
-    It may extend beyond them, and is accurate to half a pixel of the frame.
-    """
-
-    left: float
-    top: float
-    side: float
-
-    def scaled(self, factor: float, left: float = 0, top: float = 0) -> Region:
-        """The region in other units: multiplied by `factor`, then moved by `left` and `top`."""
-        return Region(left + self.left * factor, top + self.top * factor, self.side * factor)
-
-
-WHOLE_FRAME = Region(0, 0, FRAME_SIZE)  # the region of a frame that was not made from a drawing or picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +70,7 @@ class _Hypothesis:
     def _is_along_border(self, shape: tuple[int, ...]) -> bool:
         """Whether the ink is as long as a side, and less than a tenth of it is far from the border of the picture."""
         view = self.view
-        _, _, *extent = _bounding_box(self.ink)
+        _, _, *extent = bounding_box(self.ink)
         if max(extent) * view.scale < _BORDER_LENGTH * max(shape):
             return False
         rows, columns = (
@@ -204,7 +173,7 @@ def _make_view(picture: Picture, rows: slice = slice(0, None), columns: slice = 
 
 def _zoom_in(picture: Picture, digit: Picture) -> _View | None:
     """A view of the area around a small digit in a large picture, else None; `digit` is its ink in the first view."""
-    left, top, width, height = _bounding_box(digit)
+    left, top, width, height = bounding_box(digit)
     scale = max(picture.shape) / max(digit.shape)
     if scale <= 1 or not 0 < max(width, height) < _MIN_DIGIT_SIDE:
         return None
@@ -212,102 +181,3 @@ def _zoom_in(picture: Picture, digit: Picture) -> _View | None:
     rows = slice(int(max(0, top - margin) * scale), int((top + height + margin) * scale))
     columns = slice(int(max(0, left - margin) * scale), int((left + width + margin) * scale))
     return _make_view(picture, rows, columns)
-
-
-def _bounding_box(ink: Picture) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the ink; width 0 if there is none."""
-    left, top, width, height = cv2.boundingRect((ink > INK_LEVEL).astype(np.uint8))
-    return left, top, width, height
-
-
-def frame_ink(ink: Picture) -> Frame:
-    """Scale ink to MNIST's geometry and stroke width. Raises `BlankInput` without ink."""
-    crop, _, _, longer = _crop(ink)
-    if longer == INK_SIZE:
-        return _paste(crop)
-    frame = average_down(_centre(adjust_stroke(_oversample(crop, longer))))
-    # Averaging makes fine strokes fainter; MNIST's reach full ink.
-    return frame / max(float(frame.max()), 0.3)
-
-
-def region_of(ink: Picture) -> Region:
-    """The region of `ink` that `frame_ink(ink)` shows, in pixels of `ink`. Raises `BlankInput` without ink."""
-    crop, left, top, longer = _crop(ink)
-    x, y = centre_of_mass(crop)
-    unit = longer / INK_SIZE  # pixels of `ink` per pixel of the frame
-    return Region(left + float(x) - INK_CENTRE * unit, top + float(y) - INK_CENTRE * unit, FRAME_SIZE * unit)
-
-
-def _crop(ink: Picture) -> tuple[Picture, int, int, int]:
-    """The part with the ink, its left and its top, and the longer side of the ink."""
-    left, top, width, height = _bounding_box(ink)
-    if width == 0:
-        raise BlankInput
-    # One pixel more on each side keeps the anti-aliased edge.
-    first_row, first_column = max(0, top - 1), max(0, left - 1)
-    crop = ink[first_row : top + height + 1, first_column : left + width + 1]
-    return crop, first_column, first_row, max(width, height)
-
-
-def _paste(crop: Picture) -> Frame:
-    """Move ink that already has the right size, by whole pixels as in MNIST, so that its values do not change."""
-    shift = np.round(INK_CENTRE - centre_of_mass(crop))
-    return translate(crop, shift, FRAME_SIZE)
-
-
-def _oversample(crop: Picture, longer: int) -> Picture:
-    """The crop resized to `OVERSAMPLING` times the frame's scale; `longer` is the longer side of its ink."""
-    scale = OVERSAMPLING * INK_SIZE / longer
-    size = [max(1, round(length * scale)) for length in reversed(crop.shape)]
-    large: Picture = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    return np.clip(large, 0, 1)
-
-
-def _centre(large: Picture) -> Picture:
-    side = FRAME_SIZE * OVERSAMPLING
-    return translate(large, INK_CENTRE * OVERSAMPLING - centre_of_mass(large), side)
-
-
-def translate(picture: NDArray[Scalar], shift: NDArray[np.float64], side: int) -> NDArray[Scalar]:
-    """Move a picture by `shift`, x and y in pixels, onto a square of `side` pixels a side."""
-    moved: NDArray[Scalar] = cv2.warpAffine(picture, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (side, side))
-    return moved
-
-
-def average_down(large: NDArray[Scalar]) -> NDArray[Scalar]:
-    """An oversampled picture at the size of a frame, `[28, 28]`."""
-    frame: NDArray[Scalar] = cv2.resize(large, (FRAME_SIZE, FRAME_SIZE), interpolation=cv2.INTER_AREA)
-    return frame
-
-
-def stroke_width(ink: Picture) -> float:
-    """Median width of the strokes, in pixels: twice the distance to the paper along the ridge of the strokes."""
-    mask = (ink > 0.5).astype(np.uint8)
-    # The border is padded with paper, because the distance is to the nearest paper pixel of the picture.
-    distance = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
-    ridge = (distance > 0) & (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-6)
-    return 2 * float(np.median(distance[ridge])) if ridge.any() else 0.0
-
-
-def adjust_stroke(large: Picture) -> Picture:
-    """Broaden strokes that are finer, and thin those that are broader, than nearly all of MNIST's; oversampled ink."""
-    width = stroke_width(large) / OVERSAMPLING
-    change = round((float(np.clip(width, *_STROKE_RANGE)) - width) * OVERSAMPLING)
-    if change == 0:
-        return large
-    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(change) + 1, abs(change) + 1))
-    margin = abs(change) // 2 + 1
-    padded = cv2.copyMakeBorder(large, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-    adjusted: Picture = cv2.erode(padded, pen) if change < 0 else cv2.dilate(padded, pen)
-    return adjusted
-
-
-def centre_of_mass(picture: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Centre of mass `[x, y]` of a picture's ink, in pixels from the upper left corner; the middle if there is none."""
-    height, width = picture.shape
-    moments = cv2.moments(picture)
-    if moments["m00"] <= 0:
-        return np.array([width / 2, height / 2])
-    # The centre of a pixel is half a pixel from its corner.
-    centre: NDArray[np.float64] = np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5
-    return centre

@@ -23,8 +23,9 @@ from config import EngineName, Limits
 from recognition.engine import Engine, Models, digit_probabilities, digit_scores, log_odds, read_model, start_engine
 from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat
+from recognition.frame import WHOLE_FRAME, Frame, Region
 from recognition.ink import Stroke, draw_with_region, validate_strokes
-from recognition.normalize import WHOLE_FRAME, Candidate, Frame, Region, find_candidates
+from recognition.normalize import Candidate, find_candidates
 from recognition.paper import Picture
 from recognition.picture import decode_with_scale
 from recognition.stroke_reader import PathReading, StrokeReader, start_stroke_reader

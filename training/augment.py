@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_file import FRAME_SIZE
-from recognition.normalize import INK_CENTRE, INK_SIZE
+from recognition.frame import INK_CENTRE, INK_SIZE
 from training.random import bernoulli, uniform
 from training.writing_styles import vary_writing_style
 

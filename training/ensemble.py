@@ -15,7 +15,7 @@ from checkpoint import Checkpoint
 from config import Limits
 from model import n_outputs
 from recognition import Prediction, Recognizer
-from recognition.normalize import Frame
+from recognition.frame import Frame
 from recognition.stroke_reader import StrokeReader
 from recognition.torch_engine import TorchEngine
 from training.recipes import UsageError

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from checkpoint import Checkpoint, load_checkpoint
 from model_file import N_DIGITS
 from recognition import BlankInput, InputError, Prediction, Recognizer
-from recognition.normalize import Frame
+from recognition.frame import Frame
 from recognition.torch_engine import TorchEngine
 from training.calibration import expected_calibration_error
 from training.evaluation_sets import (

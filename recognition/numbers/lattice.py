@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from model_file import N_DIGITS
 from recognition.errors import BlankInput
-from recognition.normalize import Frame, Region
+from recognition.frame import Frame, Region
 from recognition.numbers.pieces import Pieces
 from recognition.recognizer import Prediction
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from model_file import STRIP_HEIGHT
 from recognition.components import INK_LEVEL, find_components, remove_lines
 from recognition.errors import BlankInput
+from recognition.frame import Frame, Region, frame_ink, region_of
 from recognition.ink import Stroke, draw_with_region, smooth
-from recognition.normalize import Frame, Region, frame_ink, region_of
 from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture, find_ink

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_file import FRAME_SIZE
+from recognition.frame import Frame
 from recognition.ink import draw
-from recognition.normalize import Frame, normalize
+from recognition.normalize import normalize
 from storage import write_atomically
 from testing.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
 from testing.pictures import draw_picture, encode

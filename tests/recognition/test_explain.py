@@ -13,7 +13,7 @@ from config import ROOT, Limits
 from recognition import BlankInput, Explanation, Recognizer
 from recognition.engine import log_odds
 from recognition.explain import find_heat
-from recognition.normalize import Frame, Region
+from recognition.frame import Frame, Region
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing
 from testing.pictures import draw_picture, encode
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from config import Limits
 from model_file import FRAME_SIZE
 from recognition.errors import BlankInput, InvalidStrokes
+from recognition.frame import INK_CENTRE, INK_SIZE, centre_of_mass
 from recognition.ink import draw, validate_strokes
-from recognition.normalize import INK_CENTRE, INK_SIZE, centre_of_mass
 from testing.handwriting import HANDWRITINGS, Drawing
 
 LIMITS = Limits(_env_file=None)

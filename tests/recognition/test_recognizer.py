@@ -24,7 +24,8 @@ from recognition import (
     Recognizer,
     UnsupportedPicture,
 )
-from recognition.normalize import Candidate, Frame, Region
+from recognition.frame import Frame, Region
+from recognition.normalize import Candidate
 from recognition.recognizer import MODES
 from testing.checkpoints import engine_of
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing

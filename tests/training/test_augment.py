@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recognition.normalize import INK_SIZE
+from recognition.frame import INK_SIZE
 from testing.tiny_mnist import make_digits
 from training.augment import NO_DISTORTIONS, Augmentation, Distortions, deform
 from training.recipes import DISTORTIONS

@@ -23,8 +23,8 @@ from torch import Tensor
 from config import Limits
 from model_file import FRAME_SIZE, N_DIGITS
 from recognition.errors import InputError
+from recognition.frame import INK_SIZE
 from recognition.ink import PEN_WIDTH, Stroke, render, trace, validate_strokes
-from recognition.normalize import INK_SIZE
 from training.datasets.digits import DataError, Digits
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from model_file import FRAME_SIZE, N_DIGITS
-from recognition.normalize import Frame, frame_ink
+from recognition.frame import Frame, frame_ink
 from recognition.paper import Picture
 from training.datasets.digits import Digits
 from training.datasets.open import LOOKALIKES

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from recognition.frame import INK_SIZE, stroke_width
 from recognition.ink import Stroke
-from recognition.normalize import INK_SIZE, stroke_width
 from training.numbers.forms import count_forms, draw_form
 from training.numbers.hands import Glyph, Hand, Hands
 from training.numbers.paper import photograph

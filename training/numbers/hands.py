@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.frame import stroke_width
 from recognition.ink import Stroke
-from recognition.normalize import stroke_width
 from training.datasets import Digits, load_mnist, split_digits
 from training.datasets.digits import split_indices
 from training.datasets.drawings import Drawings

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model_file import N_DIGITS
 from recognition.errors import BlankInput
-from recognition.normalize import WHOLE_FRAME, Frame, Region
+from recognition.frame import WHOLE_FRAME, Frame, Region
 from recognition.numbers.lattice import MAX_PIECES_OF_LINE, Lattice, Span, build_lattice, find_spans
 from recognition.recognizer import Prediction
 

@@ -23,7 +23,7 @@ from recognition import (
     UnsupportedPicture,
 )
 from recognition.engine import read_model, start_engine
-from recognition.normalize import Frame
+from recognition.frame import Frame
 from recognition.numbers.pieces import draw_strip
 from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader
 from recognition.numbers.reading import Reading
