@@ -98,7 +98,7 @@ export class AnswerView {
     this.#place = place;
     const { top, probabilities, frame } = this.#digits[place];
     for (const [i, row] of this.#topRows.entries()) {
-      setText(row, ".digit", top[i].digit);
+      setTextIn(row, ".digit", top[i].digit);
       setBar(row, "width", top[i].confidence);
     }
     for (const [digit, row] of this.#allRows.entries()) setBar(row, "height", probabilities[digit]);
@@ -165,9 +165,9 @@ export class AnswerView {
   #show({ state, numeral, words, note }) {
     this.#root.dataset.state = state;
     this.#slots.numeral.classList.toggle("is-number", numeral.length > 1);
-    this.#slots.numeral.textContent = numeral;
-    this.#slots.words.textContent = words;
-    this.#slots.note.textContent = note;
+    setText(this.#slots.numeral, numeral);
+    setText(this.#slots.words, words);
+    setText(this.#slots.note, note);
     this.#announcer.announceWhenSettled(`${words}. ${note}`);
   }
 
@@ -175,7 +175,7 @@ export class AnswerView {
     this.#digits = [];
     this.#slots.digits.hidden = true;
     for (const row of this.#topRows) {
-      setText(row, ".digit", "–");
+      setTextIn(row, ".digit", "–");
       setBar(row, "width", null);
     }
     for (const row of this.#allRows) setBar(row, "height", null);
@@ -230,8 +230,17 @@ export function fill(text, values) {
  * @param {string} selector
  * @param {string | number} text
  */
-function setText(row, selector, text) {
-  /** @type {Element} */ (row.querySelector(selector)).textContent = String(text);
+function setTextIn(row, selector, text) {
+  setText(/** @type {Element} */ (row.querySelector(selector)), String(text));
+}
+
+/**
+ * Set a text if it is another: even the same one would be laid out again, many times a second.
+ * @param {Element} element
+ * @param {string} text
+ */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /**
@@ -241,7 +250,7 @@ function setText(row, selector, text) {
  */
 function setBar(row, direction, share) {
   row.querySelector(".bar-fill")?.setAttribute(direction, `${100 * (share ?? 0)}%`);
-  setText(row, ".percent", share === null ? "–" : percent(share, direction === "width" ? 1 : 0));
+  setTextIn(row, ".percent", share === null ? "–" : percent(share, direction === "width" ? 1 : 0));
 }
 
 /**

@@ -1,15 +1,14 @@
-// At most two requests at a time, the newest next.
+// One request at a time, the newest next.
 
 import { ApiError } from "./api.js";
 
 const SLOW = 3_000; // ms after which the server is reported to be slow
 const RETRY = 500; // ms before the first retry, doubled for each further one
 const MAX_RETRY = 4_000;
-const MAX_IN_FLIGHT = 2; // while the server answers one, the next is on its way
 
 /**
- * Sends two requests at a time; meanwhile, only the newest one waits. A response that a newer one has overtaken is
- * dropped, and so is every one after `cancel()`. After a transient error the newest request is sent again.
+ * Sends one request at a time; meanwhile, only the newest one waits. Responses arrive in order, and none
+ * after `cancel()`. After a transient error the request is sent again, unless a newer one is waiting.
  * @template Request, Response
  */
 export class RequestQueue {
@@ -18,10 +17,8 @@ export class RequestQueue {
   #onError;
   /** @type {Request | null} */
   #waiting = null;
-  /** @type {Map<number, AbortController>} By the numbers of the requests. */
-  #inFlight = new Map();
-  #sent = 0; // number of the newest request
-  #answered = 0; // and of the newest that was answered
+  /** @type {AbortController | null} */
+  #inFlight = null;
   #generation = 0; // `cancel()` starts a new one; responses to requests of an older one are stale
   #failures = 0;
   #retryTimer = 0;
@@ -38,7 +35,7 @@ export class RequestQueue {
 
   /** Whether a response is awaited. */
   get isBusy() {
-    return this.#inFlight.size > 0 || this.#waiting !== null;
+    return this.#inFlight !== null || this.#waiting !== null;
   }
 
   /** @param {Request} request */
@@ -50,9 +47,8 @@ export class RequestQueue {
   /** Drop every request, and the response to the one in flight. */
   cancel() {
     this.#generation += 1;
-    for (const controller of this.#inFlight.values()) controller.abort();
-    this.#inFlight.clear();
-    this.#waiting = null;
+    this.#inFlight?.abort();
+    this.#inFlight = this.#waiting = null;
     this.#stopRetryTimer();
   }
 
@@ -64,33 +60,26 @@ export class RequestQueue {
   }
 
   async #next() {
-    if (this.#inFlight.size === MAX_IN_FLIGHT || this.#waiting === null) return;
+    if (this.#inFlight || this.#waiting === null) return;
     const request = this.#waiting;
     const generation = this.#generation;
     const isStale = () => generation !== this.#generation;
     this.#waiting = null;
-    const number = ++this.#sent;
-    const controller = new AbortController();
-    this.#inFlight.set(number, controller);
+    this.#inFlight = new AbortController();
     const slowTimer = setTimeout(() => {
       if (!isStale()) this.#onError(new ApiError("slow"));
     }, SLOW);
-    const outcome = await this.#send(request, controller.signal).catch((error) => {
+    const outcome = await this.#send(request, this.#inFlight.signal).catch((error) => {
       if (error instanceof ApiError) return error;
       throw error;
     });
     clearTimeout(slowTimer);
     if (isStale()) return;
-    this.#inFlight.delete(number);
-    const isOvertaken = number < this.#answered;
+    this.#inFlight = null;
     if (outcome instanceof ApiError) {
-      // A newer request, in flight or answered, takes its place.
-      if (number === this.#sent) {
-        this.#onError(outcome);
-        if (outcome.isTransient && !isStale()) this.#scheduleRetry(request, outcome.retryAfter);
-      }
-    } else if (!isOvertaken) {
-      this.#answered = number;
+      this.#onError(outcome);
+      if (outcome.isTransient && !isStale()) this.#scheduleRetry(request, outcome.retryAfter);
+    } else {
       this.#failures = 0;
       this.#onResponse(outcome, request);
     }
