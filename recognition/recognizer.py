@@ -93,6 +93,9 @@ class Observer:
     def record(self, prediction: Prediction) -> None:
         """Called with each prediction for a drawing or picture."""
 
+    def record_number(self, confidence: float) -> None:
+        """Called with the confidence of each whole number, besides the predictions for its digits."""
+
 
 class Recognizer:
     """Recognizes digits with one network, and drawings with a second. Thread-safe if its `observer` is."""

@@ -120,7 +120,8 @@ export class AnswerView {
       other_percent: percent(other?.confidence ?? 0),
     };
     const state = confidence >= this.#sureFrom || !other ? "sure" : "unsure";
-    return { ...this.#phrase(`${state}_number`, text, values), state };
+    const key = state === "unsure" && confidence < 0.5 ? "doubtful" : state;
+    return { ...this.#phrase(`${key}_number`, text, values), state };
   }
 
   /**

@@ -77,6 +77,7 @@ for _reason in ("missing", "unknown"):
     _unauthorized.labels(_reason)
 _phase_seconds = Histogram("digits_phase_seconds", "Time in a phase of recognition.", ["phase"], buckets=_FAST)
 _decodes = Gauge("digits_decodes_in_progress", "Pictures being decoded.", multiprocess_mode="livesum")
+_number_confidence = Histogram("digits_number_confidence", "Confidence, for whole numbers.", buckets=_SHARES)
 _predictions = Counter(
     "digits_predictions",
     "Predictions, by likeliest digit and by whether the input looks like a digit.",
@@ -190,6 +191,9 @@ class _Recorder(Observer):
         _scores.observe(prediction.digit_score)
         if prediction.is_digit:
             _confidence.observe(prediction.confidence)
+
+    def record_number(self, confidence: float) -> None:
+        _number_confidence.observe(confidence)
 
 
 @contextmanager

@@ -111,7 +111,8 @@ def phrase(reading: Reading) -> str:
     """Name of the phrase for `reading`: English says "a 7", but "an 8"."""
     state = certainty(reading)
     if len(reading.digits) > 1:
-        return f"{state}_number"
+        is_doubtful = state == "unsure" and reading.confidence < 0.5
+        return "doubtful_number" if is_doubtful else f"{state}_number"
     return "sure_an" if state == "sure" and reading.text == "8" else state
 
 

@@ -143,6 +143,8 @@ class NumberReader:
     def _record(self, reading: Reading) -> Reading:
         for digit in reading.digits:
             self.recognizer.observer.record(digit.prediction)
+        if len(reading.digits) > 1:
+            self.recognizer.observer.record_number(reading.confidence)
         return reading
 
     def read_picture(self, data: bytes, with_preview: bool = False, seconds_left: float = math.inf) -> Reading:

@@ -234,6 +234,12 @@ def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, ob
     }
 
 
+def number(text: str, confidence: float) -> dict[str, object]:
+    digits = [answer(int(digit), 0.97) | {"box": [0, 0, 1, 1], "line": 0} for digit in text]
+    other = {"text": "41", "confidence": 1 - confidence}
+    return {"text": text, "confidence": confidence, "alternatives": [other], "digits": digits, "elapsed_ms": 1.0}
+
+
 @pytest.mark.parametrize(
     ("given", "numeral", "words"),
     [
@@ -241,6 +247,9 @@ def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, ob
         (answer(8, 0.97), "8", "This is an 8"),
         (answer(7, 0.6), "7", "Probably 7, possibly 8"),
         (answer(7, 0.97, is_digit=False), "?", "I'm not sure this is a digit"),
+        (number("42", 0.97), "42", "This is 42"),
+        (number("42", 0.6), "42", "Probably 42"),
+        (number("42", 0.4), "42", "Perhaps 42"),
     ],
 )
 def test_wording_depends_on_the_confidence(

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config import Settings
 from flask_app import create_app
-from testing.handwriting import DIGITS
+from testing.handwriting import DIGITS, write_row
 from testing.pictures import picture_of
 
 
@@ -73,6 +73,13 @@ def test_answers_are_counted_by_digit_confidence_and_score(client: FlaskClient, 
     assert change.of("digits_predictions_total", digit="3", is_digit="true") == 1
     assert change.of("digits_confidence_sum") == pytest.approx(answer["confidence"], abs=1e-5)
     assert change.of("digits_digit_score_count") == 1
+
+
+def test_numbers_are_counted_with_their_digits(client: FlaskClient, change: Change) -> None:
+    answer = client.post("/api/v1/read", json={"strokes": write_row("42")}).get_json()
+    assert change.of("digits_number_confidence_count") == 1
+    assert change.of("digits_number_confidence_sum") == pytest.approx(answer["confidence"], abs=1e-5)
+    assert change.of("digits_predictions_total", digit="4", is_digit="true") == 1
 
 
 def test_each_picture_of_a_batch_is_counted(client: FlaskClient, change: Change) -> None:
