@@ -87,8 +87,9 @@ class NumberReader:
         """Recognize a drawing as one digit, as the recognizer does, and count its digits. Raises as `read_strokes`."""
         started = time.perf_counter()
         drawn = self.recognizer.predict_drawing(strokes)
-        self.recognizer.observer.record(drawn.prediction)
-        return _count(drawn.prediction, self._read_drawing(drawn, started), started)
+        prediction = _count(drawn.prediction, self._read_drawing(drawn, started), started)
+        self.recognizer.observer.record(prediction)
+        return prediction
 
     def _read_drawing(self, drawn: Drawn, started: float) -> Reading | None:
         """The number in a drawing; None if it is read as one digit.
@@ -131,14 +132,14 @@ class NumberReader:
     def explain_strokes(self, strokes: object, digit: int | None = None, place: int | None = None) -> Explanation:
         """The evidence in a drawing for `digit`, by default the likeliest: in the digit at `place`, or in all of it.
 
-        Raises `InvalidStrokes`, `BlankInput` or `NoSuchPlace`.
+        Of one digit with signs beside it, only the digit is explained. Raises `InvalidStrokes`, `BlankInput` or
+        `NoSuchPlace`.
         """
-        if place is None:
-            return self.recognizer.explain_strokes(strokes, digit)
         started = time.perf_counter()
         drawn = self.recognizer.predict_drawing(strokes)
         reading = self._read_drawing(drawn, started)
-        return self.recognizer.explain(_prediction_at(place, reading) or drawn.prediction, digit, started)
+        prediction = _only_digit(reading) if place is None else _prediction_at(place, reading)
+        return self.recognizer.explain(prediction or drawn.prediction, digit, started)
 
     def _record(self, reading: Reading) -> Reading:
         for digit in reading.digits:
@@ -282,6 +283,13 @@ def _prediction_at(place: int, reading: Reading | None) -> Prediction | None:
     return reading.digits[place].prediction if reading else None
 
 
+def _only_digit(reading: Reading | None) -> Prediction | None:
+    """The prediction for a digit with signs beside it; None if the input was read as something else."""
+    return reading.digits[0].prediction if reading and len(reading.digits) == 1 else None
+
+
 def _count(prediction: Prediction, reading: Reading | None, started: float) -> Prediction:
+    """The prediction for the input, or for its only digit if there are signs beside it, with the number of digits."""
+    prediction = _only_digit(reading) or prediction
     n_digits = len(reading.digits) if reading else 1
     return replace(prediction, n_digits=n_digits, elapsed_ms=milliseconds_since(started))

@@ -68,6 +68,11 @@ def test_one_digit_with_signs_is_read_without_them(recognizer: Recognizer, signs
     assert (reading.text, len(reading.digits)) == ("5", 1)
     assert reading.digits[0].prediction.is_digit
     assert {ink.box[0] for ink in reading.other} == {min(x for x, _ in stroke) for stroke in signs}
+    prediction = reader(recognizer, "5").predict_strokes(drawing)
+    assert (prediction.digit, prediction.is_digit, prediction.n_digits) == (5, True, 1)
+    explained = reader(recognizer, "5").explain_strokes(drawing)
+    assert explained.region == prediction.region
+    assert explained.region != recognizer.predict_strokes(drawing).region
 
 
 def test_bar_above_a_digit_is_no_sign(recognizer: Recognizer) -> None:
