@@ -70,9 +70,12 @@ def draw(strokes: Sequence[Stroke]) -> Frame:
     return draw_with_region(strokes)[0]
 
 
-def draw_with_region(strokes: Sequence[Stroke]) -> tuple[Frame, Region]:
-    """The frame of `draw`, and the region that it shows, in units of the drawing."""
-    frame, shift = render(trace(strokes))
+def draw_with_region(strokes: Sequence[Stroke], *, are_smooth: bool = False) -> tuple[Frame, Region]:
+    """The frame of `draw`, and the region that it shows, in units of the drawing.
+
+    Strokes that `are_smooth` already are drawn as they are.
+    """
+    frame, shift = render(_fit(strokes) if are_smooth else trace(strokes))
     return frame.astype(np.float32) / np.float32(255), _region(strokes, shift)
 
 
@@ -142,10 +145,16 @@ def smooth(stroke: Stroke, spacing: float) -> Stroke:
     curve = (
         (2 * t**3 - 3 * t**2 + 1) * p1 + (t**3 - 2 * t**2 + t) * m1 + (3 * t**2 - 2 * t**3) * p2 + (t**3 - t**2) * m2
     )
-    return resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]), spacing)
+    return _resample(np.vstack([curve.reshape(-1, 2), stroke[-1:]]), spacing)
 
 
-def resample(line: Stroke, spacing: float) -> Stroke:
+def smooth_evenly(stroke: Stroke, spacing: float) -> Stroke:
+    """The spline of `smooth` with points at most `spacing` apart, also where it is a straight line of two points."""
+    line = smooth(stroke, spacing)
+    return _resample(line, spacing) if len(line) == 2 else line
+
+
+def _resample(line: Stroke, spacing: float) -> Stroke:
     """Points along `line`, evenly and at most `spacing` apart: screens send many more, and each costs time to draw."""
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     places = np.linspace(0.0, length[-1], 1 + math.ceil(length[-1] / spacing))

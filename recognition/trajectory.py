@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.ink import Stroke, resample, smooth
+from recognition.ink import Stroke, smooth_evenly
 
 Trajectory = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ def to_trajectory(strokes: Sequence[Stroke]) -> Trajectory:
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (high - low).tolist()
     unit = max(height, width / 16, 1e-6)
-    lines = [resample(smooth((stroke - low) / unit, _SPACING), _SPACING) for stroke in order(strokes)]
+    lines = [smooth_evenly((stroke - low) / unit, _SPACING) for stroke in order(strokes)]
     path, pen = [lines[0]], [np.ones(len(lines[0]))]
     for before, line in pairwise(lines):
         start, end = before[-1], line[0]

@@ -20,7 +20,7 @@ from model_file import STRIP_HEIGHT
 from recognition.components import INK_LEVEL, find_components, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import Frame, Region, frame_ink, region_of
-from recognition.ink import Stroke, draw_with_region, smooth
+from recognition.ink import Stroke, draw_with_region, smooth_evenly
 from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture, find_ink
@@ -31,6 +31,7 @@ Box = tuple[float, float, float, float]  # left, top, width and height, in units
 
 _PEN = 2.6  # pixels of a strip
 _INK_HEIGHT = 25.0  # of a drawn line in its strip
+_SPACING = 0.5  # pixels of a strip between the points of a smooth stroke
 _MARGIN = 7  # pixels of a strip left and right of a drawn line
 _MIN_SHARE = 0.75  # of a stroke's length in one digit: it is not cut
 _MIN_SIDE = 0.1  # of the crop's height: smaller components are specks
@@ -96,10 +97,12 @@ class DrawnLine:
     """A line of a drawing."""
 
     def __init__(self, strokes: Sequence[Stroke]) -> None:
-        self._strokes = strokes
         points = np.concatenate(strokes)
         self._low, self._high = points.min(axis=0), points.max(axis=0)
-        self.strip, self.unit, self.left = draw_strip(strokes)
+        # Smoothed once, for the strip and for the frames of all pieces.
+        spacing = _SPACING * _unit(self._low, self._high)
+        self._strokes = [smooth_evenly(stroke, spacing) for stroke in strokes]
+        self.strip, self.unit, self.left = draw_strip(self._strokes)
 
     def pieces(self, cuts: Sequence[float]) -> Pieces:
         """See `InkLine`."""
@@ -115,21 +118,27 @@ class DrawnLine:
 
 
 def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
-    """The strip of a line of a drawing, the drawing's units per column, and where in it the strip begins."""
+    """The strip of a line of smooth strokes, the drawing's units per column, and where in it the strip begins."""
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (high - low).tolist()
-    unit = max(height, width / 16, 1e-6) / (_INK_HEIGHT - _PEN)
+    unit = _unit(low, high)
     columns = round(width / unit) + 2 * _MARGIN
     fine = 4
     canvas = np.zeros((STRIP_HEIGHT * fine, columns * fine), np.uint8)
     offset = np.array([_MARGIN, (STRIP_HEIGHT - height / unit) / 2])
     for stroke in strokes:
-        line = smooth((stroke - low) / unit + offset, 0.5)
+        line = (stroke - low) / unit + offset
         fixed = np.round((np.vstack([line, line[-1:]]) * fine - 0.5) * 256).astype(np.int32)
         cv2.polylines(canvas, [fixed], False, 255, round(_PEN * fine), cv2.LINE_AA, 8)
     ink = cv2.resize(canvas, (columns, STRIP_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
     return to_strip(ink / np.float32(255)), unit, float(low[0]) - _MARGIN * unit
+
+
+def _unit(low: Array, high: Array) -> float:
+    """Units of a drawing per pixel of the strip, for a line from `low` to `high`."""
+    width, height = (high - low).tolist()
+    return float(max(height, width / 16, 1e-6)) / (_INK_HEIGHT - _PEN)
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class StrokePieces:
 
     def frame(self, first: int, end: int) -> tuple[Frame, Region]:
         """See `Pieces`."""
-        return draw_with_region(self.strokes[first:end])
+        return draw_with_region(self.strokes[first:end], are_smooth=True)
 
     def weigh(self, log_p: Array, first: int, end: int) -> Array:
         """See `Pieces`: some digits are written in more strokes than others."""
@@ -156,9 +165,8 @@ class StrokePieces:
 
 def _cut_stroke(stroke: Stroke, cuts: Sequence[float]) -> Iterator[Stroke]:
     digit = np.searchsorted(np.asarray(cuts, float), stroke[:, 0])
-    # Strokes of API clients may have few points: the share is of the length.
-    even = smooth(stroke, max(1e-6, float(np.ptp(stroke, axis=0).max()) / 50))
-    if np.bincount(np.searchsorted(np.asarray(cuts, float), even[:, 0])).max() >= _MIN_SHARE * len(even):
+    # The points are at even distances, so that their number is a length.
+    if np.bincount(digit).max() >= _MIN_SHARE * len(stroke):
         yield stroke
         return
     start, part = 0, [stroke[:0]]

@@ -1,5 +1,7 @@
 """The pieces of drawn and photographed lines, and their boxes."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 
@@ -38,10 +40,10 @@ def test_only_a_stroke_across_a_cut_is_cut() -> None:
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_all_ink_of_a_cut_stroke_is_kept(turn: int) -> None:
-    line = DrawnLine([np.array([[0.0, 0], [100, 100], [300, 0]])[::turn], np.array([[0.0, 0], [0, 100]])])
+    line = DrawnLine([np.array([[0.0, 0], [300, 90]])[::turn], np.array([[0.0, 0], [0, 100]])])
     cuts = [(x - line.left) / line.unit for x in (120, 200)]
     boxes = line.pieces(cuts).boxes[1:]
-    assert boxes == pytest.approx(np.array([[0, 0, 120, 100], [120, 50, 200, 90], [200, 0, 300, 50]]))
+    assert boxes == pytest.approx(np.array([[0, 0, 120, 36], [120, 36, 200, 60], [200, 60, 300, 90]]))
 
 
 def test_boxes_of_a_low_wide_line_are_in_pixels_of_the_picture() -> None:
@@ -57,8 +59,9 @@ def test_frame_of_strokes_is_the_recognizers() -> None:
     strokes = [np.array(stroke, float) for stroke in write_row("4")]
     frame, region = DrawnLine(strokes).pieces([]).frame(0, len(strokes))
     expected, expected_region = draw_with_region(sorted(strokes, key=lambda s: float(s[:, 0].min() + s[:, 0].max())))
-    assert np.array_equal(frame, expected)
-    assert region == expected_region
+    # A line is smoothed for its strip, not for each frame.
+    assert np.abs(frame - expected).mean() < 0.005
+    assert astuple(region) == pytest.approx(astuple(expected_region), abs=1)
 
 
 def test_components_of_a_picture_are_pieces_in_its_pixels() -> None:
