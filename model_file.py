@@ -45,6 +45,12 @@ def example_shape(architecture: str) -> tuple[int, int, int]:
     return of_readers.get(architecture, (1, FRAME_SIZE, FRAME_SIZE))
 
 
+def numbers_of_outputs(architecture: str) -> tuple[int, ...]:
+    """How many logits a network may have: the digits, and for readers the blank and other ink."""
+    of_readers = {NUMBER_READER: (N_DIGITS + 1,), STROKE_READER: (N_DIGITS + 2,)}
+    return of_readers.get(architecture, (N_DIGITS, N_DIGITS + 1))
+
+
 class Purpose(StrEnum):
     """What a network reads."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model_file import N_DIGITS, CheckpointError, example_shape
+from model_file import CheckpointError, example_shape, numbers_of_outputs
 from recognition.engine import VerifiedModel
 
 
@@ -25,7 +25,7 @@ class OnnxEngine:
             logits = self.logits(np.zeros(example_shape(model.info.architecture), np.float32))
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise CheckpointError(f"{model.path} is damaged: ONNX Runtime cannot run its network") from error
-        if logits.shape[-1] not in {N_DIGITS, N_DIGITS + 1}:
+        if logits.shape[-1] not in numbers_of_outputs(model.info.architecture):
             raise CheckpointError(f"{model.path} is damaged: its weights do not fit its architecture")
 
     def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:

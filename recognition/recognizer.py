@@ -78,9 +78,11 @@ Reason = Literal["not_a_digit", "several_digits", "unsure"]
 Phase = Literal["decode", "normalise", "network"]
 
 
-# Both networks' say in a drawing of one digit.
-_PATH_WEIGHT, _SHARPNESS = 1.0, 0.7
-_SCORE_WEIGHT, _SCORE_SHIFT, _MAX_SCORE = 0.5, 2.0, 6.0
+# Of the sum of both networks' log-probabilities of a drawn digit: calibrates them on the validation drawings.
+_SHARPNESS = 0.5
+# What the stroke model adds to the digit score: its log-odds of a digit less this shift, within bounds, times a weight.
+# At these values, 1.2 % of the validation drawings are rejected, and the fewest letters and signs accepted.
+_ODDS_SHIFT, _MAX_ODDS, _ODDS_WEIGHT = 2.5, 6.0, 0.5
 
 
 class Observer:
@@ -271,12 +273,11 @@ class Recognizer:
 
     def _combine(self, prediction: Prediction, path: PathReading) -> Prediction:
         """What both networks say about a drawing of one digit."""
-        log_p, log_odds_of_digit = path.of_single
-        both = np.log(np.maximum(prediction.probabilities, 1e-30)) + _PATH_WEIGHT * log_p
+        log_p, log_odds = path.of_single
+        both = np.log(np.maximum(prediction.probabilities, 1e-30)) + log_p
         both = np.exp(_SHARPNESS * (both - both.max()))
-        score = prediction.digit_score + _SCORE_WEIGHT * float(
-            np.clip(log_odds_of_digit - _SCORE_SHIFT, -_MAX_SCORE, _MAX_SCORE)
-        )
+        bonus = _ODDS_WEIGHT * float(np.clip(log_odds - _ODDS_SHIFT, -_MAX_ODDS, _MAX_ODDS))
+        score = prediction.digit_score + bonus
         is_digit = self._is_digit(score, self._mode)
         return replace(
             prediction, probabilities=tuple((both / both.sum()).tolist()), digit_score=score, is_digit=is_digit

@@ -38,6 +38,7 @@ _SHARE_SIGNS = 0.3  # of the numbers, with signs between or after the digits
 _SHARE_APART = 0.55  # of the numbers; the others have digits that touch or overlap
 # Of the numbers: in which some digits are joined, in no order, with last strokes drawn at the end, or some backwards.
 _SHARE_JOINED, _SHARE_SHUFFLED, _SHARE_LATE, _SHARE_BACKWARDS = 0.12, 0.05, 0.08, 0.02
+_LOG_GAPS = np.log([0.1, 1.8])  # heights of a digit between digits that are apart
 _LEAST_ASPECT = 0.35  # of what is drawn lower, such as a dash: it is not scaled to the height of a digit
 
 
@@ -108,7 +109,7 @@ class _Row:
         self._rng = rng
         is_apart = rng.random() < _SHARE_APART
         # Mean and spread of the gaps, in heights of a digit.
-        self._gaps = (rng.uniform(0.1, 0.7), 0.08) if is_apart else (rng.uniform(-0.16, 0.08), 0.06)
+        self._gaps = (np.exp(rng.uniform(*_LOG_GAPS)), 0.08) if is_apart else (rng.uniform(-0.16, 0.08), 0.06)
         self._unsteadiness = rng.uniform(0, 0.06)
         self._right, self._last_width = 0.0, 0.0
         self._after_sign = False
