@@ -24,7 +24,8 @@ _N_RANKED = 8  # texts of the network that are ranked with the lattice's
 # Several digits are a number if there is enough evidence: their mean digit score, plus the mean log-probability of a
 # digit of the text and the mean number of digits of a line (at most six, less two), each times its weight.
 _CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
-_PATH_WEIGHT = 1.0  # of the log-probabilities of the network for strokes
+# And of what the path of the pen says about a digit, which is low where it says other ink.
+_PATH_EVIDENCE_WEIGHT, _MIN_PATH_LOG_P = 2.0, -8.0
 
 Array = NDArray[np.float32]
 
@@ -51,7 +52,7 @@ class NetworkReading:
     def log_p_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-probability `[len(texts)]` of each text, by both networks together where there is a path."""
         log_p = log_p_of(texts, self.log_p)
-        return log_p + _PATH_WEIGHT * self.path.log_p_of(texts) if self.path else log_p
+        return log_p + self.path.log_p_of(texts) if self.path else log_p
 
     @property
     def cuts(self) -> list[float]:
@@ -67,6 +68,7 @@ class ReadLine:
     digits: list[tuple[Prediction, Box]]  # of the likeliest text
     other: list[Box]  # of ink that is not part of a digit
     n_sources: int  # strokes or components that the digits are made of
+    path_log_p: float = 0.0  # of the likeliest text in the path of the pen, if there is one
 
 
 def decode(line: InkLine, logits: Array, temperature: float, path: PathReading | None = None) -> NetworkReading | None:
@@ -115,24 +117,27 @@ def rescore(
     """
     texts = _rank(found, lattice, sharpness, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
     text = texts[0][0]
+    path_log_p = float(found.path.log_p_of([text])[0]) if found.path else 0.0
     places = found.places if text == found.text else align(found.log_p, text)
     path = lattice.best_path(text) if lattice else None
     if not lattice or not path:
-        return ReadLine(texts, _look_at_places(found, places), [], len(places))
+        return ReadLine(texts, _look_at_places(found, places), [], len(places), path_log_p)
     by_network = [_probabilities(found.log_p, place) for place in places]
     digits = [
         (_agree(lattice.predictions[span], p, int(digit)), _box_of(pieces, range(*span)))
         for digit, p, span in zip(text, by_network, path, strict=True)
     ]
     n_sources = len(np.unique(pieces.sources[[i for span in path for i in range(*span)]]))
-    return ReadLine(texts, digits, _find_other(pieces, path), n_sources)
+    return ReadLine(texts, digits, _find_other(pieces, path), n_sources, path_log_p)
 
 
 def evidence(lines: Sequence[ReadLine]) -> float:
-    """How certainly both networks together take what they read for digits."""
+    """How certainly the networks together take what they read for digits."""
     digits = [prediction for line in lines for prediction, _ in line.digits]
     score = sum(prediction.digit_score for prediction in digits) / len(digits)
     log_p = sum(math.log(max(line.texts[0][1], 1e-30)) for line in lines) / len(digits)
+    path_log_p = max(_MIN_PATH_LOG_P, sum(line.path_log_p for line in lines) / len(digits))
+    score += _PATH_EVIDENCE_WEIGHT * path_log_p
     return score + _CONFIDENCE_WEIGHT * log_p + _LENGTH_WEIGHT * (min(6, len(digits) / len(lines)) - 2)
 
 

@@ -1,6 +1,7 @@
 """POST /api/v1/read and /api/v1/read/batch, mostly with a number model that reads 42 in every line."""
 
 import base64
+import io
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,17 @@ def reads_42(settings: Settings) -> FlaskClient:
     return app.test_client()
 
 
+def decode_frame(url: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
+
+
 def assert_42(response: TestResponse) -> None:
     assert response.status_code == 200, response.text
     assert response.headers["Cache-Control"] == "no-store"
     answer = response.get_json()
     assert set(answer) == FIELDS
     assert (answer["text"], answer["model"]) == ("42", "0123456789ab")
-    assert len(answer["alternatives"]) == 3
-    assert {"43", "52"} < {each["text"] for each in answer["alternatives"]}
+    assert len({"42", *(each["text"] for each in answer["alternatives"])}) == 4
     shares = [answer["confidence"], *(each["confidence"] for each in answer["alternatives"])]
     assert shares == sorted(shares, reverse=True)
     assert 0.5 < sum(shares) <= 1
@@ -72,7 +76,8 @@ def test_boxes_of_drawn_digits_are_those_of_their_strokes(reads_42: FlaskClient)
     for box, digit, dx in zip(boxes, (4, 2), (0, 200), strict=True):
         points = np.array([point for stroke in DIGITS[digit] for point in stroke])
         left, top = points.min(axis=0)
-        assert box == [left + dx, top, *np.ptp(points, axis=0)]
+        # The smooth line that is drawn through the points may go a little beyond them.
+        assert box == pytest.approx([left + dx, top, *np.ptp(points, axis=0)], abs=2)
 
 
 def test_boxes_in_a_picture_are_in_its_pixels(reads_42: FlaskClient) -> None:
@@ -113,7 +118,10 @@ def test_frames_are_included_where_asked_for(reads_42: FlaskClient) -> None:
     alone = [
         reads_42.post("/api/v1/predict?include=frame", json={"strokes": DIGITS[d]}).get_json()["frame"] for d in (4, 2)
     ]
-    assert [digit["frame"] for digit in answer["digits"]] == alone
+    for digit, expected in zip(answer["digits"], alone, strict=True):
+        shown, whole = (np.asarray(decode_frame(each), float) for each in (digit["frame"], expected))
+        assert shown.shape == (28, 28)
+        assert np.abs(shown - whole).mean() < 2  # of 255
 
 
 @pytest.mark.parametrize(
