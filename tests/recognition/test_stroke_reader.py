@@ -1,46 +1,17 @@
 """The reader of the path of the pen, and what it adds to the recognizer."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from config import Settings
-from model_file import PREPROCESSING_VERSION, STROKE_READER, ModelInfo, Purpose
+from model_file import Purpose
 from recognition import Recognizer
-from recognition.ctc import BLANK, OTHER, label_of
 from recognition.engine import read_model, read_models, start_engine
 from recognition.stroke_reader import PathReading, StrokeReader
 from testing.handwriting import DIGITS, write_row
-
-
-class SpellingEngine:
-    """Reads the same symbols in every path."""
-
-    name: Literal["onnx"] = "onnx"
-    info = ModelInfo(
-        id="0123456789ab",
-        architecture=STROKE_READER,
-        parameters=1,
-        preprocessing=PREPROCESSING_VERSION,
-        temperature=2.0,
-        rejection_threshold=0.0,
-        data=(),
-        metrics={},
-    )
-
-    def __init__(self, symbols: str, certainty: float = 20.0) -> None:
-        self._logits = np.zeros((1, 2 * len(symbols) + 1, OTHER + 1), np.float32)
-        self._logits[0, ::2, BLANK] = 20
-        for index, symbol in enumerate(symbols):
-            self._logits[0, 2 * index + 1, label_of(symbol)] = certainty
-
-    def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `recognition.engine.Engine`."""
-        assert frames.ndim == 3
-        return self._logits
+from testing.strokes import SpellingEngine
 
 
 def read(symbols: str, certainty: float = 20.0) -> PathReading:

@@ -28,9 +28,11 @@ from recognition.numbers.pieces import draw_strip
 from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader
 from recognition.numbers.reading import Reading
 from recognition.numbers.rescoring import _agree
+from recognition.stroke_reader import StrokeReader
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
+from testing.strokes import SpellingEngine
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,30 @@ def test_one_digit_with_signs_is_read_without_them(recognizer: Recognizer, signs
     explained = reader(recognizer, "5").explain_strokes(drawing)
     assert explained.region == prediction.region
     assert explained.region != recognizer.predict_strokes(drawing).region
+
+
+def with_path(text: str, symbols: str, certainty: float = 10.0) -> NumberReader:
+    """A reader whose number network reads `text`, and whose network for strokes reads `symbols`."""
+    engine = start_engine(read_model(Settings().model_path))
+    return NumberReader(
+        Recognizer(engine, stroke_reader=StrokeReader(SpellingEngine(symbols, certainty))), ScriptedEngine(text)
+    )
+
+
+def test_path_of_the_pen_decides_between_texts(recognizer: Recognizer) -> None:
+    drawing = write_row("31")
+    without = reader(recognizer, "31").read_strokes(drawing)
+    # In the network's reading, the second digit may be a 2.
+    agreed, differing = (with_path("31", symbols, certainty=3.0).read_strokes(drawing) for symbols in ("31", "32"))
+    assert (agreed.text, differing.text) == ("31", "31")
+    assert agreed.confidence > without.confidence > differing.confidence
+    assert differing.alternatives[0][0] == "32"
+
+
+def test_path_of_other_ink_is_no_number() -> None:
+    drawing = write_row("31")
+    assert with_path("31", "31").read_strokes(drawing).text == "31"
+    assert with_path("31", "??", certainty=40.0).read_strokes(drawing).text == "?"
 
 
 def test_bar_above_a_digit_is_no_sign(recognizer: Recognizer) -> None:
