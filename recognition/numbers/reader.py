@@ -55,7 +55,7 @@ class _Material:
 # `min_evidence_in_one` of pictures refuses three quarters of the scribbles and a third of the letters that would be
 # read as numbers, and 1 % of the rows of MNIST digits of which 30 % touch.
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
-_DRAWING = _Material(counts_pieces=True, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8)
+_DRAWING = _Material(counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6)
 _PICTURE = _Material(counts_pieces=False, sharpness=0.38, min_evidence=-1.5, min_evidence_in_one=0.3)
 # For one digit: a picture must plainly hold several.
 _PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.8, min_evidence_in_one=0.8)

@@ -24,6 +24,7 @@ _N_RANKED = 8  # texts of the network that are ranked with the lattice's
 # Several digits are a number if there is enough evidence: their mean digit score, plus the mean log-probability of a
 # digit of the text and the mean number of digits of a line (at most six, less two), each times its weight.
 _CONFIDENCE_WEIGHT, _LENGTH_WEIGHT = 8.0, 0.5
+_PATH_WEIGHT = 1.5  # of a text's log-probability in the path of the pen, chosen on composed validation numbers
 # And of what the path of the pen says about a digit, which is low where it says other ink.
 _PATH_EVIDENCE_WEIGHT, _MIN_PATH_LOG_P = 2.0, -8.0
 
@@ -52,7 +53,7 @@ class NetworkReading:
     def log_p_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-probability `[len(texts)]` of each text, by both networks together where there is a path."""
         log_p = log_p_of(texts, self.log_p)
-        return log_p + self.path.log_p_of(texts) if self.path else log_p
+        return log_p + _PATH_WEIGHT * self.path.log_p_of(texts) if self.path else log_p
 
     @property
     def cuts(self) -> list[float]:
