@@ -101,6 +101,12 @@ def test_path_of_other_ink_is_no_number() -> None:
     assert with_path("31", "??", certainty=40.0).read_strokes(drawing).text == "?"
 
 
+def test_letter_whose_parts_look_like_a_digit_and_a_sign_is_no_digit() -> None:
+    letter_k = [[[0, 0], [0, 100]], [[60, 0], [10, 50], [60, 100]]]
+    assert with_path("1", "1?", certainty=20.0).read_strokes(letter_k).text == "1"
+    assert with_path("1", "?", certainty=20.0).read_strokes(letter_k).text == "?"
+
+
 def test_bar_above_a_digit_is_no_sign(recognizer: Recognizer) -> None:
     drawing = [*DIGITS[3], [[120, -60], [160, -60]]]
     reading = reader(recognizer, "3").read_strokes(drawing)
