@@ -8,6 +8,7 @@ path.log_p_of(["42", "12"])
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import N_DIGITS
-from recognition.ctc import OTHER_SYMBOL, best_texts, leave_out_other, log_p_of
+from recognition.ctc import best_texts, leave_out_other, log_p_of
 from recognition.engine import Engine, VerifiedModel, start_engine
 from recognition.ink import Stroke
 from recognition.trajectory import to_trajectory
 
 _N_RANKED = 8  # texts
+_ALMOST_CERTAIN = -1e-9  # log-probability: the log-odds of certainty would be infinite
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class PathReading:
 
     @cached_property
     def of_single(self) -> tuple[NDArray[np.float64], float]:
-        """Read as one digit: log-probabilities `[10]` of the digits, and the log-odds that it is one."""
-        log_p = log_p_of([*map(str, range(N_DIGITS)), OTHER_SYMBOL], self.log_p)
-        total = float(np.logaddexp.reduce(log_p[:N_DIGITS]))
-        return log_p[:N_DIGITS] - total, total - float(log_p[N_DIGITS])
+        """Read as one digit: log-probabilities `[10]` of the digits, and the log-odds that there is one and no more."""
+        log_p = log_p_of([*map(str, range(N_DIGITS))], self.log_p)
+        total = min(float(np.logaddexp.reduce(log_p)), _ALMOST_CERTAIN)
+        return log_p - total, total - math.log(-math.expm1(total))
 
 
 def start_stroke_reader(model: VerifiedModel | None) -> StrokeReader | None:

@@ -47,7 +47,7 @@ class _Material:
     """What differs between drawings and pictures."""
 
     counts_pieces: bool  # the lattice has a say in how many digits there are
-    sharpness: float  # of the networks' log-probabilities, for calibration on composed validation numbers
+    sharpness: float  # of the networks' log-probabilities, for calibration on the development sets
     min_evidence: float  # chosen on the development sets, of whose numbers it refuses 0.5 % that are read right
     min_evidence_in_one: float  # where all digits are in one component, as in most scribbles that look like a number
 
@@ -56,7 +56,7 @@ class _Material:
 # read as numbers, and 1 % of the rows of MNIST digits of which 30 % touch.
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
 _DRAWING = _Material(counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6)
-_PICTURE = _Material(counts_pieces=False, sharpness=0.38, min_evidence=-1.5, min_evidence_in_one=0.3)
+_PICTURE = _Material(counts_pieces=False, sharpness=0.42, min_evidence=-1.5, min_evidence_in_one=0.3)
 # Of one digit with signs, in the path of the pen. Of the development drawings of a digit and a point, 1 % have less; of
 # the letters whose parts look like a digit and a sign, more than 95 %.
 _MIN_SIGNED_LOG_P = -1.5

@@ -32,8 +32,9 @@ def test_path_of_one_digit() -> None:
     assert log_odds > 5
 
 
-def test_path_of_other_ink_is_no_digit() -> None:
-    assert read("?").of_single[1] < -5
+@pytest.mark.parametrize("symbols", ["?", "77", "7?"])
+def test_path_of_something_else_is_no_digit(symbols: str) -> None:
+    assert read(symbols).of_single[1] < -5
 
 
 def test_temperature_of_the_model_makes_it_less_certain() -> None:
