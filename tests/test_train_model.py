@@ -25,6 +25,7 @@ from testing.handwriting import DIGITS
 from testing.tiny_mnist import make_digits, write_mnist
 from training import loop
 from training.loss import training_loss
+from training.numbers.fit import PATH_READER, NumberRecipe, Reader
 from training.recipes import DISTORTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -492,3 +493,34 @@ def test_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert train_model.main(["tune", *SMALL[:-1]]) == 2
     assert "pip install optuna" in capsys.readouterr().err
+
+
+# ---- readers of numbers and strokes ----
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "message"),
+    [
+        ("numbers", "stroke_model.pth", "stroke_model.pth reads pen strokes, not numbers"),
+        ("strokes", "mnist_model.pth", "mnist_model.pth reads single digits, not pen strokes"),
+    ],
+)
+def test_reader_is_trained_further_from_its_own_kind(
+    name: str, start: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_model.main([name, "--start", str(ROOT / start), "--output", "r.pth"]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("r.pth").exists()
+
+
+def test_reader_is_written_to_its_own_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def train_numbers(reader: Reader, recipe: NumberRecipe, *_: object, **_options: object) -> Checkpoint:
+        assert (reader, recipe.n_numbers, recipe.seed) == (PATH_READER, 4_000, 3)
+        return load_checkpoint(ROOT / "stroke_model.pth")
+
+    monkeypatch.setattr(train_model, "train_numbers", train_numbers)
+    monkeypatch.setenv("DIGITS_STROKE_MODEL_PATH", "s.pth")
+    assert train_model.main(["strokes", "--numbers", "4000", "--seed", "3"]) == 0
+    assert Path("s.pth").exists()
+    assert Path("s.onnx").exists()
+    assert "wrote s.pth, model" in capsys.readouterr().out

@@ -6,9 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from model import NumberCNN
+from model import NETWORKS, NumberCNN
+from model_file import N_PATH_FEATURES, example_shape, numbers_of_outputs
+from recognition.ctc import OTHER
 from training.numbers import fit
-from training.numbers.fit import STRIP_READER, NumberRecipe, Reader, Sample, make_batch, measure, train_numbers
+from training.numbers.fit import (
+    PATH_READER,
+    STRIP_READER,
+    NumberRecipe,
+    Reader,
+    Sample,
+    make_batch,
+    measure,
+    read,
+    train_numbers,
+)
 from training.recipes import UsageError
 
 
@@ -30,6 +42,33 @@ def test_batch_is_padded_with_paper_and_knows_its_lengths() -> None:
     assert steps.tolist() == [24, 32]
     assert digits.tolist() == [1, 2, 2]
     assert lengths.tolist() == [1, 2]
+
+
+def test_other_ink_is_a_label_and_no_part_of_the_text() -> None:
+    path = np.zeros((N_PATH_FEATURES, 37), np.float32)
+    paths, steps, labels, lengths = make_batch([(path, "4?"), (path[:, :20], "?")], PATH_READER.columns_per_step)
+    assert paths.shape == (2, N_PATH_FEATURES, 40)
+    assert steps.tolist() == [10, 5]
+    assert labels.tolist() == [4, OTHER, OTHER]
+    assert lengths.tolist() == [2, 1]
+
+    class Spells4(torch.nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            logits = torch.zeros(len(inputs), inputs.shape[2] // 4, OTHER + 1)
+            logits[:, :, OTHER] = 20
+            logits[:, 1, 4] = 40
+            return logits
+
+    assert read(PATH_READER, Spells4(), [(path, "4?")]) == ["4"]
+    assert measure(PATH_READER, Spells4(), [(path, "4?"), (path, "?")]) == 0.5
+
+
+def test_networks_take_what_their_readers_compose() -> None:
+    for reader in (STRIP_READER, PATH_READER):
+        inputs = torch.zeros(example_shape(reader.architecture))
+        steps, outputs = NETWORKS[reader.architecture]().eval()(inputs).shape[1:]
+        assert steps == inputs.shape[2] // reader.columns_per_step
+        assert outputs in numbers_of_outputs(reader.architecture)
 
 
 def compose_bars(_reader: Reader, _root: Path, _seed: int, start: int, end: int, _n: int) -> list[list[Sample]]:
