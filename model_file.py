@@ -83,7 +83,7 @@ def read_model_file(path: Path) -> bytes:
 
 
 def verify_preprocessing(version: int, path: Path) -> None:
-    """Raise `CheckpointError` unless the network was trained on the frames that this program makes."""
+    """Raise `CheckpointError` unless the network was trained on inputs as this program makes them."""
     if version != PREPROCESSING_VERSION:
         raise CheckpointError(
             f"{path} was trained on frames of version {version}, and this program makes version {PREPROCESSING_VERSION}"

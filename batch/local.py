@@ -96,7 +96,7 @@ def _read_number(path: str, reader: NumberReader) -> Row:
 
 
 def read_numbers_in_parallel(paths: Iterable[str], models: Models, limits: Limits, workers: int) -> Iterator[list[Row]]:
-    """Rows in the order of `paths`, from worker processes that each have both networks. Raises `BatchError`."""
+    """Rows in the order of `paths`, from worker processes that each have all networks. Raises `BatchError`."""
     return _map_chunks(_read_numbers_here, paths, workers, partial(_start_reading_worker, models, limits))
 
 

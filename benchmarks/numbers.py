@@ -229,7 +229,9 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="read at most so many numbers of each set")
     options = parser.parse_args()
     settings = Settings.load()
-    models = read_models(settings)._replace(numbers=read_model(options.model, purpose=Purpose.NUMBERS))
+    models = read_models(settings, with_numbers=False)._replace(
+        numbers=read_model(options.model, purpose=Purpose.NUMBERS)
+    )
     reader = NumberReader.start(models, settings.limits)
     recognizer = reader.recognizer
     root, reports = settings.data_dir, ROOT / "reports" / "numbers"
@@ -266,8 +268,8 @@ def main() -> int:
         rows.append([name, len(items), f"{100 * as_digit:.1f}", f"{100 * as_number:.1f}"])
         print(rows[-1], flush=True)
     report.table(["non-digits", "n", "read as a digit %", "read as a number %"], rows)
-    ids = ", ".join(model.info.id for model in models if model)
-    report.say(f"Models {ids} for digits, numbers and strokes; `python -m benchmarks.numbers`.")
+    ids = ", ".join(f"{name} {model.info.id}" for name, model in models._asdict().items() if model)
+    report.say(f"Models: {ids}; `python -m benchmarks.numbers`.")
     return report.publish(RESULTS / "numbers.md")
 
 

@@ -52,7 +52,7 @@ class VerifiedModel:
 
 
 class Models(NamedTuple):
-    """The models that an app reads with; without the others, only single digits are read, from pictures of the ink."""
+    """Without `numbers`, only single digits are read; without `strokes`, drawings are read as pictures."""
 
     digits: VerifiedModel
     numbers: VerifiedModel | None = None
@@ -62,7 +62,7 @@ class Models(NamedTuple):
 def read_models(settings: Settings, *, with_numbers: bool | None = None) -> Models:
     """Read and verify the models that the settings name. Raises `CheckpointError`.
 
-    By default, numbers are read if the file of their model exists; so are pen strokes, always.
+    By default, the number model is read if its file exists; the stroke model always is then.
     """
     digits = read_model(settings.model_path, settings.engine)
     numbers = None

@@ -83,7 +83,7 @@ def trace(strokes: Sequence[Stroke]) -> list[Stroke]:
     """The lines to draw, in pixels of the frame: the strokes, fitted to it and smoothed."""
     fitted = _fit(strokes)
     # Limits the cost of a scribble of a thousand lines across the frame, which is drawn coarsely.
-    spacing = max(_SPACING, sum(map(_length, fitted)) / _MAX_DRAWN_POINTS)
+    spacing = max(_SPACING, sum(map(length, fitted)) / _MAX_DRAWN_POINTS)
     return [smooth(stroke, spacing) for stroke in fitted]
 
 
@@ -118,7 +118,8 @@ def _extent(strokes: Sequence[Stroke]) -> tuple[NDArray[np.float64], float]:
     return (low + high) / 2, extent if extent > 1e-6 else 0.0
 
 
-def _length(stroke: Stroke) -> float:
+def length(stroke: Stroke) -> float:
+    """The length of the lines between the points, in their units."""
     return float(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum())
 
 
@@ -156,9 +157,9 @@ def smooth_evenly(stroke: Stroke, spacing: float) -> Stroke:
 
 def _resample(line: Stroke, spacing: float) -> Stroke:
     """Points along `line`, evenly and at most `spacing` apart: screens send many more, and each costs time to draw."""
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-    places = np.linspace(0.0, length[-1], 1 + math.ceil(length[-1] / spacing))
-    return np.stack([np.interp(places, length, line[:, 0]), np.interp(places, length, line[:, 1])], axis=1)
+    lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    places = np.linspace(0.0, lengths[-1], 1 + math.ceil(lengths[-1] / spacing))
+    return np.stack([np.interp(places, lengths, line[:, 0]), np.interp(places, lengths, line[:, 1])], axis=1)
 
 
 def _render(strokes: Sequence[Stroke], pen_width: float) -> NDArray[np.uint8]:

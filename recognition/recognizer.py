@@ -78,9 +78,9 @@ Reason = Literal["not_a_digit", "several_digits", "unsure"]
 Phase = Literal["decode", "normalise", "network"]
 
 
-# Of the sum of both networks' log-probabilities of a drawn digit: calibrates them on the validation drawings.
+# Factor of the sum of both networks' log-probabilities of a drawn digit, calibrated on the validation drawings.
 _SHARPNESS = 0.5
-# What the stroke model adds to the digit score: its log-odds of a digit less this shift, within bounds, times a weight.
+# What the stroke model adds to the digit score: its log-odds of one digit minus a shift, within bounds, times a weight.
 # Chosen on the validation drawings, of which 0.6 % are rejected, and on letters, signs and touching digits of the
 # development sets.
 _ODDS_SHIFT, _MAX_ODDS, _ODDS_WEIGHT = 2.0, 8.0, 0.5
@@ -217,7 +217,10 @@ class Recognizer:
         return replace(prediction, region=candidate.region, digit_score=score, is_digit=is_digit)
 
     def explain_strokes(self, strokes: object, digit: int | None = None) -> Explanation:
-        """The evidence in a drawing for `digit`, by default the likeliest. Raises `InvalidStrokes` or `BlankInput`."""
+        """The evidence for `digit`, by default the likeliest, in the frame of a drawing.
+
+        The path of the pen has no part in it. Raises `InvalidStrokes` or `BlankInput`.
+        """
         started = time.perf_counter()
         return self.explain(self.predict_drawing(strokes).prediction, digit, started)
 

@@ -23,6 +23,7 @@ from recognition.ink import Stroke
 from recognition.trajectory import to_trajectory
 
 _N_RANKED = 8  # texts
+MAX_DIGITS = 100  # of a reading
 _ALMOST_CERTAIN = -1e-9  # log-probability: the log-odds of certainty would be infinite
 
 
@@ -34,8 +35,9 @@ class PathReading:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The likeliest texts, likeliest first, other ink left out."""
-        return [text for text, _ in best_texts(leave_out_other(self.log_p), _N_RANKED) if text]
+        """The likeliest texts of at most `MAX_DIGITS`, likeliest first, other ink left out."""
+        texts = (text for text, _ in best_texts(leave_out_other(self.log_p), _N_RANKED))
+        return [text for text in texts if 0 < len(text) <= MAX_DIGITS]
 
     def log_p_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-probability `[len(texts)]` of each text, whatever other ink there is."""

@@ -1,8 +1,8 @@
 """Trajectories: the path of the pen in a line of a drawing, as the network for strokes sees it.
 
 A trajectory is float32 `[5, T]`, points at even distances along the path of the pen, with the moves between strokes:
-direction x and y (-1 to 1), height in the line (-1 = top, 1 = bottom), 1 where the pen is down, and how far left of the
-rightmost point so far the point is, in heights of the line (at most 2).
+direction x and y (-1.5 to 1.5), height in the line (-1 = top, 1 = bottom), 1 where the pen is down, and how far left of
+the rightmost point so far the point is, in heights of the line (at most 2).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.ink import Stroke, smooth_evenly
+from recognition.ink import Stroke, length, smooth_evenly
 
 Trajectory = NDArray[np.float32]
 
 _SPACING = 0.06  # heights of the line between points
-_MAX_POINTS = 4_096
+_MAX_POINTS = 2_048  # a scribble that would need more has them farther apart; a line of digits has at most 1,500
 _MIN_OVERLAP = 0.5  # of the narrower of two strokes that follow each other: they belong to one digit
 
 
@@ -29,19 +29,21 @@ def to_trajectory(strokes: Sequence[Stroke]) -> Trajectory:
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (high - low).tolist()
     unit = max(height, width / 16, 1e-6)
-    lines = [smooth_evenly((stroke - low) / unit, _SPACING) for stroke in order(strokes)]
+    scaled = [(stroke - low) / unit for stroke in order(strokes)]
+    moves = sum(float(np.linalg.norm(after[0] - before[-1])) for before, after in pairwise(scaled))
+    spacing = max(_SPACING, (sum(map(length, scaled)) + moves) / _MAX_POINTS)
+    lines = [smooth_evenly(stroke, spacing) for stroke in scaled]
     path, pen = [lines[0]], [np.ones(len(lines[0]))]
     for before, line in pairwise(lines):
         start, end = before[-1], line[0]
-        n_steps = math.ceil(float(np.linalg.norm(end - start)) / _SPACING)
+        n_steps = math.ceil(float(np.linalg.norm(end - start)) / spacing)
         path += [start + (end - start) * (np.arange(1, n_steps) / max(1, n_steps))[:, None], line]
         pen += [np.zeros(max(0, n_steps - 1)), np.ones(len(line))]
-    return _to_features(np.concatenate(path), np.concatenate(pen), height / unit)
+    return _to_features(np.concatenate(path), np.concatenate(pen), height / unit, spacing)
 
 
-def _to_features(path: Stroke, pen: NDArray[np.float64], height: float) -> Trajectory:
-    path, pen = path[:_MAX_POINTS], pen[:_MAX_POINTS]
-    direction = np.diff(path, axis=0, prepend=path[:1]) / _SPACING
+def _to_features(path: Stroke, pen: NDArray[np.float64], height: float, spacing: float) -> Trajectory:
+    direction = np.diff(path, axis=0, prepend=path[:1]) / spacing
     left = np.maximum.accumulate(path[:, 0]) - path[:, 0]
     features = [*direction.T.clip(-1.5, 1.5), path[:, 1] * 2 - height, pen, np.minimum(left, 2)]
     return np.stack(features).astype(np.float32)

@@ -84,7 +84,7 @@ def allowed_names() -> set[str]:
 
 
 def test_image_gets_the_weights_and_the_pages() -> None:
-    assert {"mnist_model.onnx", "number_model.onnx", "templates", "static"} <= allowed_names()
+    assert {"mnist_model.onnx", "number_model.onnx", "stroke_model.onnx", "templates", "static"} <= allowed_names()
     assert {"requirements-serve.txt", "gunicorn.conf.py"} <= allowed_names()
 
 

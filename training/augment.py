@@ -4,7 +4,7 @@
     frames = augment(frames, labels)         # float32 [N, 28, 28], 0 = paper, 1 = ink, on any device
 
 A digit gets another writing style (`training.writing_styles`) and an affine and an elastic deformation, and is scaled
-and centred as in recognition.normalize. Then its strokes change, and blur, contrast and noise of a camera are added.
+and centred as in recognition.frame. Then its strokes change, and blur, contrast and noise of a camera are added.
 Some samples are only deformed slightly, so that digits like MNIST's remain common. Each distortion can be disabled.
 """
 

@@ -20,7 +20,7 @@ from model_file import STRIP_HEIGHT
 from recognition.components import INK_LEVEL, find_components, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import Frame, Region, frame_ink, region_of
-from recognition.ink import Stroke, draw_with_region, smooth_evenly
+from recognition.ink import Stroke, draw_with_region, length, smooth_evenly
 from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture, find_ink
@@ -32,6 +32,7 @@ Box = tuple[float, float, float, float]  # left, top, width and height, in units
 _PEN = 2.6  # pixels of a strip
 _INK_HEIGHT = 25.0  # of a drawn line in its strip
 _SPACING = 0.5  # pixels of a strip between the points of a smooth stroke
+_MAX_POINTS = 10_000  # of a smooth line, twice as many as a line of fifty digits has
 _MARGIN = 7  # pixels of a strip left and right of a drawn line
 _MIN_SHARE = 0.75  # of a stroke's length in one digit: it is not cut
 _MIN_SIDE = 0.1  # of the crop's height: smaller components are specks
@@ -99,8 +100,8 @@ class DrawnLine:
     def __init__(self, strokes: Sequence[Stroke]) -> None:
         points = np.concatenate(strokes)
         self._low, self._high = points.min(axis=0), points.max(axis=0)
-        # Smoothed once, for the strip and for the frames of all pieces.
-        spacing = _SPACING * _unit(self._low, self._high)
+        # Smoothed once, for the strip and for the frames of all pieces; a scribble coarsely, which limits its cost.
+        spacing = max(_SPACING * _unit(self._low, self._high), sum(map(length, strokes)) / _MAX_POINTS)
         self._strokes = [smooth_evenly(stroke, spacing) for stroke in strokes]
         self.strip, self.unit, self.left = draw_strip(self._strokes)
 

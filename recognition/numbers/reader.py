@@ -4,8 +4,9 @@
     reading = reader.read_strokes(strokes)
     print(reading.text, reading.confidence)
 
-One network reads each line without segmentation (`model.NumberCNN`). The recognizer looks at the pieces of its ink,
-alone and joined, and both choose the text. Input of at most one digit is the recognizer's.
+One network reads each line without segmentation (`model.NumberCNN`), another the path of the pen, if it is drawn
+(`model.StrokeCNN`). The recognizer looks at the pieces of the ink, alone and joined. Together they choose the text.
+Input of at most one digit is the recognizer's.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ from recognition.numbers.rescoring import (
 from recognition.paper import Picture
 from recognition.preview import make_preview
 from recognition.recognizer import Drawn, Mode, Prediction, Recognizer, milliseconds_since
-from recognition.stroke_reader import PathReading
+from recognition.stroke_reader import MAX_DIGITS, PathReading
 
-MAX_DIGITS = 100
 MAX_PIECES = 200  # of ink of all lines that the digit network looks at, which bounds the time
 
 
@@ -56,6 +56,7 @@ class _Material:
 # read as numbers, and 1 % of the rows of MNIST digits of which 30 % touch.
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
 _DRAWING = _Material(counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6)
+_DRAWING_WITHOUT_PATH = _Material(counts_pieces=True, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8)
 _PICTURE = _Material(counts_pieces=False, sharpness=0.42, min_evidence=-1.5, min_evidence_in_one=0.3)
 # Of one digit with signs, in the path of the pen. Of the development drawings of a digit and a point, 1 % have less; of
 # the letters whose parts look like a digit and a sign, more than 95 %.
@@ -65,7 +66,7 @@ _PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.8, min_evidence_in_one=0.8)
 
 
 class NumberReader:
-    """Reads numbers with two networks. Thread-safe if the recognizer is."""
+    """Reads numbers with two networks, and drawings with a third. Thread-safe if the recognizer is."""
 
     def __init__(self, recognizer: Recognizer, engine: Engine | None) -> None:
         """Without an engine, all input is read as a single digit."""
@@ -113,7 +114,7 @@ class NumberReader:
             if len(strokes) > 1 and (signed := self._read_signed_digit(found[0], started)):
                 return signed
             found = [without_single_digits(found[0])]
-        return self._read_lines(found, _DRAWING, started)
+        return self._read_lines(found, _DRAWING if drawn.path else _DRAWING_WITHOUT_PATH, started)
 
     def _read_signed_digit(self, found: NetworkReading, started: float) -> Reading | None:
         """The reading of a line with one digit and signs beside it, such as -5; None if it is another line."""
@@ -242,7 +243,7 @@ class NumberReader:
         return read
 
     def _read_lines(self, found: Sequence[NetworkReading], material: _Material, started: float) -> Reading | None:
-        """The number in lines; None if there are not several digits that both networks take for such."""
+        """The number in lines; None if there are not several digits that the networks take for such."""
         if sum(len(line.text) for line in found) < 2:
             return None
         read, n_left, pieces_left = [], MAX_DIGITS, MAX_PIECES
@@ -262,7 +263,7 @@ class NumberReader:
         return of_lines([line.texts for line in read], digits, other, milliseconds_since(started))
 
     def _read_line(self, found: NetworkReading, material: _Material, max_pieces: int) -> tuple[ReadLine, int]:
-        """What both networks read in a line, by the first alone if it has too many pieces; and the number of pieces."""
+        """What the networks read in a line, without the recognizer if it has too many pieces; and how many it has."""
         with self.recognizer.observer.time_phase("normalise"):
             pieces = found.line.pieces(found.cuts)
             spans = find_spans(pieces, max_pieces)

@@ -1,4 +1,4 @@
-"""Combines both networks' readings of a line: the texts of the number reader's, rescored with the lattice."""
+"""Combines the networks' readings of a line: the texts of its strip and path, rescored with the lattice."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class NetworkReading:
         return align(self.log_p, self.text)
 
     def log_p_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Log-probability `[len(texts)]` of each text, by both networks together where there is a path."""
+        """Log-probability `[len(texts)]` of each text, of the strip and, where there is one, of the path."""
         log_p = log_p_of(texts, self.log_p)
         return log_p + _PATH_WEIGHT * self.path.log_p_of(texts) if self.path else log_p
 
@@ -63,7 +63,7 @@ class NetworkReading:
 
 @dataclass(frozen=True, slots=True)
 class ReadLine:
-    """What both networks read in a line."""
+    """What the networks and the recognizer read in a line."""
 
     texts: Texts
     digits: list[tuple[Prediction, Box]]  # of the likeliest text
@@ -90,6 +90,8 @@ def decode(line: InkLine, logits: Array, temperature: float, path: PathReading |
 def _rank_by_path(found: NetworkReading, path: PathReading) -> NetworkReading:
     texts = list(dict.fromkeys([*(text for text, _ in found.texts), *path.texts]))
     log_p = found.log_p_of(texts)
+    if not np.isfinite(log_p).any():  # the path is too short for all of them
+        return found
     p = np.exp(log_p - np.logaddexp.reduce(log_p))
     order = np.argsort(-p)[:_N_RANKED]
     return replace(found, texts=[(texts[i], float(p[i])) for i in order])
@@ -112,9 +114,10 @@ def certainty(read: Sequence[NetworkReading]) -> float:
 def rescore(
     found: NetworkReading, pieces: Pieces, lattice: Lattice | None, *, sharpness: float, counts_pieces: bool
 ) -> ReadLine:
-    """What both networks read in a line; `counts_pieces` gives the lattice a say in how many digits there are.
+    """What the networks and the recognizer read in a line.
 
-    `sharpness` is a factor of the sum of both log-probabilities. Without a lattice, that is what the first one reads.
+    `counts_pieces` gives the lattice a say in how many digits there are. `sharpness` is a factor of the sum of all
+    log-probabilities. Without a lattice, the recognizer has no say.
     """
     texts = _rank(found, lattice, sharpness, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
     text = texts[0][0]
@@ -148,7 +151,7 @@ def _between(places: Sequence[tuple[int, int]]) -> list[float]:
 
 
 def _rank(found: NetworkReading, lattice: Lattice, sharpness: float, counts_pieces: bool) -> Texts:
-    """The likeliest texts by both networks."""
+    """The likeliest texts, by the networks and the lattice."""
     known = [text for text, _ in found.texts]
     texts = [*known, *(text for text in lattice.best_texts(MAX_TEXTS) if text not in known)]
     if not counts_pieces:
@@ -195,7 +198,7 @@ def _probabilities(log_p: Array, place: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def _agree(prediction: Prediction, by_network: NDArray[np.float64], digit: int) -> Prediction:
-    """What both networks say about a digit of the text: the mean of their probabilities."""
+    """What the strip and the recognizer say about a digit of the text: the mean of their probabilities."""
     both = (by_network + np.array(prediction.probabilities)) / 2
     agrees = prediction.digit == digit
     # The digit of the text stays the likeliest; where the networks differ, its probability shows it.

@@ -7,7 +7,7 @@ import pytest
 
 from recognition.ink import draw_with_region
 from recognition.numbers.lines import Line
-from recognition.numbers.pieces import DrawnLine, InkLine, PictureLine
+from recognition.numbers.pieces import DrawnLine, InkLine, PictureLine, StrokePieces
 from recognition.paper import Picture
 from testing.handwriting import write_row
 from testing.pictures import draw_picture
@@ -44,6 +44,15 @@ def test_all_ink_of_a_cut_stroke_is_kept(turn: int) -> None:
     cuts = [(x - line.left) / line.unit for x in (120, 200)]
     boxes = line.pieces(cuts).boxes[1:]
     assert boxes == pytest.approx(np.array([[0, 0, 120, 36], [120, 36, 200, 60], [200, 60, 300, 90]]))
+
+
+def test_scribble_is_drawn_coarsely() -> None:
+    # At the distance of the points of a digit, this line would have nine million of them.
+    rng = np.random.default_rng(0)
+    scribble = np.stack([rng.choice([-1e5, 1e5], 10_000), rng.uniform(-6e3, 6e3, 10_000)], axis=1)
+    line = DrawnLine([scribble]).pieces([])
+    assert isinstance(line, StrokePieces)
+    assert sum(map(len, line.strokes)) < 50_000
 
 
 def test_boxes_of_a_low_wide_line_are_in_pixels_of_the_picture() -> None:

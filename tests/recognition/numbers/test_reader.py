@@ -25,10 +25,10 @@ from recognition import (
 from recognition.engine import read_model, start_engine
 from recognition.frame import Frame
 from recognition.numbers.pieces import draw_strip
-from recognition.numbers.reader import MAX_DIGITS, MAX_PIECES, NumberReader
+from recognition.numbers.reader import MAX_PIECES, NumberReader
 from recognition.numbers.reading import Reading
 from recognition.numbers.rescoring import _agree
-from recognition.stroke_reader import StrokeReader
+from recognition.stroke_reader import MAX_DIGITS, StrokeReader
 from testing.handwriting import DIGITS, Drawing, write_row
 from testing.numbers import ScriptedEngine
 from testing.pictures import draw_picture, encode, picture_of
