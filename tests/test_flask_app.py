@@ -53,6 +53,7 @@ def test_corrupt_model_stops_the_start(
     [
         ("DIGITS_MODEL_PATH", "number_model_path", "reads numbers, not single digits"),
         ("DIGITS_NUMBER_MODEL_PATH", "model_path", "reads single digits, not numbers"),
+        ("DIGITS_STROKE_MODEL_PATH", "number_model_path", "reads numbers, not pen strokes"),
     ],
 )
 def test_model_of_the_other_kind_stops_the_start(
@@ -68,11 +69,12 @@ def test_model_of_the_other_kind_stops_the_start(
     assert refusal(capsys) == f"flask_app.py: {path.with_suffix('.onnx')} {sentence}"
 
 
-def test_damaged_number_model_stops_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("setting", ["DIGITS_NUMBER_MODEL_PATH", "DIGITS_STROKE_MODEL_PATH"])
+def test_damaged_model_of_a_reader_stops_the_start(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no network")
-    monkeypatch.setenv("DIGITS_NUMBER_MODEL_PATH", str(tmp_path / "bad.pth"))
+    monkeypatch.setenv(setting, str(tmp_path / "bad.pth"))
     assert "bad.onnx is damaged" in refusal(capsys)
 
 
