@@ -3,7 +3,8 @@
     python -m benchmarks.numbers                    # needs MNIST and the development sets under DIGITS_DATA_DIR
     python -m benchmarks.numbers --model runs/number_model.pth --limit 300
 
-Writes benchmarks/results/numbers.md, and a sheet of the misread ones of each set to reports/numbers/.
+Writes benchmarks/results/numbers.md, numbers.csv for the app to show, and a sheet of the misread ones of each set to
+reports/numbers/.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -33,11 +35,13 @@ from recognition.numbers.pieces import draw_strip
 from recognition.numbers.reader import NumberReader
 from recognition.numbers.reading import Reading
 from recognition.preview import to_png
+from storage import write_atomically
 from training.calibration import expected_calibration_error
 from training.datasets import load_mnist
 from training.datasets.drawings import read_lines
 from training.evaluation_sets import Item, PictureFile, StrokeInput, open_evaluation_sets
 from training.numbers.hands import group_by_width
+from training.reports import record_in_manifest
 
 _N = 1_000
 _TILE = 300, 44  # pixels of a misread number on a sheet
@@ -225,10 +229,11 @@ def _save_sheet(wrong: Sequence[tuple[Number, str]], path: Path) -> None:
 def main() -> int:
     """Measure and publish."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=ROOT / "number_model.pth", help="the number reader's checkpoint")
+    parser.add_argument("--model", type=Path, help="the number reader's checkpoint, by default the one that is served")
     parser.add_argument("--limit", type=int, help="read at most so many numbers of each set")
     options = parser.parse_args()
     settings = Settings.load()
+    options.model = options.model or settings.number_model_path
     models = read_models(settings, with_numbers=False)._replace(
         numbers=read_model(options.model, purpose=Purpose.NUMBERS)
     )
@@ -246,11 +251,13 @@ def main() -> int:
         "cheque amounts": read_amounts(root),
     }
     report = Report("Whole numbers")
-    rows = []
+    rows: list[list[object]] = []
+    figures = []  # for the app's page about the model
     for name, numbers in sets.items():
         items = list(numbers)[: options.limit]
         right, error = measure(reader, items, reports / f"{name}.png")
         rows.append([name, len(items), f"{100 * right:.1f}", f"{100 * error:.1f}"])
+        figures.append({"set": name, "n": len(items), "right": round(right, 3), "ece": round(error, 3)})
         print(rows[-1], flush=True)
     report.table(["set", "n", "whole numbers right %", "calibration error %"], rows)
     rows = []
@@ -268,6 +275,12 @@ def main() -> int:
         rows.append([name, len(items), f"{100 * as_digit:.1f}", f"{100 * as_number:.1f}"])
         print(rows[-1], flush=True)
     report.table(["non-digits", "n", "read as a digit %", "read as a number %"], rows)
+    if options.limit is None and options.model == settings.number_model_path:
+        assert reader.info is not None
+        table = pd.DataFrame(figures).assign(number_model=reader.info.id)
+        path = settings.model_path.with_name("numbers.csv")
+        write_atomically(path, str(table.to_csv(index=False)).encode())
+        record_in_manifest(settings.model_path, recognizer.info.id, {"numbers": path})
     ids = ", ".join(f"{name} {model.info.id}" for name, model in models._asdict().items() if model)
     report.say(f"Models: {ids}; `python -m benchmarks.numbers`.")
     return report.publish(RESULTS / "numbers.md")

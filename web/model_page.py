@@ -13,7 +13,7 @@ from web.api import with_etag
 from web.charts import Rows, confusion, error_curves, loss_curves, reliability
 from web.language import gettext
 from web.model_files import ModelFiles, load_model_files
-from web.operations import current_recognizer, current_settings
+from web.operations import current_reader, current_recognizer, current_settings
 
 Chart = TypeVar("Chart")
 
@@ -30,6 +30,15 @@ _DATA_SETS: Mapping[str, str] = {
     "pen_other_scripts": N_("characters of other scripts"),
     "pen_punctuation": N_("symbols and punctuation that do not look like a digit"),
     "font_letters": N_("letters A to J in decorative fonts"),
+}
+# The sets of whole numbers of `benchmarks/numbers.py`, by its names for them.
+_NUMBER_SETS: Mapping[str, str] = {
+    "MNIST test digits, apart": N_("rows of MNIST test digits"),
+    "MNIST test digits, 30 % touching": N_("rows of MNIST test digits, a third of them touching"),
+    "drawn, apart": N_("drawn rows by other writers"),
+    "drawn, touching or overlapping": N_("drawn rows by other writers, touching or overlapping"),
+    "ZIP codes, amounts and times, drawn": N_("drawn ZIP codes, amounts and times by other writers"),
+    "cheque amounts": N_("handwritten amounts on cheques"),
 }
 # The non-digits of data sets that have digits, too.
 _NON_DIGITS: Mapping[str, str] = {"photo_cells": N_("empty cells of grid paper in phone photos")}
@@ -68,6 +77,7 @@ def page() -> str:
         confusion=_draw(confusion, files.table("confusion_matrix")),
         reliability=_draw(reliability, files.table("reliability")),
         robustness=_split_robustness(files.table("robustness")),
+        numbers=_numbers(files.table("numbers")),
         baselines=files.table("baselines"),
         data_sets_with_mistakes=files.data_sets_with_mistakes,
     )
@@ -86,7 +96,7 @@ def mistakes(name: str) -> Response:
 def data_set(name: str) -> str:
     """Description of a data set or corruption; its name if there is none."""
     own_name = name.rpartition(":")[2]
-    words = _DATA_SETS.get(name) or _CORRUPTIONS.get(own_name)
+    words = _DATA_SETS.get(name) or _NUMBER_SETS.get(name) or _CORRUPTIONS.get(own_name)
     return str(gettext(words)) if words else own_name
 
 
@@ -108,6 +118,14 @@ def _draw(chart: Callable[..., Chart], *tables: Rows | None) -> Chart | None:
         return chart(*tables)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _numbers(rows: Rows | None) -> Rows | None:
+    """Results on whole numbers; None if they are not of the number model that is running."""
+    info = current_reader().info
+    if not rows or not info or not {"set", "n", "right", "ece", "number_model"} <= rows[0].keys():
+        return None
+    return rows if rows[0]["number_model"] == info.id else None
 
 
 def _split_robustness(rows: Rows | None) -> Mapping[str, Rows] | None:

@@ -29,6 +29,7 @@ mnist-validation:fog,0,5000,0.61,1950,1.2,0.5,0.1,0.5,0,,,,
 <b>odd</b>,0,0,,,,,,,10,0.3,0.9,0.2,0.3
 """
 BASELINES = "network,recipe,parameters,test_errors,test_accuracy\nlinear,fast,8635,869,0.9131\n"
+NUMBERS = 'set,n,right,ece,number_model\n"drawn, apart",1000,0.982,0.008,{model}\n'
 TABLES = {
     "train_metrics": TRAIN,
     "val_metrics": VALIDATION,
@@ -50,6 +51,18 @@ def folder(settings: Settings, tmp_path: Path) -> Path:
     files = {name: tmp_path / f"{name}.csv" for name in TABLES} | {"mistakes/mnist": tmp_path / "mnist.png"}
     record_in_manifest(tmp_path / "m.pth", running_model(settings), files)
     return tmp_path
+
+
+def test_whole_numbers_are_those_of_the_running_number_model(folder: Path, settings: Settings) -> None:
+    client = open_in(folder, settings)
+    model = client.get("/api/v1/model").get_json()
+    for given, is_shown in ((model["number_model"], True), ("0" * 12, False)):
+        (folder / "numbers.csv").write_text(NUMBERS.format(model=given))
+        record_in_manifest(folder / "m.pth", model["id"], {"numbers": folder / "numbers.csv"})
+        page = client.get("/model").text
+        row = r'<th scope="row">drawn rows by other writers</th><td>1,000</td>\s*<td>98.2%</td>\s*<td>0.8%</td>'
+        assert bool(re.search(row, page)) == is_shown
+        assert ("<caption>Whole numbers</caption>" in page) == is_shown
 
 
 def running_model(settings: Settings) -> str:
