@@ -26,7 +26,7 @@ export class AnswerView {
   /**
    * @param {HTMLElement} root
    * @param {Announcer} announcer
-   * @param {() => void} onChoice called when another digit of a number is chosen
+   * @param {() => void} onChoice called when another digit is chosen
    */
   constructor(root, announcer, onChoice) {
     this.#root = root;
@@ -68,13 +68,13 @@ export class AnswerView {
 
   /**
    * @param {Prediction} prediction
-   * @param {boolean} [isUnfinished] as for `describe`
+   * @param {boolean} [isUnfinished]
    */
   showPrediction(prediction, isUnfinished) {
     this.#show(this.describe(prediction, isUnfinished));
     const digits = isNumber(prediction) ? prediction.digits : [prediction];
     const text = (/** @type {{digit: number}[]} */ all) => all.map(({ digit }) => digit).join("");
-    // A later answer with the same digits leaves alone which of them was chosen, and the focus.
+    // A later answer with the same digits keeps the chosen one, and the focus.
     const isSame = text(digits) === text(this.#digits);
     this.#digits = digits;
     this.#slots.digits.hidden = digits.length === 1;
@@ -85,7 +85,7 @@ export class AnswerView {
     this.#slots.elapsed.textContent = ` · ${MILLISECONDS.format(prediction.elapsed_ms)}`;
   }
 
-  /** The place of the digit whose details are shown. */
+  /** The place of the digit that is shown. */
   get place() {
     return this.#place;
   }
@@ -98,7 +98,7 @@ export class AnswerView {
     this.#place = place;
     const { top, probabilities, frame } = this.#digits[place];
     for (const [i, row] of this.#topRows.entries()) {
-      setTextIn(row, ".digit", top[i].digit);
+      setText(row.querySelector(".digit"), top[i].digit);
       setBar(row, "width", top[i].confidence);
     }
     for (const [digit, row] of this.#allRows.entries()) setBar(row, "height", probabilities[digit]);
@@ -176,7 +176,7 @@ export class AnswerView {
     this.#digits = [];
     this.#slots.digits.hidden = true;
     for (const row of this.#topRows) {
-      setTextIn(row, ".digit", "–");
+      setText(row.querySelector(".digit"), "–");
       setBar(row, "width", null);
     }
     for (const row of this.#allRows) setBar(row, "height", null);
@@ -227,21 +227,12 @@ export function fill(text, values) {
 }
 
 /**
- * @param {Element} row
- * @param {string} selector
+ * Set a text, unless it is the same.
+ * @param {Element | null} element
  * @param {string | number} text
  */
-function setTextIn(row, selector, text) {
-  setText(/** @type {Element} */ (row.querySelector(selector)), String(text));
-}
-
-/**
- * Set a text if it is another: even the same one would be laid out again, many times a second.
- * @param {Element} element
- * @param {string} text
- */
 function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  if (element && element.textContent !== String(text)) element.textContent = String(text);
 }
 
 /**
@@ -251,11 +242,11 @@ function setText(element, text) {
  */
 function setBar(row, direction, share) {
   row.querySelector(".bar-fill")?.setAttribute(direction, `${100 * (share ?? 0)}%`);
-  setTextIn(row, ".percent", share === null ? "–" : percent(share, direction === "width" ? 1 : 0));
+  setText(row.querySelector(".percent"), share === null ? "–" : percent(share, direction === "width" ? 1 : 0));
 }
 
 /**
- * Never 100 % or 0 %, because no prediction is certain; like the filter `percent` in web/pages.py.
+ * Never 100 % or 0 %: no prediction is certain. Like the filter `percent` in web/pages.py.
  * @param {number} share
  * @param {0 | 1} [places]
  */

@@ -50,19 +50,22 @@ class _Material:
     sharpness: float  # of the networks' log-probabilities, for calibration on the development sets
     min_evidence: float  # chosen on the development sets, of whose numbers it refuses 0.5 % that are read right
     min_evidence_in_one: float  # where all digits are in one component, as in most scribbles that look like a number
+    min_evidence_of_ones: float  # where all of these are 1s, as in a zigzag
 
 
 # `min_evidence_in_one` of pictures refuses three quarters of the scribbles and a third of the letters that would be
 # read as numbers, and 1 % of the rows of MNIST digits of which 30 % touch.
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
-_DRAWING = _Material(counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6)
-_DRAWING_WITHOUT_PATH = _Material(counts_pieces=True, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8)
-_PICTURE = _Material(counts_pieces=False, sharpness=0.42, min_evidence=-1.5, min_evidence_in_one=0.3)
+_DRAWING = _Material(
+    counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6, min_evidence_of_ones=3
+)
+_DRAWING_WITHOUT_PATH = replace(_DRAWING, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8)
+_PICTURE = _Material(False, sharpness=0.42, min_evidence=-1.5, min_evidence_in_one=0.3, min_evidence_of_ones=0.3)
 # Of one digit with signs, in the path of the pen. Of the development drawings of a digit and a point, 1 % have less; of
 # the letters whose parts look like a digit and a sign, more than 95 %.
 _MIN_SIGNED_LOG_P = -1.5
 # For one digit: a picture must plainly hold several.
-_PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.8, min_evidence_in_one=0.8)
+_PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.8, min_evidence_in_one=0.8, min_evidence_of_ones=0.8)
 
 
 class NumberReader:
@@ -257,6 +260,8 @@ class NumberReader:
         digits = [ReadDigit(*digit, number) for number, line in enumerate(read) for digit in line.digits]
         in_one = sum(line.n_sources for line in read) == 1
         min_evidence = material.min_evidence_in_one if in_one else material.min_evidence
+        if in_one and {digit for line in read for digit in line.texts[0][0]} == {"1"}:
+            min_evidence = material.min_evidence_of_ones
         if len(digits) < 2 or evidence(read) < min_evidence:
             return None
         other = [OtherInk(box, number) for number, line in enumerate(read) for box in line.other]

@@ -22,7 +22,7 @@ from recognition import (
     Recognizer,
     UnsupportedPicture,
 )
-from recognition.engine import read_model, start_engine
+from recognition.engine import read_model, read_models, start_engine
 from recognition.frame import Frame
 from recognition.numbers.pieces import draw_strip
 from recognition.numbers.reader import MAX_PIECES, NumberReader
@@ -105,6 +105,12 @@ def test_letter_whose_parts_look_like_a_digit_and_a_sign_is_no_digit() -> None:
     letter_k = [[[0, 0], [0, 100]], [[60, 0], [10, 50], [60, 100]]]
     assert with_path("1", "1?", certainty=20.0).read_strokes(letter_k).text == "1"
     assert with_path("1", "?", certainty=20.0).read_strokes(letter_k).text == "?"
+
+
+@pytest.mark.parametrize(("n", "height"), [(6, 250), (10, 250), (20, 150)])
+def test_zigzag_is_no_row_of_ones(n: int, height: float) -> None:
+    zigzag = [[[220 * i / n, height * (i % 2)] for i in range(n + 1)]]
+    assert NumberReader.start(read_models(Settings()), Limits()).read_strokes(zigzag).text == "?"
 
 
 def test_bar_above_a_digit_is_no_sign(recognizer: Recognizer) -> None:
