@@ -59,7 +59,9 @@ class _Material:
 _DRAWING = _Material(
     counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6, min_evidence_of_ones=3
 )
-_DRAWING_WITHOUT_PATH = replace(_DRAWING, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8)
+_DRAWING_WITHOUT_PATH = replace(
+    _DRAWING, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8, min_evidence_of_ones=0.8
+)
 _PICTURE = _Material(False, sharpness=0.42, min_evidence=-1.5, min_evidence_in_one=0.3, min_evidence_of_ones=0.3)
 # Of one digit with signs, in the path of the pen. Of the development drawings of a digit and a point, 1 % have less; of
 # the letters whose parts look like a digit and a sign, more than 95 %.
