@@ -27,6 +27,13 @@ def label_of(symbol: str) -> int:
     return OTHER if symbol == OTHER_SYMBOL else int(symbol)
 
 
+def log_softmax(logits: Array, temperature: float) -> Array:
+    """Calibrated log-probabilities `[T, 11 or 12]` of each step, from its logits."""
+    log_p: Array = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
+    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    return log_p
+
+
 def leave_out_other(log_p: Array) -> Array:
     """Log-probabilities `[T, 11]` of digits and blank from those `[T, 11 or 12]` of a network: other ink is no text."""
     if log_p.shape[1] <= OTHER:

@@ -118,6 +118,12 @@ def _extent(strokes: Sequence[Stroke]) -> tuple[NDArray[np.float64], float]:
     return (low + high) / 2, extent if extent > 1e-6 else 0.0
 
 
+def line_height(low: Stroke, high: Stroke) -> float:
+    """Height of a drawn line from `low` to `high`, at least a sixteenth of its width: a dash is lower than a digit."""
+    width, height = (high - low).tolist()
+    return float(max(height, width / 16, 1e-6))
+
+
 def length(stroke: Stroke) -> float:
     """The length of the lines between the points, in their units."""
     return float(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum())

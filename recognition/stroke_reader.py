@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import N_DIGITS
-from recognition.ctc import best_texts, leave_out_other, log_p_of
+from recognition.ctc import best_texts, leave_out_other, log_p_of, log_softmax
 from recognition.engine import Engine, VerifiedModel, start_engine
 from recognition.ink import Stroke
 from recognition.trajectory import to_trajectory
@@ -67,6 +67,4 @@ class StrokeReader:
     def read(self, strokes: Sequence[Stroke]) -> PathReading:
         """Read a line of strokes, in the order in which they were written."""
         logits = self._engine.logits(to_trajectory(strokes)[None])[0].astype(np.float32)
-        log_p = (logits - logits.max(axis=1, keepdims=True)) / np.float32(self.info.temperature)
-        log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-        return PathReading(log_p)
+        return PathReading(log_softmax(logits, self.info.temperature))

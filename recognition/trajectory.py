@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.ink import Stroke, length, smooth_evenly
+from recognition.ink import Stroke, length, line_height, smooth_evenly
 
 Trajectory = NDArray[np.float32]
 
@@ -27,8 +27,7 @@ def to_trajectory(strokes: Sequence[Stroke]) -> Trajectory:
     """The trajectory of a line of strokes, given in the order in which they were written."""
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
-    width, height = (high - low).tolist()
-    unit = max(height, width / 16, 1e-6)
+    unit = line_height(low, high)
     scaled = [(stroke - low) / unit for stroke in order(strokes)]
     moves = sum(float(np.linalg.norm(after[0] - before[-1])) for before, after in pairwise(scaled))
     spacing = max(_SPACING, (sum(map(length, scaled)) + moves) / _MAX_POINTS)
@@ -39,7 +38,7 @@ def to_trajectory(strokes: Sequence[Stroke]) -> Trajectory:
         n_steps = math.ceil(float(np.linalg.norm(end - start)) / spacing)
         path += [start + (end - start) * (np.arange(1, n_steps) / max(1, n_steps))[:, None], line]
         pen += [np.zeros(max(0, n_steps - 1)), np.ones(len(line))]
-    return _to_features(np.concatenate(path), np.concatenate(pen), height / unit, spacing)
+    return _to_features(np.concatenate(path), np.concatenate(pen), float(high[1] - low[1]) / unit, spacing)
 
 
 def _to_features(path: Stroke, pen: NDArray[np.float64], height: float, spacing: float) -> Trajectory:

@@ -1,4 +1,4 @@
-"""A reader of numbers whose network returns chosen texts, in place of a trained one."""
+"""Networks for numbers and for pen strokes that return chosen texts, in place of trained ones."""
 
 from typing import Literal
 
@@ -6,9 +6,22 @@ import numpy as np
 from flask import Flask
 from numpy.typing import NDArray
 
-from model_file import N_DIGITS, NUMBER_READER, PREPROCESSING_VERSION, ModelInfo
-from recognition.ctc import BLANK
+from model_file import N_DIGITS, NUMBER_READER, PREPROCESSING_VERSION, STROKE_READER, ModelInfo
+from recognition.ctc import BLANK, OTHER, label_of
 from recognition.numbers.reader import NumberReader
+
+
+def _describe(architecture: str, temperature: float) -> ModelInfo:
+    return ModelInfo(
+        id="0123456789ab",
+        architecture=architecture,
+        parameters=1,
+        preprocessing=PREPROCESSING_VERSION,
+        temperature=temperature,
+        rejection_threshold=0.0,
+        data=(),
+        metrics={},
+    )
 
 
 class ScriptedEngine:
@@ -18,16 +31,7 @@ class ScriptedEngine:
     """
 
     name: Literal["onnx"] = "onnx"
-    info = ModelInfo(
-        id="0123456789ab",
-        architecture=NUMBER_READER,
-        parameters=1,
-        preprocessing=PREPROCESSING_VERSION,
-        temperature=1.0,
-        rejection_threshold=0.0,
-        data=(),
-        metrics={},
-    )
+    info = _describe(NUMBER_READER, temperature=1.0)
 
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
@@ -44,6 +48,24 @@ class ScriptedEngine:
             logits[0, step, digit] = 12
             logits[0, step, (digit + 1) % N_DIGITS] = max(0, 8 - index)
         return logits
+
+
+class SpellingEngine:
+    """Reads the same symbols in every path."""
+
+    name: Literal["onnx"] = "onnx"
+    info = _describe(STROKE_READER, temperature=2.0)
+
+    def __init__(self, symbols: str, certainty: float = 20.0) -> None:
+        self._logits = np.zeros((1, 2 * len(symbols) + 1, OTHER + 1), np.float32)
+        self._logits[0, ::2, BLANK] = 20
+        for index, symbol in enumerate(symbols):
+            self._logits[0, 2 * index + 1, label_of(symbol)] = certainty
+
+    def logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `recognition.engine.Engine`."""
+        assert frames.ndim == 3
+        return self._logits
 
 
 def let_app_read(app: Flask, text: str) -> None:

@@ -20,7 +20,7 @@ from model_file import STRIP_HEIGHT
 from recognition.components import INK_LEVEL, find_components, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import Frame, Region, frame_ink, region_of
-from recognition.ink import Stroke, draw_with_region, length, smooth_evenly
+from recognition.ink import Stroke, draw_with_region, length, line_height, smooth_evenly
 from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.strips import Strip, to_strip
 from recognition.paper import Picture, find_ink
@@ -138,8 +138,7 @@ def draw_strip(strokes: Sequence[Stroke]) -> tuple[Strip, float, float]:
 
 def _unit(low: Array, high: Array) -> float:
     """Units of a drawing per pixel of the strip, for a line from `low` to `high`."""
-    width, height = (high - low).tolist()
-    return float(max(height, width / 16, 1e-6)) / (_INK_HEIGHT - _PEN)
+    return line_height(low, high) / (_INK_HEIGHT - _PEN)
 
 
 @dataclass(frozen=True)

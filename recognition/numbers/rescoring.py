@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import N_DIGITS
-from recognition.ctc import align, best_texts, log_p_of
+from recognition.ctc import align, best_texts, log_p_of, log_softmax
 from recognition.numbers.lattice import Lattice, Span
 from recognition.numbers.pieces import Box, InkLine, Pieces
 from recognition.numbers.reading import MAX_TEXTS, Texts
@@ -77,8 +77,7 @@ def decode(line: InkLine, logits: Array, temperature: float, path: PathReading |
 
     The texts of a drawn line are those that its `path` makes likely, too.
     """
-    log_p = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
-    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    log_p = log_softmax(logits, temperature)
     # Rounding may add up to more than 1.
     texts = [(text, min(1.0, math.exp(score))) for text, score in best_texts(log_p, _N_RANKED)]
     if not texts[0][0]:

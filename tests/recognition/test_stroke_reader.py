@@ -11,7 +11,7 @@ from recognition import Recognizer
 from recognition.engine import read_model, read_models, start_engine
 from recognition.stroke_reader import PathReading, StrokeReader
 from testing.handwriting import DIGITS, write_row
-from testing.strokes import SpellingEngine
+from testing.numbers import SpellingEngine
 
 
 def read(symbols: str, certainty: float = 20.0) -> PathReading:

@@ -30,9 +30,8 @@ from recognition.numbers.reading import Reading
 from recognition.numbers.rescoring import _agree
 from recognition.stroke_reader import MAX_DIGITS, StrokeReader
 from testing.handwriting import DIGITS, Drawing, write_row
-from testing.numbers import ScriptedEngine
+from testing.numbers import ScriptedEngine, SpellingEngine
 from testing.pictures import draw_picture, encode, picture_of
-from testing.strokes import SpellingEngine
 
 
 @pytest.fixture(scope="module")
