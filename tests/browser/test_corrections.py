@@ -14,10 +14,22 @@ from testing.pictures import picture_of
 pytestmark = pytest.mark.browser
 
 
+def expect_last_answer(page: Page) -> None:
+    """The page awaits no newer answer, before which a correction would not count."""
+    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")
+
+
 def correct(page: Page, label: str) -> None:
-    expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")  # the last answer is there
+    expect_last_answer(page)
     page.get_by_label("Wrong? It was").select_option(label)
     expect(page.get_by_role("status")).to_contain_text("Correction kept")
+
+
+def enter_number(page: Page, number: str) -> None:
+    expect_last_answer(page)
+    field = page.get_by_label("or the number")
+    field.fill(number)
+    field.press("Enter")
 
 
 def expect_corrections(page: Page, *captions: str) -> None:
@@ -81,15 +93,12 @@ def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, write_row("42", 80, 10, 80))
     expect_number(page, "42")
-    field = page.get_by_label("or the number")
     suggested = page.locator("#alternatives option").evaluate_all("options => options.map(({ value }) => value)")
     assert len(suggested) == 3
     assert "42" not in suggested
-    field.fill("4x")
-    field.press("Enter")
+    enter_number(page, "4x")
     expect(page.locator("#corrections")).to_be_hidden()
-    field.fill(" 412 ")
-    field.press("Enter")
+    enter_number(page, " 412 ")
     expect(page.get_by_role("status")).to_contain_text("Correction kept")
     expect_corrections(page, "42 → 412")
     page.reload()
@@ -108,9 +117,7 @@ def test_number_that_is_none_and_digit_that_is_a_number_are_corrected(open_page:
     page.get_by_role("button", name="Clear").click()
     draw(page, DIGITS[5])
     expect_answer(page, 5)
-    field = page.get_by_label("or the number")
-    field.fill("52")
-    field.press("Enter")
+    enter_number(page, "52")
     expect_corrections(page, "5 → 52", "11 → no digit")
 
 
