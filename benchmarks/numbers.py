@@ -31,7 +31,7 @@ from model_file import Purpose
 from recognition import InputError, Recognizer
 from recognition.engine import read_model, read_models
 from recognition.ink import Stroke
-from recognition.numbers.pieces import draw_strip
+from recognition.numbers.drawn_line import draw_strip
 from recognition.numbers.reader import NumberReader
 from recognition.numbers.reading import Reading
 from recognition.preview import to_png

@@ -21,9 +21,11 @@ from config import Limits
 from recognition.engine import Engine, Models, start_engine
 from recognition.errors import InputError, NoSuchPlace
 from recognition.explain import Explanation
+from recognition.numbers.drawn_line import DrawnLine
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
-from recognition.numbers.pieces import Box, DrawnLine, InkLine, PictureLine
+from recognition.numbers.picture_line import PictureLine
+from recognition.numbers.pieces import Box, InkLine
 from recognition.numbers.reading import OtherInk, ReadDigit, Reading, of_lines, of_single, truncate
 from recognition.numbers.rescoring import (
     NetworkReading,
@@ -235,7 +237,7 @@ class NumberReader:
     def _run_network(
         self, engine: Engine, lines: Sequence[InkLine], paths: Iterable[PathReading | None] = repeat(None)
     ) -> list[NetworkReading]:
-        """What the network reads in each line with digits, up to the line with the last of `MAX_DIGITS`."""
+        """What the network reads in each line with digits, up to the line with the first digit over `MAX_DIGITS`."""
         read, n_left = [], MAX_DIGITS
         for line, path in zip(lines, paths, strict=False):
             with self.recognizer.observer.time_phase("network"):
@@ -243,7 +245,7 @@ class NumberReader:
             if found := decode(line, logits, engine.info.temperature, path):
                 read.append(found)
                 n_left -= len(found.text)
-            if n_left <= 0:
+            if n_left < 0:
                 break
         return read
 
@@ -256,8 +258,8 @@ class NumberReader:
             known, n_pieces = self._read_line(line, material, pieces_left)
             pieces_left -= n_pieces
             read.append(replace(known, texts=truncate(known.texts, n_left), digits=known.digits[:n_left]))
-            n_left -= len(read[-1].digits)
-            if not n_left:
+            n_left -= len(known.digits)
+            if n_left <= 0:
                 break
         digits = [ReadDigit(*digit, number) for number, line in enumerate(read) for digit in line.digits]
         in_one = sum(line.n_sources for line in read) == 1
@@ -267,7 +269,8 @@ class NumberReader:
         if len(digits) < 2 or evidence(read) < min_evidence:
             return None
         other = [OtherInk(box, number) for number, line in enumerate(read) for box in line.other]
-        return of_lines([line.texts for line in read], digits, other, milliseconds_since(started))
+        is_truncated = n_left < 0 or len(read) < len(found)
+        return of_lines([line.texts for line in read], digits, other, milliseconds_since(started), is_truncated)
 
     def _read_line(self, found: NetworkReading, material: _Material, max_pieces: int) -> tuple[ReadLine, int]:
         """What the networks read in a line, without the recognizer if it has too many pieces; and how many it has."""

@@ -43,6 +43,7 @@ class Reading:
     alternatives: tuple[tuple[str, float], ...]  # other texts with their confidences
     digits: tuple[ReadDigit, ...]
     other: tuple[OtherInk, ...] = ()  # from left to right in each line
+    is_truncated: bool = False  # there are more digits than `MAX_DIGITS`
     preview: Preview | None = None  # the picture, if requested
     elapsed_ms: float = 0.0
 
@@ -65,7 +66,11 @@ def of_single(prediction: Prediction, elapsed_ms: float) -> Reading:
 
 
 def of_lines(
-    lines: Sequence[Texts], digits: Sequence[ReadDigit], other: Sequence[OtherInk], elapsed_ms: float
+    lines: Sequence[Texts],
+    digits: Sequence[ReadDigit],
+    other: Sequence[OtherInk],
+    elapsed_ms: float,
+    is_truncated: bool = False,
 ) -> Reading:
     """The reading of several lines, from the likely texts of each."""
     combined = sorted(
@@ -78,4 +83,4 @@ def of_lines(
         for text, p in combined[:MAX_TEXTS]
     ]
     best, confidence = texts[0]
-    return Reading(best, confidence, tuple(texts[1:]), tuple(digits), tuple(other), elapsed_ms=elapsed_ms)
+    return Reading(best, confidence, tuple(texts[1:]), tuple(digits), tuple(other), is_truncated, elapsed_ms=elapsed_ms)

@@ -29,7 +29,7 @@ _UNIT = DIGIT / INK_SIZE  # pixels of the picture per pixel of a frame
 _MARGIN = 40  # around the ink, which is cut to a smaller one at the end
 _SHARES = {"mnist": 0.42, "unipen": 0.27, "pendigits": 0.15, "swiss": 0.14, "semeion": 0.02}
 _DRAWN = ("unipen", "pendigits")  # the sources that are pen strokes
-_SCREEN_PENS = 2.4, 4.8  # pixels: the widths that strokes may have in `recognition.numbers.pieces.draw_strip`
+_SCREEN_PENS = 2.4, 4.8  # pixels: the widths that strokes may have in `recognition.numbers.drawn_line.draw_strip`
 _SHARE_ODD, _SHARE_OF_ODD = 0.35, 0.4  # of numbers with odd forms of some digits, and of the digits in these
 _SHARE_CURLED = 0.07  # of drawn digits whose last stroke ends in a curl
 

@@ -24,7 +24,7 @@ from recognition import (
 )
 from recognition.engine import read_model, read_models, start_engine
 from recognition.frame import Frame
-from recognition.numbers.pieces import draw_strip
+from recognition.numbers.drawn_line import draw_strip
 from recognition.numbers.reader import MAX_PIECES, NumberReader
 from recognition.numbers.reading import Reading
 from recognition.numbers.rescoring import _agree
@@ -134,6 +134,7 @@ def test_lines_are_joined_by_line_breaks(recognizer: Recognizer) -> None:
     reading = reader(recognizer, "31", "42").read_strokes([*write_row("31"), *write_row("42", top=500)])
     assert reading.text == "31\n42"
     assert [each.line for each in reading.digits] == [0, 0, 1, 1]
+    assert not reading.is_truncated
 
 
 def test_stroke_across_two_digits_is_cut(recognizer: Recognizer) -> None:
@@ -149,10 +150,14 @@ def test_what_neither_network_takes_for_digits_is_no_number(recognizer: Recogniz
     assert (reading.text, len(reading.digits)) == ("?", 1)
 
 
-def test_more_than_a_hundred_digits_are_cut_off(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("n_digits", "is_truncated"), [(MAX_DIGITS, False), (MAX_DIGITS + 2, True)])
+def test_more_than_a_hundred_digits_are_truncated(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, n_digits: int, is_truncated: bool
+) -> None:
     monkeypatch.setattr("recognition.numbers.reader.evidence", lambda *_: np.inf)
-    reading = read(reader(recognizer, "12" * 60), "picture", write_row("121212"))
+    reading = read(reader(recognizer, "12" * (n_digits // 2)), "picture", write_row("121212"))
     assert len(reading.text) == len(reading.digits) == MAX_DIGITS
+    assert reading.is_truncated is is_truncated
 
 
 def test_empty_drawing_is_blank(recognizer: Recognizer) -> None:
@@ -404,6 +409,7 @@ def test_texts_that_become_equal_at_the_limit_are_one(recognizer: Recognizer) ->
     rows = [write_row("1234567890" * 4, 60, 0, top) for top in (0, 100, 200)]
     reading = reader(recognizer, *["1234567890" * 4] * 3).read_strokes([stroke for row in rows for stroke in row])
     assert len(reading.digits) == MAX_DIGITS
+    assert reading.is_truncated
     assert reading.text not in dict(reading.alternatives)
     assert "".join(str(each.prediction.digit) for each in reading.digits) == reading.text.replace("\n", "")
 
