@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from recognition.ink import draw
 from testing.handwriting import HANDWRITINGS
+from training.datasets.frames import to_uint8
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -21,7 +22,7 @@ def make_digits(count: int, seed: int) -> Arrays:
         slant = np.array([[1, 0], [rng.normal(0, 0.15), 1]])
         strokes = [np.array(s, float) @ slant for s in drawings[rng.integers(len(drawings))]]
         strokes = [s + rng.normal(0, 2.0, s.shape) for s in strokes]
-        frames.append(np.round(draw(strokes) * 255).astype(np.uint8))
+        frames.append(to_uint8(draw(strokes)))
         labels.append(digit)
     return np.stack(frames), np.array(labels, dtype=np.uint8)
 

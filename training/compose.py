@@ -29,9 +29,8 @@ from recognition.normalize import find_candidates
 from recognition.paper import Picture
 from training.datasets import Composed, Digits
 from training.datasets.folder import cached_arrays
+from training.datasets.frames import FrameArray, stack_frames, to_uint8
 from training.nondigits import look_like_digits
-
-Frames = NDArray[np.uint8]  # [N, 28, 28]
 
 # Correlation of a candidate with the frame that the picture was composed of. Between the two bounds it is neither
 # clearly the digit nor clearly something else, and is left out.
@@ -55,7 +54,7 @@ def compose(digits: Digits, count: int, seed: int, cache: Path) -> Composed:
     return Composed(wrong[~look_like_digits(wrong, digits.frames.cpu())], right, source)
 
 
-def _compose_all(frames: Frames, count: int, seed: int) -> tuple[Frames, Frames, NDArray[np.int64]]:
+def _compose_all(frames: FrameArray, count: int, seed: int) -> tuple[FrameArray, FrameArray, NDArray[np.int64]]:
     """Candidates that show something else, those that show the digit, and its index in `frames`."""
     tasks = []
     for number, start in enumerate(range(0, count, _CHUNK)):
@@ -72,8 +71,8 @@ def _compose_all(frames: Frames, count: int, seed: int) -> tuple[Frames, Frames,
 
 
 def _compose_chunk(
-    indices: NDArray[np.int64], digits: Frames, neighbours: Frames, rng: Generator
-) -> tuple[Frames, Frames, NDArray[np.int64]]:
+    indices: NDArray[np.int64], digits: FrameArray, neighbours: FrameArray, rng: Generator
+) -> tuple[FrameArray, FrameArray, NDArray[np.int64]]:
     cv2.setNumThreads(1)
     wrong, right, source = [], [], []
     for index, digit, neighbour in zip(indices.tolist(), digits, neighbours, strict=True):
@@ -86,16 +85,12 @@ def _compose_chunk(
             elif similarity > _RIGHT:
                 right.append(frame)
                 source.append(index)
-    return _stack(wrong), _stack(right), np.array(source, np.int64)
-
-
-def _stack(frames: Sequence[NDArray[np.uint8]]) -> Frames:
-    return np.stack(frames) if frames else np.empty((0, 28, 28), np.uint8)
+    return stack_frames(wrong).numpy(), stack_frames(right).numpy(), np.array(source, np.int64)
 
 
 def _candidates(picture: Picture) -> list[NDArray[np.uint8]]:
     try:
-        return [np.round(candidate.frame * 255).astype(np.uint8) for candidate in find_candidates(picture)]
+        return [to_uint8(candidate.frame) for candidate in find_candidates(picture)]
     except BlankInput:
         return []
 

@@ -33,7 +33,8 @@ from training.datasets import (
     load_mnist,
     split_digits,
 )
-from training.datasets.drawings import read_lines
+from training.datasets.drawings import parse_label, read_lines
+from training.datasets.frames import to_uint8
 from training.datasets.open import LOOKALIKES
 
 NON_DIGIT = -1  # label of an item that is not a digit
@@ -185,7 +186,7 @@ def _corrupt(name: str, corruption: str, data_dir: Path, through: str) -> list[E
     clean = digits.frames.numpy().astype(np.float32) / np.float32(255)
     sets = []
     for kind in [corruption] if corruption else CORRUPTIONS:
-        frames = (CORRUPTIONS[kind](clean, np.random.default_rng(0)) * 255).round().astype(np.uint8)
+        frames = to_uint8(CORRUPTIONS[kind](clean, np.random.default_rng(0)))
         corrupted = Digits(torch.from_numpy(frames), digits.labels)
         sets.append(EvaluationSet(f"{name}:{kind}", _items(kind, corrupted, through)))
     return sets
@@ -194,7 +195,7 @@ def _corrupt(name: str, corruption: str, data_dir: Path, through: str) -> list[E
 def _open_folder(folder: Path) -> list[Item]:
     """Sub-folders of pictures: 0 to 9 hold digits, any other name non-digits."""
     items = [
-        Item(f"{path.parent.name}/{path.name}", _parse_label(path.parent.name), PictureFile(path))
+        Item(f"{path.parent.name}/{path.name}", parse_label(path.parent.name, NON_DIGIT), PictureFile(path))
         for path in sorted(folder.glob("*/*"))
         if path.suffix.lower() in SUFFIXES
     ]
@@ -202,12 +203,6 @@ def _open_folder(folder: Path) -> list[Item]:
         found = abbreviate(sorted(path.name for path in folder.iterdir()))
         raise DataError(f"{folder} has no sub-folders with pictures; found {found or 'nothing'}.")
     return items
-
-
-def _parse_label(label: object) -> int:
-    """The digit that a number or text stands for, or `NON_DIGIT`."""
-    text = str(label)
-    return int(text) if len(text) == 1 and text in "0123456789" else NON_DIGIT
 
 
 def _open_numbers(folder: Path) -> list[Item]:
@@ -218,7 +213,7 @@ def _open_numbers(folder: Path) -> list[Item]:
             pairs = list(zip(str(line["text"]), line["boxes"], strict=True))
             for number, (character, (left, top, width, height)) in enumerate(pairs):
                 picture = PictureFile(folder / line["file"], (left, top, width, height))
-                items.append(Item(f"{line['file']} #{number}", _parse_label(character), picture))
+                items.append(Item(f"{line['file']} #{number}", parse_label(character, NON_DIGIT), picture))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder / 'labels.jsonl'} is damaged: each line needs file, text and boxes.") from error
     return items
@@ -232,7 +227,7 @@ def _open_drawings(path: Path) -> list[Item]:
             raise DataError(f"{path} is damaged: line {number} needs label and strokes.")
         if str(line["label"]) not in LOOKALIKES:
             name = f"line {number} ({line['label']})"
-            items.append(Item(name, _parse_label(line["label"]), StrokeInput(line["strokes"])))
+            items.append(Item(name, parse_label(line["label"], NON_DIGIT), StrokeInput(line["strokes"])))
     return items
 
 
@@ -246,7 +241,7 @@ def _open_arrays(path: Path) -> list[Item]:
     if x.dtype != np.uint8 or x.ndim != 3 or y.shape != x.shape[:1]:
         raise DataError(f"{path} needs x as uint8 [N, H, W] and y as [N]; it has {x.dtype} {x.shape} and {y.shape}.")
     return [
-        Item(f"{path.stem} {i}", _parse_label(label), PictureArray(pixels))
+        Item(f"{path.stem} {i}", parse_label(label, NON_DIGIT), PictureArray(pixels))
         for i, (pixels, label) in enumerate(zip(x, y.tolist(), strict=True))
     ]
 

@@ -24,7 +24,6 @@ from training.ensemble import Teachers
 from training.loss import training_loss
 from training.metrics import Metrics, compute_metrics, predict_logits
 from training.optim import build_average, build_optimizer, build_scheduler
-from training.random import seed_everything
 from training.recipes import Recipe, build_network
 from training.training_state import stop_on_signal
 
@@ -104,11 +103,11 @@ def initialize(
     recipe: Recipe, training: TrainingSet, seed: int, device: torch.device, world: World
 ) -> tuple[nn.Module, AveragedModel, Optimizer, LRScheduler, BatchLoader]:
     """Network, moving average, optimizer, scheduler and batches for `fit`. Raises `UsageError`."""
-    seed_everything(seed)  # the same weights in all processes
+    torch.manual_seed(seed)  # the same weights in all processes
     network = build_network(recipe)
     # Both CPUs and GPUs convolve fastest in channels last.
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    seed_everything(seed + 10_007 * world.rank)  # different distortions
+    torch.manual_seed(seed + 10_007 * world.rank)  # different distortions
     batches = BatchLoader(training, recipe, seed, world, device)
     average = build_average(network, recipe.ema_decay)
     optimizer = build_optimizer(network, recipe)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from model_file import FRAME_SIZE
 from recognition.ink import Stroke, draw
+from training.datasets.frames import to_uint8
 
 Strokes = list[Stroke]
 
@@ -28,7 +29,7 @@ def make_drawings(count: int, digits: Tensor, seed: int) -> Tensor:
     rng = np.random.default_rng(seed)
     kinds: list[Callable[[Generator], Strokes]] = [scribble, glyph, glyph, glyph, sign, sign, shape, marks]
     drawings = [draw(kinds[index % len(kinds)](rng)) for index in range(count)]
-    frames = torch.from_numpy(np.round(np.stack(drawings) * 255).astype(np.uint8))
+    frames = torch.from_numpy(to_uint8(np.stack(drawings)))
     return frames[~look_like_digits(frames, digits)]
 
 

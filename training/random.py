@@ -1,11 +1,9 @@
-"""Random values for the samples of a batch, and the seeds and states of all random number generators."""
+"""Random values for the samples of a batch, and the states of PyTorch's generators, the only global ones in use."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,24 +18,12 @@ def bernoulli(frames: Tensor, p: float) -> Tensor:
     return torch.rand(len(frames), device=frames.device) < p
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the generators of PyTorch, NumPy and Python."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
-
-
 def get_random_state() -> dict[str, Any]:
-    """The state of every generator of this process, as plain values and tensors."""
-    # NumPy's legacy generator: a name, an array, and three numbers.
-    name, keys, *rest = np.random.get_state(legacy=True)
-    version, internal, gauss = random.getstate()
+    """The state of PyTorch's generators on all devices, as tensors."""
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
-        "python": [version, list(internal), gauss],
     }
 
 
@@ -48,7 +34,3 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
     if state["mps"] is not None:
         torch.mps.set_rng_state(state["mps"])
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))

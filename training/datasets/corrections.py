@@ -24,10 +24,9 @@ from config import Limits
 from model_file import N_DIGITS
 from recognition.errors import InputError
 from recognition.ink import Stroke, render, trace, validate_strokes
-from recognition.normalize import normalize
-from recognition.picture import decode_picture
 from training.datasets.digits import DataError, Digits
-from training.datasets.drawings import Drawings, Line, read_lines, stack_frames
+from training.datasets.drawings import Drawings, Line, read_lines
+from training.datasets.frames import load_frame, stack_frames
 
 _CERTAIN = 0.999  # a network that is more certain of another answer than this contradicts a correction
 _MOST_LISTED = 20
@@ -92,8 +91,7 @@ def _parse_correction(number: int, line: Line, limits: Limits) -> _Correction:
     if "strokes" in line:
         lines = trace(validate_strokes(line["strokes"], limits))
         return _Correction(number, label, render(lines)[0], lines)
-    frame = normalize(decode_picture(_decode_data_url(line["picture"]), limits))
-    return _Correction(number, label, np.round(frame * 255).astype(np.uint8), None)
+    return _Correction(number, label, load_frame(_decode_data_url(line["picture"]), limits), None)
 
 
 def _decode_data_url(url: object) -> bytes:

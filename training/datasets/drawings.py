@@ -26,6 +26,7 @@ from recognition.errors import InputError
 from recognition.frame import INK_SIZE
 from recognition.ink import PEN_WIDTH, Stroke, render, trace, validate_strokes
 from training.datasets.digits import DataError, Digits
+from training.datasets.frames import stack_frames
 
 Array = NDArray[np.float64]
 Line = Mapping[str, Any]  # of a file: label, strokes and, where it is known, writer
@@ -69,11 +70,6 @@ class Drawings:
 
 
 NO_DRAWINGS = Drawings([], torch.empty(0, dtype=torch.int64))
-
-
-def stack_frames(frames: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """Frames `[28, 28]` as one tensor `[N, 28, 28]`; there may be none."""
-    return torch.from_numpy(np.stack(frames)) if frames else torch.empty(0, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)
 
 
 def _smooth(points: Array, sizes: NDArray[np.int64], weight: Array) -> Array:
@@ -144,10 +140,10 @@ def load_strokes(
     return Drawings(lines, torch.tensor(labels), writers if any(writers) else None)
 
 
-def parse_label(label: object) -> int:
-    """The digit that a number or text stands for, or 10 for a non-digit."""
+def parse_label(label: object, non_digit: int = N_DIGITS) -> int:
+    """The digit that a number or text stands for, or `non_digit`."""
     text = str(label)
-    return int(text) if len(text) == 1 and text in "0123456789" else N_DIGITS
+    return int(text) if len(text) == 1 and text in "0123456789" else non_digit
 
 
 def read_lines(path: Path, max_length: int | None = None) -> Iterator[dict[str, Any]]:

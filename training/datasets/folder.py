@@ -24,12 +24,10 @@ from tqdm import tqdm
 from config import Limits
 from model_file import N_DIGITS, PREPROCESSING_VERSION
 from recognition.errors import InputError
-from recognition.normalize import normalize
-from recognition.picture import SUFFIXES, decode_picture
+from recognition.picture import SUFFIXES
 from storage import write_atomically
 from training.datasets.digits import DataError, Digits
-
-FrameArray = NDArray[np.uint8]  # [N, 28, 28]
+from training.datasets.frames import FrameArray, load_frame, stack_frames
 
 
 def load_folder(folder: Path, cache: Path) -> Digits:
@@ -85,13 +83,12 @@ def abbreviate(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _load_frame(path: Path) -> NDArray[np.uint8] | Exception:
-    """The frame `[28, 28]` of a picture file, or why there is none."""
+def _load_frame(path: Path) -> FrameArray | Exception:
+    """The frame of a picture file, or why there is none."""
     try:
-        frame = normalize(decode_picture(path.read_bytes(), Limits()))
+        return load_frame(path.read_bytes(), Limits())
     except (InputError, OSError) as error:
         return error
-    return np.round(frame * 255).astype(np.uint8)
 
 
 def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[FrameArray, NDArray[np.str_]]:
@@ -101,7 +98,7 @@ def _load_frames(folder: Path, paths: Sequence[Path]) -> tuple[FrameArray, NDArr
         results = list(tqdm(pool.map(_load_frame, paths), folder.name, len(paths), leave=False, disable=None))
     frames = [result for result in results if not isinstance(result, Exception)]
     errors = [str(result) if isinstance(result, Exception) else "" for result in results]
-    return np.stack(frames) if frames else np.empty((0, 28, 28), np.uint8), np.array(errors, dtype=np.str_)
+    return stack_frames(frames).numpy(), np.array(errors, dtype=np.str_)
 
 
 def _cache_key(folder: Path, paths: Sequence[Path]) -> str:

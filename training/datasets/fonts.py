@@ -19,6 +19,7 @@ from model_file import FRAME_SIZE, N_DIGITS
 from recognition.frame import Frame, frame_ink
 from recognition.paper import Picture
 from training.datasets.digits import Digits
+from training.datasets.frames import to_uint8
 from training.datasets.open import LOOKALIKES
 
 _FONTS = ("DejaVuSans", "DejaVuSansMono", "DejaVuSerif", "STIXGeneral", "cmr10", "cmb10", "cmss10", "cmtt10", "cmti10")
@@ -47,7 +48,7 @@ def _draw_all(characters: Sequence[str], seed: int) -> Tensor:
     paths = [path for name in _FONTS for style in _STYLES if (path := folder / f"{name}{style}.ttf").is_file()]
     fonts = [ImageFont.truetype(path, _SIDE // 2) for path in paths]
     frames = [_draw(character, fonts[rng.integers(len(fonts))], rng) for character in characters]
-    return torch.from_numpy((np.stack(frames) * 255).round().astype(np.uint8))
+    return torch.from_numpy(to_uint8(np.stack(frames)))
 
 
 def _draw(character: str, font: ImageFont.FreeTypeFont, rng: Generator) -> Frame:

@@ -14,8 +14,8 @@ from torch import Tensor
 from config import PREFIX
 from model_file import N_DIGITS
 from recognition.errors import BlankInput
-from recognition.normalize import normalize
 from training.datasets.digits import DataError, Digits
+from training.datasets.frames import normalize_scans
 
 
 def load_mnist(root: Path, *, train: bool) -> Digits:
@@ -45,13 +45,11 @@ def load_emnist_digits(root: Path, *, train: bool) -> Digits:
 def load_usps(root: Path, *, train: bool) -> Digits:
     """The 7,291 training or 2,007 test digits of USPS, 16x16 pixels, normalized to frames. Raises `DataError`."""
     dataset = _open_torchvision("USPS", root, train=train)
-    # The pictures are cropped to the ink; normalize needs a margin to tell paper from ink.
-    padded = np.pad(dataset.data.astype(np.float32) / 255, ((0, 0), (4, 4), (4, 4)))
     try:
-        frames = np.stack([normalize(picture) for picture in padded])
+        frames = normalize_scans(dataset.data.astype(np.float32) / 255)
     except BlankInput as error:
         raise DataError(f"A USPS file in {root.resolve()} is damaged: a picture is blank.") from error
-    return _validate("USPS", root, torch.from_numpy((frames * 255).round().astype(np.uint8)), dataset.targets)
+    return _validate("USPS", root, torch.from_numpy(frames), dataset.targets)
 
 
 # The files of a data set, for when it cannot be downloaded.

@@ -16,10 +16,9 @@ import torch
 from config import Limits
 from model_file import N_DIGITS
 from recognition.errors import InputError
-from recognition.normalize import normalize
-from recognition.picture import decode_picture
 from training.datasets.digits import DataError, Digits
 from training.datasets.drawings import Drawings, Line, load_strokes
+from training.datasets.frames import load_frame, normalize_scans, stack_frames
 
 # Labels of letters, signs, characters and doodles that look like a digit, and are left out of non-digits. They were
 # chosen from sheets of 16 drawings each.
@@ -57,12 +56,12 @@ def load_swiss(root: Path) -> Digits:
     try:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                frames.append(normalize(decode_picture(archive.read(name), limits)))
+                frames.append(load_frame(archive.read(name), limits))
                 labels.append(int(name.split("/")[0]))
                 writers.append(PurePosixPath(name).name.split("__")[0])
     except (OSError, ValueError, InputError, zipfile.BadZipFile) as error:
         raise _unreadable(path) from error
-    return Digits(torch.from_numpy((np.stack(frames) * 255).round().astype(np.uint8)), torch.tensor(labels), writers)
+    return Digits(stack_frames(frames), torch.tensor(labels), writers)
 
 
 def load_semeion(root: Path) -> Digits:
@@ -70,12 +69,11 @@ def load_semeion(root: Path) -> Digits:
     path = root / "open" / "semeion.npz"
     try:
         with np.load(io.BytesIO(path.read_bytes())) as arrays:
-            pictures = np.pad(arrays["x"].astype(np.float32) / 255, ((0, 0), (4, 4), (4, 4)))
             labels = torch.from_numpy(arrays["y"].astype(np.int64))
-        frames = np.stack([normalize(picture) for picture in pictures])
+            frames = normalize_scans(arrays["x"].astype(np.float32) / 255)
     except (OSError, ValueError, KeyError, InputError, zipfile.BadZipFile) as error:
         raise _unreadable(path) from error
-    return Digits(torch.from_numpy((frames * 255).round().astype(np.uint8)), labels)
+    return Digits(torch.from_numpy(frames), labels)
 
 
 def _unreadable(path: Path) -> DataError:
