@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
 from model_file import CheckpointError
-from web import access, inputs, language, logs, metrics, operations, problems, rate_limits, security
+from web import access, inputs, language, logs, metrics, problems, rate_limits, request_log, security, state
 from web.api import api
 from web.docs import docs
 from web.model_page import model_page
@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())
     # Flask calls after_request hooks in reverse order: those of the first two are last.
-    operations.init_app(app)
+    request_log.init_app(app)
     metrics.init_app(app)
     language.init_app(app)
     problems.init_app(app)
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     for blueprint in (pages, model_page, api, docs):
         app.register_blueprint(blueprint)
     if load_model:
-        operations.load_model(app)
+        state.load_model(app)
     return app
 
 
@@ -91,7 +91,7 @@ def _listen(app: Flask, settings: Settings) -> BaseWSGIServer:
 
 
 class _Handler(WSGIRequestHandler):
-    """Does not log requests, because `web/operations.py` does."""
+    """Does not log requests, because `web/request_log.py` does."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass

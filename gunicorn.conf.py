@@ -135,7 +135,7 @@ def post_fork(_server: Arbiter, worker: Worker) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """Load the model after the fork."""
-    from web.operations import load_model
+    from web.state import load_model
 
     try:
         load_model(worker.wsgi)

@@ -89,6 +89,7 @@ class Reading(TextGuess):
     alternatives: list[TextGuess]
     digits: list[ReadDigit]
     other: list[OtherInk]
+    truncated: bool  # there are more digits than the 100 that were read
     model: str
     elapsed_ms: float
 

@@ -79,7 +79,7 @@ Phase = Literal["decode", "normalise", "network"]
 
 
 # Factor of the sum of both networks' log-probabilities of a drawn digit, calibrated on the validation drawings.
-_SHARPNESS = 0.5
+_INVERSE_TEMPERATURE = 0.5
 # What the stroke model adds to the digit score: its log-odds of one digit minus a shift, within bounds, times a weight.
 # Chosen on the validation drawings, of which 0.6 % are rejected, and on letters, signs and touching digits of the
 # development sets.
@@ -279,7 +279,7 @@ class Recognizer:
         """What both networks say about a drawing of one digit."""
         log_p, log_odds = path.of_single
         both = np.log(np.maximum(prediction.probabilities, 1e-30)) + log_p
-        both = np.exp(_SHARPNESS * (both - both.max()))
+        both = np.exp(_INVERSE_TEMPERATURE * (both - both.max()))
         bonus = _ODDS_WEIGHT * float(np.clip(log_odds - _ODDS_SHIFT, -_MAX_ODDS, _MAX_ODDS))
         score = prediction.digit_score + bonus
         is_digit = self._is_digit(score, self._mode)

@@ -111,17 +111,18 @@ export class AnswerView {
    * @param {Reading} reading
    * @returns {Answer}
    */
-  #describeNumber({ text, confidence, alternatives }) {
+  #describeNumber({ text, truncated, confidence, alternatives }) {
     const [other] = alternatives;
+    const shown = truncated ? `${text}…` : text;
     const values = {
-      text: toLine(text, ", "),
+      text: toLine(shown, ", "),
       percent: percent(confidence),
       other: toLine(other?.text ?? "", ", "),
       other_percent: percent(other?.confidence ?? 0),
     };
     const state = confidence >= this.#sureFrom || !other ? "sure" : "unsure";
     const key = state === "unsure" && confidence < 0.5 ? "doubtful" : state;
-    return { ...this.#phrase(`${key}_number`, text, values), state };
+    return { ...this.#phrase(`${key}_number`, shown, values), state };
   }
 
   /**
@@ -246,7 +247,7 @@ function setBar(row, direction, share) {
 }
 
 /**
- * Never 100 % or 0 %: no prediction is certain. Like the filter `percent` in web/pages.py.
+ * Never 100 % or 0 %. Like the filter `percent` in web/pages.py.
  * @param {number} share
  * @param {0 | 1} [places]
  */

@@ -1,4 +1,4 @@
-// The page: connects the pad and the pictures with the server's predictions and the answer.
+// Connects the pad and pictures with predictions and the answer.
 
 import { Announcer } from "./announcer.js";
 import { AnswerView, isNumber } from "./answer.js";
@@ -54,7 +54,7 @@ const pad = new Pad(canvas, sketch);
 const picture = new Picture(element("picture", HTMLImageElement), element("outline", SVGElement));
 const announcer = new Announcer(element("announcements", HTMLElement));
 const answerView = new AnswerView(element("answer", HTMLElement), announcer, explainChosen);
-// What is not needed at first is loaded when it is.
+// Loaded when needed.
 /** @type {Promise<import("./history.js").History> | null} */
 let history = null;
 /** @type {import("./explanation.js").ExplanationView | null} */

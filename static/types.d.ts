@@ -33,6 +33,8 @@ interface Reading {
   confidence: number;
   alternatives: { text: string; confidence: number }[];
   digits: ReadDigit[];
+  /** Whether there are more digits than were read. */
+  truncated: boolean;
   model: string;
   elapsed_ms: number;
 }

@@ -70,4 +70,4 @@ class SpellingEngine:
 
 def let_app_read(app: Flask, text: str) -> None:
     """Replace the number model of `app` by one that reads `text` in every line."""
-    app.extensions["number_reader"] = NumberReader(app.extensions["recognizer"], ScriptedEngine(text))
+    app.extensions["reader"] = NumberReader(app.extensions["reader"].recognizer, ScriptedEngine(text))

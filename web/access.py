@@ -6,16 +6,18 @@ import hashlib
 import hmac
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import WWWAuthenticate
 
 from web import metrics
-from web.operations import current_settings
 from web.problems import MissingKey
+from web.state import current_settings
 
 _PUBLIC_ENDPOINTS = frozenset(
     {"static", "api.index", "api.live", "api.ready", "docs.openapi", "docs.page", "docs.asset", "metrics.export"}
 )
 _EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 _PREFLIGHT_AGE = "600"
+_REALM: dict[str, str | None] = {"realm": "Handwritten digits: the password is your API key"}
 
 
 def init_app(app: Flask) -> None:
@@ -34,15 +36,9 @@ def _require_key() -> Response | None:
     if not known or key_digest() is not None:
         return None
     metrics.count_unauthorized("missing" if _given_key() is None else "unknown")
-    error = MissingKey()
     # Basic for pages, so that browsers ask for the key and send it with each request.
-    scheme = (
-        "Bearer"
-        if request.path.startswith("/api/")
-        else 'Basic realm="Handwritten digits: the password is your API key"'
-    )
-    error.challenge = scheme
-    raise error
+    is_api = request.path.startswith("/api/")
+    raise MissingKey(www_authenticate=WWWAuthenticate("bearer") if is_api else WWWAuthenticate("basic", _REALM))
 
 
 def key_digest() -> str | None:

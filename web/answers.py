@@ -67,6 +67,7 @@ def to_reading(reading: Reading, model_id: str, query: ReadQuery) -> ReadingResp
         alternatives=[TextGuess(text=text, confidence=round(share, 6)) for text, share in reading.alternatives],
         digits=digits,
         other=[OtherInkResponse(box=_round_box(ink.box), line=ink.line) for ink in reading.other],
+        truncated=reading.is_truncated,
         model=model_id,
         elapsed_ms=round(reading.elapsed_ms, 3),
     )

@@ -25,7 +25,6 @@ from recognition.preview import frame_png
 from web.answers import to_explanation, to_prediction, to_reading
 from web.inputs import check_headers, parse_query, recognize_body, uploaded_pictures
 from web.openapi import documented_rules, operation
-from web.operations import current_reader, current_recognizer, current_settings, number_model_id
 from web.problems import NoNumberModel, NotReady, describe
 from web.rate_limits import count_predictions
 from web.schemas import (
@@ -44,6 +43,7 @@ from web.schemas import (
     ReadQuery,
     RecognitionRequest,
 )
+from web.state import current_reader, current_recognizer, current_settings, number_model_id
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 api.before_request(check_headers)

@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from web.api import with_etag
 from web.openapi import build_document
-from web.operations import current_model_id
+from web.state import current_model_id
 
 # Swagger UI's own page has inline scripts, which our Content-Security-Policy forbids.
 _ASSETS = frozenset({"swagger-ui-bundle.js", "swagger-ui.css"})

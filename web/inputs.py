@@ -15,9 +15,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, LengthRequired, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from recognition import UnsupportedPicture
-from web.operations import current_settings
 from web.problems import InvalidRequest, MalformedJson, MissingPicture
 from web.schemas import MAX_BATCH_PICTURES, RecognitionRequest
+from web.state import current_settings
 
 Result = TypeVar("Result")
 Query = TypeVar("Query", bound=BaseModel)

@@ -46,7 +46,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "root": handlers,
         "loggers": {
             "gunicorn.error": {**handlers, "filters": ["client_timeouts"], "propagate": False},
-            # web/operations.py logs each request.
+            # web/request_log.py logs each request.
             "gunicorn.access": {"handlers": [], "propagate": False},
         },
     }
@@ -143,9 +143,8 @@ def _write(descriptor: int, line: str, *, may_wait: bool) -> None:
 
 
 def _count_dropped() -> None:
-    from web import (
-        metrics,
-    )  # prometheus_client reads environment variables that gunicorn sets after importing this module
+    # prometheus_client reads environment variables that gunicorn sets after importing this module.
+    from web import metrics
 
     metrics.count_dropped_log_line()
 

@@ -13,7 +13,7 @@ from web.api import with_etag
 from web.charts import Rows, confusion, error_curves, loss_curves, reliability
 from web.language import gettext
 from web.model_files import ModelFiles, load_model_files
-from web.operations import current_reader, current_recognizer, current_settings
+from web.state import current_reader, current_recognizer, current_settings
 
 Chart = TypeVar("Chart")
 

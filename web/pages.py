@@ -15,9 +15,9 @@ from recognition.picture import MEDIA_TYPES
 from recognition.preview import frame_png, png_data_url
 from web.inputs import uploaded_pictures
 from web.language import gettext, share
-from web.operations import current_model_id, current_reader, current_settings, reads_numbers
 from web.problems import describe
 from web.rate_limits import count_predictions
+from web.state import current_model_id, current_reader, current_settings, reads_numbers
 
 # From this confidence on, the page says "This is a 7"; below, that it is not sure.
 SURE_FROM = 0.9

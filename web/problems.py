@@ -77,7 +77,6 @@ class MissingKey(Unauthorized):
     """The request has no valid API key."""
 
     description = N_("This server asks for an API key: send it as Authorization: Bearer KEY.")
-    challenge = "Bearer"
 
 
 class UnknownHost(BadRequest):
@@ -260,9 +259,7 @@ def _answer(error: Exception) -> Response:
     # For a Host that is no host name there are no URLs, which a page needs.
     is_page = not request.path.startswith("/api/") and not isinstance(request.routing_exception, BadHost)
     answer = _as_page(problem) if is_page else _as_json(problem)
-    if isinstance(error, MissingKey):
-        answer.headers["WWW-Authenticate"] = error.challenge
-    if isinstance(error, HTTPException):  # Allow, Retry-After
+    if isinstance(error, HTTPException):  # Allow, Retry-After, WWW-Authenticate
         answer.headers.update((name, value) for name, value in error.get_headers() if name != "Content-Type")
     return answer
 

@@ -162,6 +162,7 @@ class ReadingResponse(TextGuess):
     alternatives: list[TextGuess] = Field(max_length=3, description="the next likely texts, likeliest first")
     digits: list[DigitResponse] = Field(description="each digit of the text, line by line")
     other: list[OtherInkResponse] = Field(description="ink in these lines that is not part of a digit, line by line")
+    truncated: bool = Field(description="whether there are more digits than the 100 that were read")
     model: str = Field(description=_MODEL)
     elapsed_ms: float = Field(ge=0, description=_ELAPSED)
 

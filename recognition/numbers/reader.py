@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 
 from config import Limits
@@ -24,6 +24,14 @@ from recognition.explain import Explanation
 from recognition.numbers.drawn_line import DrawnLine
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
+from recognition.numbers.parameters import (
+    DRAWING,
+    DRAWING_WITHOUT_PATH,
+    MIN_SIGNED_LOG_P,
+    PICTURE,
+    PLAIN_PICTURE,
+    Parameters,
+)
 from recognition.numbers.picture_line import PictureLine
 from recognition.numbers.pieces import Box, InkLine
 from recognition.numbers.reading import OtherInk, ReadDigit, Reading, of_lines, of_single, truncate
@@ -42,34 +50,6 @@ from recognition.recognizer import Drawn, Mode, Prediction, Recognizer, millisec
 from recognition.stroke_reader import MAX_DIGITS, PathReading
 
 MAX_PIECES = 200  # of ink of all lines that the digit network looks at, which bounds the time
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What differs between drawings and pictures."""
-
-    counts_pieces: bool  # the lattice has a say in how many digits there are
-    sharpness: float  # of the networks' log-probabilities, for calibration on the development sets
-    min_evidence: float  # chosen on the development sets, of whose numbers it refuses 0.5 % that are read right
-    min_evidence_in_one: float  # where all digits are in one component, as in most scribbles that look like a number
-    min_evidence_of_ones: float  # where all of these are 1s, as in a zigzag
-
-
-# `min_evidence_in_one` of pictures refuses three quarters of the scribbles and a third of the letters that would be
-# read as numbers, and 1 % of the rows of MNIST digits of which 30 % touch.
-# Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
-_DRAWING = _Material(
-    counts_pieces=True, sharpness=0.4, min_evidence=0.6, min_evidence_in_one=0.6, min_evidence_of_ones=3
-)
-_DRAWING_WITHOUT_PATH = replace(
-    _DRAWING, sharpness=0.45, min_evidence=0.8, min_evidence_in_one=0.8, min_evidence_of_ones=0.8
-)
-_PICTURE = _Material(False, sharpness=0.42, min_evidence=-1.5, min_evidence_in_one=0.3, min_evidence_of_ones=0.3)
-# Of one digit with signs, in the path of the pen. Of the development drawings of a digit and a point, 1 % have less; of
-# the letters whose parts look like a digit and a sign, more than 95 %.
-_MIN_SIGNED_LOG_P = -1.5
-# For one digit: a picture must plainly hold several.
-_PLAIN_PICTURE = replace(_PICTURE, min_evidence=0.8, min_evidence_in_one=0.8, min_evidence_of_ones=0.8)
 
 
 class NumberReader:
@@ -121,14 +101,14 @@ class NumberReader:
             if len(strokes) > 1 and (signed := self._read_signed_digit(found[0], started)):
                 return signed
             found = [without_single_digits(found[0])]
-        return self._read_lines(found, _DRAWING if drawn.path else _DRAWING_WITHOUT_PATH, started)
+        return self._read_lines(found, DRAWING if drawn.path else DRAWING_WITHOUT_PATH, started)
 
     def _read_signed_digit(self, found: NetworkReading, started: float) -> Reading | None:
         """The reading of a line with one digit and signs beside it, such as -5; None if it is another line."""
         if len(found.text) != 1:
             return None
-        line, _ = self._read_line(found, _DRAWING, MAX_PIECES)
-        if len(line.digits) != 1 or not line.other or line.path_log_p < _MIN_SIGNED_LOG_P:
+        line, _ = self._read_line(found, DRAWING, MAX_PIECES)
+        if len(line.digits) != 1 or not line.other or line.path_log_p < MIN_SIGNED_LOG_P:
             return None
         prediction, box = line.digits[0]
         if not (self.recognizer.accepts(prediction, "balanced") and all(_is_beside(sign, box) for sign in line.other)):
@@ -167,7 +147,7 @@ class NumberReader:
         started = time.perf_counter()
         picture, scale = self.recognizer.decode(data, seconds_left)
         preview = make_preview(picture, scale) if with_preview else None
-        reading = self._read_decoded(picture, scale, _PICTURE, started)
+        reading = self._read_decoded(picture, scale, PICTURE, started)
         if reading is None:
             return replace(
                 of_single(self._predict_decoded(picture, scale), milliseconds_since(started)), preview=preview
@@ -182,7 +162,7 @@ class NumberReader:
         started = time.perf_counter()
         picture, scale = self.recognizer.decode(data)
         prediction = self._predict_decoded(picture, scale)
-        return _count(prediction, self._read_decoded(picture, scale, _PLAIN_PICTURE, started), started)
+        return _count(prediction, self._read_decoded(picture, scale, PLAIN_PICTURE, started), started)
 
     def explain_picture(self, data: bytes, digit: int | None = None, place: int | None = None) -> Explanation:
         """As `explain_strokes`, for a picture file. Raises `PictureError`, `BlankInput` or `NoSuchPlace`."""
@@ -190,7 +170,7 @@ class NumberReader:
             return self.recognizer.explain_picture(data, digit)
         started = time.perf_counter()
         picture, scale = self.recognizer.decode(data)
-        prediction = _prediction_at(place, self._read_decoded(picture, scale, _PICTURE, started))
+        prediction = _prediction_at(place, self._read_decoded(picture, scale, PICTURE, started))
         if prediction is None:
             return self.recognizer.explain_picture(data, digit)
         return self.recognizer.explain(prediction, digit, started)
@@ -198,10 +178,10 @@ class NumberReader:
     def _predict_decoded(self, picture: Picture, scale: float) -> Prediction:
         return self.recognizer.predict_candidates([self.recognizer.find_candidates(picture, scale)])[0]
 
-    def _read_decoded(self, picture: Picture, scale: float, material: _Material, started: float) -> Reading | None:
+    def _read_decoded(self, picture: Picture, scale: float, parameters: Parameters, started: float) -> Reading | None:
         """The number in a picture; None if there are not several digits."""
         found = self._find_numbers(self._engine, picture, scale) if self._engine else []
-        return self._read_lines(found, material, started)
+        return self._read_lines(found, parameters, started)
 
     def read_pictures(
         self, files: Sequence[bytes], max_seconds: float = math.inf, with_previews: bool = False
@@ -249,13 +229,13 @@ class NumberReader:
                 break
         return read
 
-    def _read_lines(self, found: Sequence[NetworkReading], material: _Material, started: float) -> Reading | None:
+    def _read_lines(self, found: Sequence[NetworkReading], parameters: Parameters, started: float) -> Reading | None:
         """The number in lines; None if there are not several digits that the networks take for such."""
         if sum(len(line.text) for line in found) < 2:
             return None
         read, n_left, pieces_left = [], MAX_DIGITS, MAX_PIECES
         for line in found:
-            known, n_pieces = self._read_line(line, material, pieces_left)
+            known, n_pieces = self._read_line(line, parameters, pieces_left)
             pieces_left -= n_pieces
             read.append(replace(known, texts=truncate(known.texts, n_left), digits=known.digits[:n_left]))
             n_left -= len(known.digits)
@@ -263,23 +243,23 @@ class NumberReader:
                 break
         digits = [ReadDigit(*digit, number) for number, line in enumerate(read) for digit in line.digits]
         in_one = sum(line.n_sources for line in read) == 1
-        min_evidence = material.min_evidence_in_one if in_one else material.min_evidence
+        min_evidence = parameters.min_evidence_in_one if in_one else parameters.min_evidence
         if in_one and {digit for line in read for digit in line.texts[0][0]} == {"1"}:
-            min_evidence = material.min_evidence_of_ones
+            min_evidence = parameters.min_evidence_of_ones
         if len(digits) < 2 or evidence(read) < min_evidence:
             return None
         other = [OtherInk(box, number) for number, line in enumerate(read) for box in line.other]
         is_truncated = n_left < 0 or len(read) < len(found)
         return of_lines([line.texts for line in read], digits, other, milliseconds_since(started), is_truncated)
 
-    def _read_line(self, found: NetworkReading, material: _Material, max_pieces: int) -> tuple[ReadLine, int]:
+    def _read_line(self, found: NetworkReading, parameters: Parameters, max_pieces: int) -> tuple[ReadLine, int]:
         """What the networks read in a line, without the recognizer if it has too many pieces; and how many it has."""
         with self.recognizer.observer.time_phase("normalise"):
             pieces = found.line.pieces(found.cuts)
             spans = find_spans(pieces, max_pieces)
         predictions = self.recognizer.predict_frames([frame for _, frame, _ in spans])
         lattice = build_lattice(pieces, spans, predictions) if spans else None
-        line = rescore(found, pieces, lattice, sharpness=material.sharpness, counts_pieces=material.counts_pieces)
+        line = rescore(found, pieces, lattice, parameters)
         return line, len(pieces.boxes) if lattice else 0
 
 

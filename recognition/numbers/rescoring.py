@@ -11,9 +11,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from model_file import N_DIGITS
+from model_file import FRAME_SIZE, N_DIGITS
 from recognition.ctc import align, best_texts, log_p_of, log_softmax
 from recognition.numbers.lattice import Lattice, Span
+from recognition.numbers.parameters import Parameters
 from recognition.numbers.pieces import Box, InkLine, Pieces
 from recognition.numbers.reading import MAX_TEXTS, Texts
 from recognition.recognizer import Prediction
@@ -110,15 +111,9 @@ def certainty(read: Sequence[NetworkReading]) -> float:
     return sum(math.log(max(line.texts[0][1], 1e-30)) for line in read) / n_digits
 
 
-def rescore(
-    found: NetworkReading, pieces: Pieces, lattice: Lattice | None, *, sharpness: float, counts_pieces: bool
-) -> ReadLine:
-    """What the networks and the recognizer read in a line.
-
-    `counts_pieces` gives the lattice a say in how many digits there are. `sharpness` is a factor of the sum of all
-    log-probabilities. Without a lattice, the recognizer has no say.
-    """
-    texts = _rank(found, lattice, sharpness, counts_pieces) if lattice else found.texts[:MAX_TEXTS]
+def rescore(found: NetworkReading, pieces: Pieces, lattice: Lattice | None, parameters: Parameters) -> ReadLine:
+    """What the networks and the recognizer read in a line. Without a lattice, the recognizer has no say."""
+    texts = _rank(found, lattice, parameters) if lattice else found.texts[:MAX_TEXTS]
     text = texts[0][0]
     path_log_p = float(found.path.log_p_of([text])[0]) if found.path else 0.0
     places = found.places if text == found.text else align(found.log_p, text)
@@ -149,13 +144,13 @@ def _between(places: Sequence[tuple[int, int]]) -> list[float]:
     return [(before[1] + after[0] + 1) / 2 * _STEP for before, after in pairwise(places)]
 
 
-def _rank(found: NetworkReading, lattice: Lattice, sharpness: float, counts_pieces: bool) -> Texts:
+def _rank(found: NetworkReading, lattice: Lattice, parameters: Parameters) -> Texts:
     """The likeliest texts, by the networks and the lattice."""
     known = [text for text, _ in found.texts]
     texts = [*known, *(text for text in lattice.best_texts(MAX_TEXTS) if text not in known)]
-    if not counts_pieces:
+    if not parameters.counts_pieces:
         texts = [text for text in texts if len(text) == len(found.text)]
-    scores = sharpness * (found.log_p_of(texts) + lattice.scores(texts))
+    scores = parameters.inverse_temperature * (found.log_p_of(texts) + lattice.scores(texts))
     if not np.isfinite(scores).any():
         return found.texts[:MAX_TEXTS]
     p = np.exp(scores - scores.max())
@@ -167,7 +162,7 @@ def _rank(found: NetworkReading, lattice: Lattice, sharpness: float, counts_piec
 def _look_at_places(found: NetworkReading, places: Sequence[tuple[int, int]]) -> list[tuple[Prediction, Box]]:
     """The prediction and the box of each digit of a line whose pieces are not known."""
     columns = pairwise([-math.inf, *_between(places), math.inf])
-    no_frame = np.zeros((28, 28), np.float32)
+    no_frame = np.zeros((FRAME_SIZE, FRAME_SIZE), np.float32)
     return [
         (Prediction(tuple(_probabilities(found.log_p, place).tolist()), 0.0, True, no_frame), found.line.box(*ends))
         for place, ends in zip(places, columns, strict=True)

@@ -250,6 +250,7 @@ def number(text: str, confidence: float) -> dict[str, object]:
         (number("42", 0.97), "42", "This is 42"),
         (number("42", 0.6), "42", "Probably 42"),
         (number("42", 0.4), "42", "Perhaps 42"),
+        (number("42", 0.97) | {"truncated": True}, "42…", "This is 42…"),
     ],
 )
 def test_wording_depends_on_the_confidence(

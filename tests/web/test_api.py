@@ -13,7 +13,7 @@ from flask_app import create_app
 from testing.answers import assert_answer, assert_problem
 from testing.handwriting import DIGITS, HANDWRITINGS, Drawing, write_row
 from testing.pictures import draw_picture, encode, multipart, picture_of
-from web.operations import load_model
+from web.state import load_model
 
 EVERY_HANDWRITING = [(digit, drawing) for digit, drawings in HANDWRITINGS.items() for drawing in drawings]
 
@@ -67,7 +67,7 @@ def test_mode_decides_how_easily_an_input_is_a_digit(
     def answer(query: str) -> dict[str, Any]:
         return dict(client.post(f"/api/v1/predict{query}", json={"strokes": DIGITS[5]}).get_json())
 
-    monkeypatch.setattr(app.extensions["recognizer"], "_threshold", answer("")["digit_score"] - above)
+    monkeypatch.setattr(app.extensions["reader"].recognizer, "_threshold", answer("")["digit_score"] - above)
     assert [mode for mode in ("sure", "balanced", "guess") if answer(f"?mode={mode}")["is_digit"]] == accepting
     assert answer("?mode=certain")["type"] == "invalid-request"
 
@@ -77,7 +77,7 @@ def test_reason_says_why_an_input_is_no_digit(
     above: float, reason: str | None, app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score = client.post("/api/v1/predict", json={"strokes": DIGITS[5]}).get_json()["digit_score"]
-    monkeypatch.setattr(app.extensions["recognizer"], "_threshold", score - above)
+    monkeypatch.setattr(app.extensions["reader"].recognizer, "_threshold", score - above)
     answer = client.post("/api/v1/predict", json={"strokes": DIGITS[5]}).get_json()
     assert (answer["is_digit"], answer.get("reason")) == (reason is None, reason)
     assert "n_digits" not in answer
@@ -103,7 +103,7 @@ def test_included_frame_is_what_the_network_saw(app: Flask, client: FlaskClient)
     head, _, data = answer["frame"].partition(",")
     assert head == "data:image/png;base64"
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) / 255
-    seen = app.extensions["recognizer"].predict_strokes(DIGITS[5]).frame
+    seen = app.extensions["reader"].recognizer.predict_strokes(DIGITS[5]).frame
     assert shown.shape == (28, 28)
     assert shown == pytest.approx(seen, abs=0.5 / 255 + 1e-6)
 

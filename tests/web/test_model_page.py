@@ -13,7 +13,7 @@ from config import Settings
 from flask_app import create_app
 from testing.answers import GERMAN
 from training.reports import record_in_manifest
-from web.operations import current_recognizer
+from web.state import current_recognizer
 
 TRAIN = "epoch,loss,accuracy,lr,seconds,samples_per_second\n1,0.9,0.71,0.001,38,1805\n2,0.4,0.9,0.002,38,1761\n"
 VALIDATION = "epoch,loss,accuracy,errors,ece\n1,0.08,0.97,3,0.04\n2,0.05,0.99,1,0.02\n"

@@ -59,6 +59,13 @@ def test_number_is_read_and_outlined_digit_by_digit(settings: Settings) -> None:
     assert float(outlines[0]) < 280 - 40 < float(outlines[1])
 
 
+def test_number_of_too_many_digits_ends_with_an_ellipsis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recognition.numbers.reader.MAX_DIGITS", 2)
+    app = create_app(settings)
+    let_app_read(app, "423")
+    assert "This is 42…" in upload(app.test_client(), encode(draw_picture(write_row("423"), (840, 280)))).text
+
+
 def test_several_pictures_are_listed_and_the_first_is_shown(client: FlaskClient) -> None:
     files = {"<b>bad</b>.png": b"hello", "four.png": picture_of(DIGITS[4]), "nine.png": picture_of(DIGITS[9])}
     data = {"image": [(io.BytesIO(content), name) for name, content in files.items()]}

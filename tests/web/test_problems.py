@@ -19,8 +19,8 @@ def broken(settings: Settings) -> FlaskClient:
     def fail(*_: object, **_options: object) -> None:
         raise RuntimeError("secret cause")
 
-    app.extensions["number_reader"].predict_strokes = fail
-    app.extensions["number_reader"].read_picture = fail
+    app.extensions["reader"].predict_strokes = fail
+    app.extensions["reader"].read_picture = fail
     return app.test_client()
 
 

@@ -17,12 +17,12 @@ from testing.answers import assert_problem
 from testing.handwriting import DIGITS, Drawing
 from testing.numbers import let_app_read
 from testing.pictures import draw_picture, encode, multipart, picture_of
-from web.operations import load_model
+from web.state import load_model
 
 PATH, BATCH = "/api/v1/read", "/api/v1/read/batch"
 TWO_DIGITS: Drawing = [[[x + dx, y] for x, y in stroke] for digit, dx in ((4, 0), (2, 200)) for stroke in DIGITS[digit]]
 PICTURE = encode(draw_picture(TWO_DIGITS, (480, 280)))
-FIELDS = {"text", "confidence", "alternatives", "digits", "other", "model", "elapsed_ms"}
+FIELDS = {"text", "confidence", "alternatives", "digits", "other", "truncated", "model", "elapsed_ms"}
 DIGIT_FIELDS = {"digit", "confidence", "is_digit", "top", "probabilities", "box", "line"}
 
 
