@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     app = Flask(__name__)
     app.request_class = inputs.Request
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # ü, not \u00fc
     app.extensions["settings"] = settings
     app.testing = settings.env == "test"
     app.logger.setLevel(settings.log_level.upper())

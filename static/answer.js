@@ -149,7 +149,7 @@ export class AnswerView {
    */
   #describeError({ code, title, message, retryAfter }) {
     const known = code in this.#phrases;
-    const phrase = known && this.#phrase(code, "!", { seconds: Math.ceil(retryAfter / 1000) });
+    const phrase = known && this.#phrase(code, "!", { seconds: Math.ceil(retryAfter / 1000) || 1 });
     return { ...(phrase || { numeral: "!", words: title, note: message }), state: "error" };
   }
 
@@ -242,12 +242,12 @@ function setText(element, text) {
  * @param {number | null} share 0 to 1; null where there is no answer
  */
 function setBar(row, direction, share) {
-  row.querySelector(".bar-fill")?.setAttribute(direction, `${100 * (share ?? 0)}%`);
+  row.querySelector("rect")?.setAttribute(direction, `${100 * (share ?? 0)}%`);
   setText(row.querySelector(".percent"), share === null ? "–" : percent(share, direction === "width" ? 1 : 0));
 }
 
 /**
- * Never 100 % or 0 %. Like the filter `percent` in web/pages.py.
+ * Never 100 % or 0 %: no prediction is certain. Like the filter `percent` in web/pages.py.
  * @param {number} share
  * @param {0 | 1} [places]
  */

@@ -37,9 +37,23 @@ export async function post(url, input, signal) {
     return await response.json();
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError(timeout.signal.aborted ? "slow" : "offline");
+    if (timeout.signal.aborted) throw new ApiError("slow");
+    throw new ApiError((await canBeRead(input)) ? "offline" : "unreadable");
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * False for a folder, and for a file that was deleted after it was chosen.
+ * @param {Input} input
+ */
+async function canBeRead(input) {
+  try {
+    if (input instanceof Blob) await input.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
   }
 }
 

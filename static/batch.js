@@ -2,6 +2,7 @@
 
 import { fill } from "./answer.js";
 import { ApiError } from "./api.js";
+import { element } from "./elements.js";
 import { RequestQueue } from "./request-queue.js";
 import { download } from "./share.js";
 import { pictureThumbnail, thumbnailItem } from "./thumbnails.js";
@@ -10,8 +11,8 @@ import { pictureThumbnail, thumbnailItem } from "./thumbnails.js";
 /** @typedef {{ file: File, item: Element, words: Element, note: Element, outcome: Outcome | null }} Row */
 
 export class BatchList {
-  #list;
-  #head;
+  #list = element("batch", HTMLElement);
+  #head = element("batch-head", HTMLElement);
   #summary;
   #predict;
   #describe;
@@ -25,32 +26,29 @@ export class BatchList {
   #thumbnailUrls = [];
 
   /**
-   * @param {HTMLElement} list
-   * @param {HTMLElement} head with a summary and a button for a CSV file
    * @param {{
    *   summary: string,
    *   predict: (file: File, signal: AbortSignal) => Promise<Prediction>,
    *   describe: (outcome: Outcome) => Answer,
-   *   open: (file: File, outcome: Outcome) => void,
+   *   open: (read: { input: File, prediction: Outcome }) => void,
    *   onPrediction: (file: File, prediction: Prediction) => void,
    * }} options `open` shows one of the pictures in full
    */
-  constructor(list, head, { summary, predict, describe, open, onPrediction }) {
-    this.#list = list;
-    this.#head = head;
+  constructor({ summary, predict, describe, open, onPrediction }) {
     this.#summary = summary;
     this.#predict = predict;
     this.#describe = describe;
     this.#open = open;
     this.#onPrediction = onPrediction;
-    head.querySelector("button")?.addEventListener("click", () => download("digits.csv", this.#toCsv()));
+    this.#head.querySelector("button")?.addEventListener("click", () => download("digits.csv", this.#toCsv()));
   }
 
   /**
    * Read all files, and open the first of them.
    * @param {File[]} files
+   * @param {() => boolean} mayOpen false once something else is on the sheet
    */
-  async read(files) {
+  async read(files, mayOpen) {
     this.clear();
     const rows = files.map((file) => this.#createRow(file));
     this.#rows = rows;
@@ -60,7 +58,7 @@ export class BatchList {
     for (const row of rows) {
       const outcome = await this.#readRow(row);
       if (!this.#list.contains(row.item)) return;
-      if (row === rows[0]) this.#open(row.file, outcome);
+      if (row === rows[0] && mayOpen()) this.#open({ input: row.file, prediction: outcome });
     }
   }
 
@@ -95,7 +93,7 @@ export class BatchList {
     const url = URL.createObjectURL(file);
     this.#thumbnailUrls.push(url);
     const { item, button } = thumbnailItem(pictureThumbnail(url), file.name, () => {
-      if (row.outcome) this.#open(file, row.outcome);
+      if (row.outcome) this.#open({ input: file, prediction: row.outcome });
     });
     const words = document.createElement("strong");
     words.textContent = "…";
@@ -113,7 +111,7 @@ export class BatchList {
    */
   #readRow(row) {
     const show = (/** @type {Outcome} */ outcome) => {
-      row.outcome = outcome;
+      if (!(outcome instanceof ApiError && outcome.isTransient)) row.outcome = outcome;
       const { words, note } = this.#describe(outcome);
       row.words.textContent = words;
       row.note.textContent = note;

@@ -1,24 +1,22 @@
 // Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
 import { isNumber } from "./answer.js";
-import { isEntry, subjectKey } from "./history.js";
 import { toApiStrokes } from "./ink.js";
 import { download } from "./share.js";
 import { load, save } from "./storage.js";
+import { fromEntry, isEntry, subjectKey, toSubject } from "./subjects.js";
 import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
 
 const KEY = "digits.corrections";
 
 /**
- * A digit, a number, or null for no digit, which the last choice of a list stands for; undefined if there is none.
- * @param {EventTarget | null} field
- * @returns {Correction["label"] | undefined}
+ * A digit, a number, or null for no digit, which "?" stands for.
+ * @param {string} text
+ * @returns {Correction["label"]}
  */
-function labelIn(field) {
-  if (field instanceof HTMLSelectElement) return field.selectedIndex === field.length - 1 ? null : Number(field.value);
-  if (!(field instanceof HTMLInputElement) || !field.reportValidity()) return undefined;
-  const text = field.value.trim().replaceAll(/ +/g, " ");
-  return text.length > 1 ? text : text ? Number(text) : undefined;
+function toLabel(text) {
+  if (text === "?") return null;
+  return text.length > 1 ? text.replaceAll(/ +/g, " ") : Number(text);
 }
 
 export class Corrections {
@@ -29,7 +27,7 @@ export class Corrections {
   /**
    * @param {HTMLElement} root
    * @param {Record<"delete_correction" | "no_digit", string>} texts
-   * @param {(entry: HistoryEntry) => void} open
+   * @param {(entry: ReadInput) => void} open
    */
   constructor(root, texts, open) {
     this.#root = root;
@@ -42,22 +40,24 @@ export class Corrections {
   }
 
   /**
-   * Keep what a field says of a drawing or picture, in place of an earlier correction of it. Returns whether it does.
-   * @param {EventTarget | null} field
-   * @param {HistoryEntry} entry
+   * Keep a correction, in place of an earlier one of the same input. Returns whether it could be stored.
+   * @param {string} text of the correction
+   * @param {ReadInput} answer
+   * @param {Promise<LoadedPicture | null>} loading the picture
    */
-  add(field, entry) {
-    const label = labelIn(field);
-    if (label === undefined) return false;
-    const key = subjectKey(entry);
-    this.#keep([{ ...entry, label }, ...loadCorrections().filter((other) => subjectKey(other) !== key)]);
-    return true;
+  async add(text, { input, prediction }, loading) {
+    const subject = await toSubject(input, loading);
+    if (!subject) return false;
+    const key = subjectKey(subject);
+    const others = loadCorrections().filter((other) => subjectKey(other) !== key);
+    return this.#keep([{ id: Date.now(), ...subject, prediction, label: toLabel(text) }, ...others]);
   }
 
   /** @param {Correction[]} corrections */
   #keep(corrections) {
-    save("localStorage", KEY, corrections);
+    const isStored = save("localStorage", KEY, corrections);
     this.#render();
+    return isStored;
   }
 
   #render() {
@@ -67,13 +67,16 @@ export class Corrections {
       const { label, prediction } = correction;
       const answer = isNumber(prediction) || prediction.is_digit ? numeralOf(prediction) : "?";
       const caption = `${answer} → ${label ?? this.#texts.no_digit}`;
-      const { item } = thumbnailItem(thumbnailOf(correction), caption, () => this.#open(correction));
+      const { item } = thumbnailItem(thumbnailOf(correction), caption, () => this.#open(fromEntry(correction)));
       const remove = document.createElement("button");
       remove.type = "button";
       remove.className = "quiet";
       remove.textContent = "×";
       remove.ariaLabel = this.#texts.delete_correction.replace("{correction}", caption);
-      remove.addEventListener("click", () => this.#keep(loadCorrections().filter(({ id }) => id !== correction.id)));
+      remove.addEventListener("click", () => {
+        this.#keep(loadCorrections().filter(({ id }) => id !== correction.id));
+        /** @type {HTMLButtonElement | null} */ (this.#root.querySelector("li .quiet"))?.focus();
+      });
       item.append(remove);
       return item;
     });

@@ -1,58 +1,59 @@
 // Explains an answer with a heat map over the ink.
 
-import { choice } from "./answer.js";
+import { choice, isNumber } from "./answer.js";
 import { ApiError, post } from "./api.js";
+import { element } from "./elements.js";
 import { drawStroke } from "./ink.js";
 import { RequestQueue } from "./request-queue.js";
 
 export class ExplanationView {
   #button;
-  #digits;
-  #canvas;
-  #sheet;
-  #locate;
-  #prepare;
+  #digits = element("explained-digit", HTMLElement);
+  #canvas = element("heatmap", HTMLCanvasElement);
+  #sheet = element("sheet", HTMLElement);
+  #pad;
+  #picture;
   /** @type {{ input: Input, digit: number, place?: number } | null} */
   #subject = null;
+  /** @type {Explanation | null} What is painted. */
+  #painted = null;
   #queue;
 
   /**
-   * @param {{ button: HTMLElement, digits: HTMLElement, canvas: HTMLCanvasElement, sheet: HTMLElement }} elements
+   * @param {HTMLElement} button is pressed while the explanation is shown
    * @param {string} url
-   * @param {object} options
-   * @param {(box: Box) => Promise<Box | null>} options.locate maps an area of the input to the sheet; null if that is
-   *   not possible
-   * @param {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} options.prepare clears a canvas, and gives it the
-   *   units of the sheet
-   * @param {(error: ApiError) => void} options.onError
+   * @param {Pad} pad
+   * @param {Picture} picture
+   * @param {(error: ApiError) => void} onError
    */
-  constructor({ button, digits, canvas, sheet }, url, { locate, prepare, onError }) {
+  constructor(button, url, pad, picture, onError) {
     this.#button = button;
-    this.#digits = digits;
-    this.#canvas = canvas;
-    this.#sheet = sheet;
-    this.#locate = locate;
-    this.#prepare = prepare;
+    this.#pad = pad;
+    this.#picture = picture;
     /** @type {RequestQueue<{ input: Input, query: string }, Explanation>} */
     this.#queue = new RequestQueue(({ input, query }, signal) => post(`${url}?${query}`, input, signal), {
       onResponse: (explanation) => this.#paint(explanation),
-      onError: () => {
+      onError: ({ code }) => {
+        if (code === "slow" && this.#queue.isBusy) return; // it may still come
         this.#hide();
         onError(new ApiError("no_explanation"));
       },
     });
-    digits.append(...Array.from({ length: 10 }, (_, digit) => choice("explained-digit", digit, digit)));
-    digits.addEventListener("change", () => this.#request());
+    this.#digits.append(...Array.from({ length: 10 }, (_, digit) => choice("explained-digit", digit, digit)));
+    this.#digits.addEventListener("change", () => this.#request());
+    // After the pad's own observer, which fits the pad to its new size.
+    new ResizeObserver(() => this.#painted && this.#paint(this.#painted)).observe(element("pad", HTMLCanvasElement));
   }
 
   /**
-   * Set the input that can be explained, its predicted digit, and the place of that in a number.
-   * @param {Input} input
-   * @param {number} digit
-   * @param {number} [place]
+   * Set the answer that can be explained, and which digit of it.
+   * @param {ReadInput} answer
+   * @param {number} place
    */
-  setSubject(input, digit, place) {
-    this.#subject = { input, digit, place };
+  setSubject({ input, prediction }, place) {
+    this.#subject = isNumber(prediction)
+      ? { input, digit: prediction.digits[place].digit, place }
+      : { input, digit: prediction.digit };
     if (this.isShown) this.#show();
   }
 
@@ -71,11 +72,6 @@ export class ExplanationView {
   toggle() {
     if (this.isShown) this.#hide();
     else this.#show();
-  }
-
-  /** The sheet has another size. */
-  refresh() {
-    if (this.isShown) this.#request();
   }
 
   get isShown() {
@@ -98,6 +94,7 @@ export class ExplanationView {
 
   #clear() {
     this.#queue.cancel();
+    this.#painted = null;
     this.#canvas.hidden = true;
     this.#sheet.classList.remove("with-heatmap");
   }
@@ -115,14 +112,16 @@ export class ExplanationView {
   }
 
   /** @param {Explanation} explanation */
-  async #paint({ heat, box }) {
+  async #paint(explanation) {
+    const { heat, box } = explanation;
     const subject = this.#subject;
-    const place = await this.#locate(box);
+    const place = this.#picture.file ? await this.#picture.locate(box, this.#pad.size) : box;
     if (!place || !subject || this.#subject !== subject || !this.isShown) return;
     const { color, outlineColor } = getComputedStyle(this.#canvas);
-    const context = this.#prepare(this.#canvas);
+    const context = this.#pad.prepare(this.#canvas);
     context.drawImage(drawCells(heat, color, outlineColor), ...place);
     if (!(subject.input instanceof Blob)) this.#cutOut(context, subject.input);
+    this.#painted = explanation;
     this.#canvas.hidden = false;
     this.#sheet.classList.add("with-heatmap");
   }
@@ -133,7 +132,7 @@ export class ExplanationView {
    * @param {Stroke[]} strokes
    */
   #cutOut(context, strokes) {
-    const ink = this.#prepare(document.createElement("canvas"));
+    const ink = this.#pad.prepare(document.createElement("canvas"));
     ink.lineCap = ink.lineJoin = "round";
     for (const stroke of strokes) drawStroke(ink, stroke);
     context.resetTransform();

@@ -1,10 +1,12 @@
-// Picture files that are chosen, photographed, dropped or pasted.
+// Picture files that are chosen, photographed, dropped, pasted or samples.
 
 /**
  * @param {HTMLFormElement} form
+ * @param {HTMLElement} samples buttons with addresses of pictures
  * @param {(files: File[]) => void} onFiles
+ * @param {() => void} onMissing called when a sample cannot be loaded
  */
-export function listenForFiles(form, onFiles) {
+export function listenForFiles(form, samples, onFiles, onMissing) {
   const take = (/** @type {Iterable<File> | null | undefined} */ files) => {
     const list = [...(files ?? [])];
     if (list.length) onFiles(list);
@@ -31,5 +33,12 @@ export function listenForFiles(form, onFiles) {
     event.preventDefault();
     document.body.classList.remove("dropping");
     take(event.dataTransfer?.files);
+  });
+  samples.addEventListener("click", async ({ target }) => {
+    const address = target instanceof Element && target.closest("button")?.value;
+    if (!address) return;
+    const response = await fetch(address).catch(() => null);
+    if (response?.ok) onFiles([new File([await response.blob()], address)]);
+    else onMissing();
   });
 }

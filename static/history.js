@@ -1,7 +1,8 @@
 // The latest drawings and pictures with their predictions, kept in this browser only.
 
-import { isDrawing } from "./ink.js";
+import { loadPicture } from "./picture.js";
 import { load, save } from "./storage.js";
+import { fromEntry, isEntry, subjectKey, toSubject } from "./subjects.js";
 import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
 
 const KEY = "digits.history";
@@ -11,6 +12,7 @@ const SETTLED = 700; // ms without a newer prediction before one is saved
 export class History {
   #root;
   #list;
+  #label;
   #describe;
   #open;
   /** @type {number | null} Id of the entry that the next prediction updates. */
@@ -21,12 +23,12 @@ export class History {
 
   /**
    * @param {HTMLElement} root
-   * @param {{
-   *   describe: (prediction: Prediction) => { caption: string, label: string },
-   *   open: (entry: HistoryEntry) => void,
-   * }} options
+   * @param {string} label of the button that opens an entry
+   * @param {(prediction: Prediction) => Answer} describe
+   * @param {(entry: ReadInput) => void} open
    */
-  constructor(root, { describe, open }) {
+  constructor(root, label, describe, open) {
+    this.#label = label;
     this.#root = root;
     this.#list = /** @type {Element} */ (root.querySelector("ol"));
     this.#describe = describe;
@@ -48,23 +50,29 @@ export class History {
 
   /**
    * Update the current entry, or start one.
-   * @param {Subject} subject
-   * @param {Prediction} prediction
+   * @param {ReadInput} answer
+   * @param {Promise<LoadedPicture | null>} loading the picture
    */
-  updateEntry(subject, prediction) {
+  async updateEntry({ input, prediction }, loading) {
     this.#currentId ??= Date.now();
-    this.#unsaved = { id: this.#currentId, ...subject, prediction };
+    const id = this.#currentId;
+    const subject = await toSubject(input, loading);
+    if (!subject) return;
+    const entry = { id, ...subject, prediction };
+    if (id !== this.#currentId) return this.#render(saveEntry(entry)); // it was closed meanwhile
+    this.#unsaved = entry;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#render(this.#saveCurrent()), SETTLED);
   }
 
   /**
-   * Add an entry, apart from the current one.
-   * @param {Subject} subject
+   * Add a picture, apart from the current entry.
+   * @param {File} file
    * @param {Prediction} prediction
    */
-  addEntry(subject, prediction) {
-    this.#render(saveEntry({ id: Date.now() + Math.random(), ...subject, prediction }));
+  async addPicture(file, prediction) {
+    const subject = await toSubject(file, loadPicture(file));
+    if (subject) this.#render(saveEntry({ id: Date.now() + Math.random(), ...subject, prediction }));
   }
 
   /** Returns all entries. They are not rendered here, because a page cannot load thumbnails during `pagehide`. */
@@ -86,9 +94,9 @@ export class History {
   #render(entries) {
     this.#root.classList.toggle("is-empty", entries.length === 0);
     const items = entries.map((entry) => {
-      const { caption, label } = this.#describe(entry.prediction);
-      const { item, button } = thumbnailItem(thumbnailOf(entry), caption, () => this.#open(entry));
-      button.ariaLabel = label;
+      const { numeral, words } = this.#describe(entry.prediction);
+      const { item, button } = thumbnailItem(thumbnailOf(entry), numeral, () => this.#open(fromEntry(entry)));
+      button.ariaLabel = this.#label.replace("{words}", words);
       return item;
     });
     this.#list.replaceChildren(...items);
@@ -113,17 +121,3 @@ function loadEntries() {
   const entries = load("localStorage", KEY);
   return Array.isArray(entries) ? entries.filter(isEntry) : [];
 }
-
-/**
- * Whether an untrusted value can be shown again.
- * @param {any} value
- * @returns {value is HistoryEntry}
- */
-export function isEntry(value) {
-  const { strokes, picture, prediction } = value ?? {};
-  const isPicture = typeof picture === "string" && picture.startsWith("data:image/");
-  return prediction?.top?.length === 3 && prediction.probabilities?.length === 10 && (isPicture || isDrawing(strokes));
-}
-
-/** @param {any} entry */
-export const subjectKey = ({ strokes, picture }) => JSON.stringify([strokes, picture]);

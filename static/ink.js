@@ -32,6 +32,12 @@ export function toApiStrokes(strokes) {
 }
 
 /**
+ * Whether only dots are drawn, which most digits and no whole one begin with.
+ * @param {Stroke[]} strokes
+ */
+export const areDots = (strokes) => toApiStrokes(strokes).every((stroke) => stroke.length === 1);
+
+/**
  * Whether an untrusted value is a drawing that is not empty.
  * @param {unknown} value
  * @returns {value is Stroke[]}

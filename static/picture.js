@@ -9,8 +9,6 @@ export class Picture {
   #file = null;
   /** @type {Promise<LoadedPicture | null>} */
   #loaded = Promise.resolve(null);
-  /** @type {Size | undefined} */
-  #originalSize;
 
   /**
    * @param {HTMLImageElement} image
@@ -38,12 +36,10 @@ export class Picture {
   /**
    * Show a file, then replace it with a small copy: a photograph takes a hundred times the memory.
    * @param {Blob} file
-   * @param {Size} [originalSize] in pixels, if the file itself is a copy
    */
-  show(file, originalSize) {
+  show(file) {
     this.remove();
     this.#file = file;
-    this.#originalSize = originalSize;
     this.#setSource(file);
     this.#loaded = toCopy(this.#image);
     this.#loaded.then((loaded) => {
@@ -54,12 +50,13 @@ export class Picture {
   }
 
   /**
-   * Outline areas of the picture.
-   * @param {(Box | undefined)[]} boxes in pixels of the original
+   * Outline the digits that were found.
+   * @param {Prediction} prediction
    */
-  async outline(boxes) {
+  async outline({ digits, box, size: original }) {
     const file = this.#file;
-    const size = this.#originalSize ?? (await this.#loaded)?.size;
+    const size = original ?? (await this.#loaded)?.size;
+    const boxes = digits?.map((digit) => digit.box) ?? [box];
     if (!size || this.#file !== file) return;
     this.#outline.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
     const clip = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, value));

@@ -9,50 +9,72 @@ const STROKE_DURATION = 900; // ms per stroke where reduced motion is preferred
 
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Dispatches "end" when it has finished or been stopped. */
-export class Playback extends EventTarget {
-  #isPlaying = false;
+export class Playback {
+  #button;
+  #pad;
+  #read;
+  #onEnd;
+  /** @type {Stroke[] | null} What is being played. */
+  #strokes = null;
   #timer = 0;
 
+  /**
+   * @param {HTMLButtonElement} button is pressed while it plays
+   * @param {Pad} pad
+   * @param {(strokes: Stroke[]) => void} read
+   * @param {(strokes: Stroke[]) => void} onEnd called when it has finished or been stopped
+   */
+  constructor(button, pad, read, onEnd) {
+    this.#button = button;
+    this.#pad = pad;
+    this.#read = read;
+    this.#onEnd = onEnd;
+  }
+
   get isPlaying() {
-    return this.#isPlaying;
+    return this.#strokes !== null;
   }
 
   /**
-   * Call `show` with a growing part of the strokes.
+   * Show and read a growing part of the strokes.
    * @param {Stroke[]} strokes
-   * @param {(strokes: Stroke[]) => void} show
    */
-  play(strokes, show) {
-    this.#isPlaying = true;
-    if (reducedMotion.matches) this.#showStrokes(strokes, show, 1);
-    else this.#animate(strokes, show);
+  play(strokes) {
+    this.#strokes = strokes;
+    this.#button.ariaPressed = "true";
+    if (reducedMotion.matches) this.#showStrokes(strokes, 1);
+    else this.#animate(strokes);
   }
 
   stop() {
-    if (!this.#isPlaying) return;
+    const strokes = this.#strokes;
+    if (!strokes) return;
     cancelAnimationFrame(this.#timer);
     clearTimeout(this.#timer);
-    this.#isPlaying = false;
-    this.dispatchEvent(new Event("end"));
+    this.#strokes = null;
+    this.#button.ariaPressed = "false";
+    this.#pad.override(null);
+    this.#onEnd(strokes);
+  }
+
+  /** @param {Stroke[]} strokes */
+  #show(strokes) {
+    this.#pad.override(strokes);
+    this.#read(strokes);
   }
 
   /**
    * @param {Stroke[]} strokes
-   * @param {(strokes: Stroke[]) => void} show
    * @param {number} count
    */
-  #showStrokes(strokes, show, count) {
-    show(strokes.slice(0, count));
-    const next = () => (count === strokes.length ? this.stop() : this.#showStrokes(strokes, show, count + 1));
+  #showStrokes(strokes, count) {
+    this.#show(strokes.slice(0, count));
+    const next = () => (count === strokes.length ? this.stop() : this.#showStrokes(strokes, count + 1));
     this.#timer = setTimeout(next, STROKE_DURATION);
   }
 
-  /**
-   * @param {Stroke[]} strokes
-   * @param {(strokes: Stroke[]) => void} show
-   */
-  #animate(strokes, show) {
+  /** @param {Stroke[]} strokes */
+  #animate(strokes) {
     const total = strokes.flat().length;
     const duration = Math.min(MAX_DURATION, Math.max(MIN_DURATION, (1000 * total) / POINTS_PER_SECOND));
     const start = performance.now();
@@ -62,7 +84,7 @@ export class Playback extends EventTarget {
         this.stop();
         return;
       }
-      show(firstPoints(strokes, Math.max(1, Math.ceil(total * share))));
+      this.#show(firstPoints(strokes, Math.max(1, Math.ceil(total * share))));
       this.#timer = requestAnimationFrame(tick);
     };
     tick(start);

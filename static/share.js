@@ -27,17 +27,20 @@ export function takeLinkedDrawing() {
 }
 
 /**
- * Copy text to the clipboard, and say so on the button for a moment.
+ * Copy text to the clipboard, and say so, on the button for a moment.
  * @param {HTMLElement} button
  * @param {string} text
  * @param {string} done
+ * @param {Announcer} announcer
  */
-export async function copy(button, text, done) {
-  if (!navigator.clipboard) {
-    prompt("", text); // on plain http, browsers have no clipboard for pages
+export async function copy(button, text, done, announcer) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    prompt("", text); // plain http has no clipboard, and Safari refuses it once a click is too long ago
     return;
   }
-  await navigator.clipboard.writeText(text);
+  announcer.announce(done);
   if (button.textContent === done) return;
   const label = button.textContent;
   button.textContent = done;

@@ -51,6 +51,14 @@ interface Prediction extends ReadDigit {
   /** Id of the model. */
   model: string;
   elapsed_ms: number;
+  /** Of the picture in whose pixels the boxes are, where only a small copy of it was kept. */
+  size?: Size;
+}
+
+/** An input with the answer to it. */
+interface ReadInput {
+  input: Input;
+  prediction: Prediction;
 }
 
 /** The response of POST /api/v1/explain: -1 to 1 for each cell of the area `box` of the drawing or picture. */
@@ -75,7 +83,12 @@ type Correction = HistoryEntry & { label: number | string | null };
 
 type Announcer = import("./announcer.js").Announcer;
 type Pad = import("./pad.js").Pad;
+type Picture = import("./picture.js").Picture;
 type Sketch = import("./sketch.js").Sketch;
+type BatchList = import("./batch.js").BatchList;
+type ExplanationView = import("./explanation.js").ExplanationView;
+type Kept = import("./kept.js").Kept;
+type Playback = import("./playback.js").Playback;
 
 /** A small copy of a picture, and the size of the original. */
 type LoadedPicture = { copy: Blob; size: Size };

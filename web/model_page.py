@@ -34,7 +34,7 @@ _DATA_SETS: Mapping[str, str] = {
 # The sets of whole numbers of `benchmarks/numbers.py`, by its names for them.
 _NUMBER_SETS: Mapping[str, str] = {
     "MNIST test digits, apart": N_("rows of MNIST test digits"),
-    "MNIST test digits, 30 % touching": N_("rows of MNIST test digits, a third of them touching"),
+    "MNIST test digits, 30 % touching": N_("rows of MNIST test digits, three in ten touching"),
     "drawn, apart": N_("drawn rows by other writers"),
     "drawn, touching or overlapping": N_("drawn rows by other writers, touching or overlapping"),
     "ZIP codes, amounts and times, drawn": N_("drawn ZIP codes, amounts and times by other writers"),

@@ -109,7 +109,7 @@ class NotReady(ServiceUnavailable):
 class NoNumberModel(NotImplemented):
     """The server was started without a number model."""
 
-    description = N_("This server has no model for whole numbers, it recognises single digits only.")
+    description = N_("This server has no model for numbers; it recognizes single digits only.")
 
 
 # Key of the WSGI environment for an exception that is raised instead of calling the view; see web/refusals.py.
@@ -139,7 +139,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     InvalidRequest: ProblemType(422, "invalid-request", N_("Invalid request")),
     MissingPicture: ProblemType(422, "missing-picture", N_("No picture")),
     CrossSiteRequest: ProblemType(403, "cross-site", N_("Cross-site request")),
-    MissingKey: ProblemType(401, "missing-key", N_("API key needed")),
+    MissingKey: ProblemType(401, "missing-key", N_("API key required")),
     UnknownHost: ProblemType(400, "unknown-host", N_("Unknown host")),
     Overloaded: ProblemType(503, "overloaded", N_("Too busy")),
     OutOfResources: ProblemType(503, "out-of-resources", N_("Out of resources")),
@@ -165,14 +165,14 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
         413,
         "body-too-large",
         N_("Too large"),
-        N_("The request is larger than this server takes. Send a smaller picture or drawing."),
+        N_("The request is larger than this server accepts. Send a smaller picture or drawing."),
     ),
     UnsupportedMediaType: ProblemType(415, "unsupported-media-type", N_("Unsupported media type")),
     TooManyRequests: ProblemType(
         429,
         "too-many-requests",
         N_("Too many requests"),
-        N_("Too many requests came in. Wait as long as Retry-After says."),
+        N_("Too many requests. Wait as long as Retry-After says."),
     ),
     BadRequest: ProblemType(400, "bad-request", N_("Bad request")),
     InternalServerError: ProblemType(

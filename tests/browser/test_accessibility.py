@@ -126,7 +126,7 @@ def test_forced_colours_show_ink_and_bars(open_page: OpenPage) -> None:
     expect_answer(page, 5)
     bar, paper = page.evaluate(
         """() => [
-            getComputedStyle(document.querySelector(".bar-fill")).fill,
+            getComputedStyle(document.querySelector(".bar rect")).fill,
             getComputedStyle(document.querySelector(".answer")).backgroundColor,
         ]"""
     )

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from testing.handwriting import DIGITS, write_row
-from testing.pad import draw
+from testing.pad import draw, has_ink
 from testing.page import OpenPage, expect_answer, expect_number, payload
 from testing.pictures import picture_of
 
@@ -22,7 +22,7 @@ def expect_last_answer(page: Page) -> None:
 def correct(page: Page, label: str) -> None:
     expect_last_answer(page)
     page.get_by_label("Wrong? It was").select_option(label)
-    expect(page.get_by_role("status")).to_contain_text("Correction kept")
+    expect(page.get_by_role("status")).to_contain_text("Correction saved")
 
 
 def enter_number(page: Page, number: str) -> None:
@@ -89,6 +89,30 @@ def test_latest_correction_of_a_drawing_counts_and_each_can_be_deleted(open_page
     assert page.evaluate("localStorage.getItem('digits.corrections')") == "[]"
 
 
+def test_correction_is_of_the_answer_that_it_was_entered_for(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/kept.js", lambda route: held.append(route))
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    expect_last_answer(page)
+    page.get_by_label("Wrong? It was").select_option("6")
+    draw(page, DIGITS[7])  # over it, before the script is there that keeps corrections
+    expect(page.get_by_label("Wrong? It was")).to_have_value("…")
+    held[0].continue_()
+    expect_corrections(page, "5 → 6")
+
+
+def test_undo_in_the_field_leaves_the_drawing_alone(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[5])
+    expect_answer(page, 5)
+    page.get_by_label("or the number").press_sequentially("52")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#undo")).to_have_attribute("aria-disabled", "false")
+    assert has_ink(page, *DIGITS[5][0][2])
+
+
 def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, write_row("42", 80, 10, 80))
@@ -99,7 +123,7 @@ def test_number_is_corrected_in_a_field(open_page: OpenPage) -> None:
     enter_number(page, "4x")
     expect(page.locator("#corrections")).to_be_hidden()
     enter_number(page, " 412 ")
-    expect(page.get_by_role("status")).to_contain_text("Correction kept")
+    expect(page.get_by_role("status")).to_contain_text("Correction saved")
     expect_corrections(page, "42 → 412")
     page.reload()
     (line,) = downloaded(page)

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
 from testing.page import OpenPage, expect_answer, expect_nothing_drawn
+from testing.pictures import picture_of
 from testing.servers import Server, start_gunicorn
 from testing.waiting import eventually
 
@@ -215,6 +216,18 @@ def test_problem_details_of_the_server_are_shown(open_page: OpenPage) -> None:
     draw(page, DIGITS[6])
     expect_words(page, "Not a drawing")
     expect(page.locator("[data-slot=note]")).to_have_text("Too many <b>points</b>.")
+
+
+def test_file_that_is_gone_is_not_asked_for_again_and_again(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(errors="ERR_")
+    path = tmp_path / "digit.png"
+    path.write_bytes(picture_of(DIGITS[4]))
+    page.get_by_label("Upload pictures").set_input_files(path)
+    expect_answer(page, 4)
+    page.get_by_label("Live").uncheck()
+    path.unlink()
+    page.get_by_role("button", name="Predict").click()
+    expect_words(page, "This file cannot be read")
 
 
 def answer(digit: int, confidence: float, is_digit: bool = True) -> dict[str, object]:

@@ -90,6 +90,20 @@ def test_answer_to_unfinished_ink_cannot_be_explained(open_page: OpenPage) -> No
     expect(page.locator("#explain")).to_have_attribute("aria-disabled", "false")
 
 
+def test_slow_explanation_is_awaited(open_page: OpenPage) -> None:
+    page = open_page()
+    page.clock.install()
+    held: list[Route] = []
+    page.route(EXPLAIN, lambda route: held.append(route))
+    draw(page, SEVEN)
+    expect_answer(page, 7)
+    with page.expect_request(EXPLAIN):
+        page.get_by_role("button", name="Explain").click()
+    page.clock.run_for(5_000)
+    held[0].continue_()
+    expect(page.locator("#heatmap")).to_be_visible()
+
+
 def test_prediction_stays_if_the_explanation_fails(open_page: OpenPage) -> None:
     page = open_page(errors="500")
     page.route(EXPLAIN, lambda route: route.fulfill(status=500, body=""))

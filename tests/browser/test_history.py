@@ -73,6 +73,16 @@ def test_picture_is_kept_small_and_opened_again(open_page: OpenPage) -> None:
     expect(page.locator("#outline path")).to_be_visible()
 
 
+def test_picture_stays_in_the_history_when_one_draws_over_it(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+    expect_history(page, "4")
+    draw(page, DIGITS[3])
+    expect_answer(page, 3)
+    expect_history(page, "3", "4")
+
+
 def test_large_picture_is_outlined_as_before_when_opened_again(open_page: OpenPage) -> None:
     page = open_page()
     large = draw_picture(DIGITS[4]).resize((1400, 1400))

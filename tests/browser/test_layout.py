@@ -81,7 +81,7 @@ def test_nothing_overlaps_or_leaves_its_box(open_page: OpenPage, language: str) 
     page = open_page(locale=language, errors="415")
     draw(page, DIGITS[5])
     expect_answer(page, 5)
-    page.locator("#correction").select_option("6")
+    page.locator("#correction select").select_option("6")
     files = [payload(picture_of(DIGITS[4]), "a long name of a picture.png"), payload(b"hello", "bad.png")]
     page.locator("#file").set_input_files(files)
     expect(page.locator("#batch small").last).not_to_be_empty()

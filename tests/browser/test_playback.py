@@ -3,9 +3,10 @@
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from testing.handwriting import EUROPEAN_7
+from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
-from testing.page import OpenPage, expect_answer
+from testing.page import OpenPage, expect_answer, payload
+from testing.pictures import picture_of
 
 pytestmark = pytest.mark.browser
 
@@ -44,6 +45,21 @@ def test_playing_can_be_stopped_and_loses_nothing(open_page: OpenPage) -> None:
         stop()
         expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
         assert has_ink(page, *EUROPEAN_7[1][-2])
+
+
+def test_picture_that_is_chosen_while_it_plays_is_read_once(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, EUROPEAN_7)
+    expect_answer(page, 7)
+    play(page)
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
+    uploads: list[Request] = []
+    is_upload = "multipart/form-data"
+    page.on("request", lambda r: uploads.append(r) if is_upload in r.headers.get("content-type", "") else None)
+    page.get_by_label("Upload pictures").set_input_files(payload(picture_of(DIGITS[4])))
+    expect_answer(page, 4)
+    page.wait_for_load_state("networkidle")
+    assert len(uploads) == 1
 
 
 def test_second_click_stops_what_the_first_one_starts(open_page: OpenPage) -> None:

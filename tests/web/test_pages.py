@@ -98,7 +98,7 @@ BAD_UPLOADS = {
     "no file": (b"", "", 422, "No picture was sent."),
     "blank": (encode(Image.new("L", (50, 50), 255)), "x.png", 422, "There is nothing to read"),
     "cut off": (picture_of(DIGITS[2])[:100], "x.png", 422, "The picture is damaged"),
-    "too large": (bytes(13 * 2**20), "x.png", 413, "larger than this server takes"),
+    "too large": (bytes(13 * 2**20), "x.png", 413, "larger than this server accepts"),
 }
 
 
