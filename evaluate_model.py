@@ -54,7 +54,7 @@ from training.evaluation_sets import (
 from training.reports import record_in_manifest, reliability_csv
 
 _N_MISTAKES = 96  # on a contact sheet
-_PERCENT = ("accuracy", "ece", "refused", "auroc", "fpr_at_95", "fpr_at_99", "accepted")
+_PERCENT = ("accuracy", "ece", "rejected", "auroc", "fpr_at_95", "fpr_at_99", "accepted")
 _ROBUSTNESS = ("mnist", VALIDATION, "corrupted-mnist-validation")
 
 

@@ -91,7 +91,7 @@ def measure(recognizer: Recognizer, sets: Sequence[EvaluationSet]) -> dict[str, 
 
 def to_cell(rows: Sequence[MetricsRow]) -> str:
     """The means over the seeds, in percent."""
-    pairs = (("accuracy", "refused"), ("auroc", "accepted"))
+    pairs = (("accuracy", "rejected"), ("auroc", "accepted"))
     known = [pair for pair in pairs if rows[0][pair[0]] is not None]
     means = [[100 * mean(float(row[key] or 0) for row in rows) for key in pair] for pair in known]
     return ", ".join(f"{right:.2f} ({wrong:.1f})" for right, wrong in means)

@@ -83,7 +83,7 @@ def test_pictures_are_predicted_as_in_the_app(checkpoints: Path, capsys: pytest.
     ]
     assert row["n"] == len(answers)
     assert row["errors"] == sum(answer.digit != digit for digit, answer in answers)
-    assert row["refused"] == pytest.approx(sum(not answer.is_digit for _, answer in answers) / len(answers))
+    assert row["rejected"] == pytest.approx(sum(not answer.is_digit for _, answer in answers) / len(answers))
     assert (row["n_non_digits"], row["unreadable"]) == (1, 1)
     assert 0 <= row["auroc"] <= 1
 
@@ -104,7 +104,7 @@ def test_arrays_drawings_and_numbers_are_read(capsys: pytest.CaptureFixture[str]
     rows = rows_of(capsys, "--data", "arrays.npz", "pens.jsonl", "numbers")
     assert (rows["arrays"]["n"], rows["arrays"]["n_non_digits"]) == (10, 2)
     assert (rows["pens"]["n"], rows["pens"]["n_non_digits"]) == (11, 1)
-    assert rows["pens"]["refused"] >= 1 / 11  # the blank one
+    assert rows["pens"]["rejected"] >= 1 / 11  # the blank one
     assert rows["numbers"]["n"] == 2
 
 

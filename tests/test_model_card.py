@@ -12,7 +12,7 @@ CARD = (ROOT / "docs/model-card.md").read_text(encoding="utf-8")
 CHECKPOINT = load_checkpoint(ROOT / "mnist_model.pth")
 ROBUSTNESS = {row["set"]: row for row in csv.DictReader((ROOT / "robustness.csv").read_text().splitlines())}
 # The columns of the card's two tables, by the number of cells in a row.
-COLUMNS = {6: ("n", "accuracy", "ece", "refused"), 5: ("n_non_digits", "auroc", "accepted")}
+COLUMNS = {6: ("n", "accuracy", "ece", "rejected"), 5: ("n_non_digits", "auroc", "accepted")}
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")] for line in CARD.splitlines() if re.match(r"\|.*\| `", line)
 ]

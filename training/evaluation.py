@@ -90,7 +90,7 @@ def _evaluate_digits(predictions: Predictions) -> MetricsRow:
     labels, probabilities = predictions.labels[rows], predictions.probabilities[rows]
     n = len(labels)
     if n == 0:
-        return {"n": 0} | dict.fromkeys(("accuracy", "errors", "nll", "brier", "ece", "refused"))
+        return {"n": 0} | dict.fromkeys(("accuracy", "errors", "nll", "brier", "ece", "rejected"))
     correct = predictions.digits[rows] == labels
     of_label = probabilities[np.arange(n), labels]
     return {
@@ -101,7 +101,7 @@ def _evaluate_digits(predictions: Predictions) -> MetricsRow:
         # Brier 1950, over all ten classes: 0 (certain and correct) to 2 (certain and wrong).
         "brier": float(((probabilities - np.eye(N_DIGITS)[labels]) ** 2).sum(1).mean()),
         "ece": expected_calibration_error(torch.tensor(probabilities.max(1)).float(), torch.tensor(correct)),
-        "refused": float((~predictions.is_digit[rows]).mean()),
+        "rejected": float((~predictions.is_digit[rows]).mean()),
     }
 
 

@@ -132,7 +132,7 @@ def _split_robustness(rows: Rows | None) -> Mapping[str, Rows] | None:
     """Results on digits, on non-digits and by corruption; a data set may have both digits and non-digits."""
     if (
         not rows
-        or not {"set", "n", "accuracy", "ece", "refused", "n_non_digits", "auroc", "accepted"} <= rows[0].keys()
+        or not {"set", "n", "accuracy", "ece", "rejected", "n_non_digits", "auroc", "accepted"} <= rows[0].keys()
     ):
         return None
     return {

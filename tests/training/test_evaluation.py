@@ -39,7 +39,7 @@ def perfect() -> Predictions:
 def test_perfect_predictions(perfect: Predictions) -> None:
     row = evaluate("set", perfect, REFERENCE)
     assert (row["n"], row["errors"], row["n_non_digits"], row["unreadable"]) == (10, 0, 2, 1)
-    assert (row["accuracy"], row["nll"], row["brier"], row["ece"], row["refused"]) == (1.0, 0.0, 0.0, 0.0, 0.0)
+    assert (row["accuracy"], row["nll"], row["brier"], row["ece"], row["rejected"]) == (1.0, 0.0, 0.0, 0.0, 0.0)
     # The blank is below all digits of the reference, the other non-digit below 99 of 100.
     assert row["auroc"] == pytest.approx((100 + 99) / 200)
     assert (row["fpr_at_95"], row["fpr_at_99"], row["accepted"]) == (0.0, 0.0, 0.5)
@@ -55,7 +55,7 @@ def test_uniform_predictions() -> None:
 
 def test_blank_digits_are_rejected_and_wrong() -> None:
     row = evaluate("set", collect([item(3)], [BlankInput()]), None)
-    assert (row["accuracy"], row["refused"]) == (0.0, 1.0)
+    assert (row["accuracy"], row["rejected"]) == (0.0, 1.0)
 
 
 def test_worst_mistakes_are_ranked_by_confidence() -> None:

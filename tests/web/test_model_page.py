@@ -22,7 +22,7 @@ CONFUSION += "".join(f"{i}," + ",".join(str(90 + i if i == j else 0) for j in ra
 CONFUSION = CONFUSION.replace("7,0,0,", "7,0,6,")
 RELIABILITY = "low,high,n,confidence,accuracy\n0.4,0.5,4,0.45,0.5\n0.9,1,996,0.99,0.992\n"
 ROBUSTNESS = """\
-set,unreadable,n,accuracy,errors,nll,brier,ece,refused,n_non_digits,accepted,auroc,fpr_at_95,fpr_at_99
+set,unreadable,n,accuracy,errors,nll,brier,ece,rejected,n_non_digits,accepted,auroc,fpr_at_95,fpr_at_99
 mnist,0,10000,0.9957,43,0.01,0.01,0.0011,0.011,0,,,,
 photo_cells,0,600,0.9917,5,0.03,0.01,0.0053,0.02,150,0.12,0.9862,0.1,0.2
 mnist-validation:fog,0,5000,0.61,1950,1.2,0.5,0.1,0.5,0,,,,
