@@ -6,10 +6,10 @@ python evaluate_model.py --data photos/ pens.jsonl letters.npz --mistakes report
 python evaluate_model.py --robustness                               # every set under DIGITS_DATA_DIR/dev, to reports/
 python evaluate_model.py --publish                                  # the same, for the app's page about the model
 
-DATA is a data set (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist); a folder with a sub-folder
-of pictures per digit, and non-digits in any other sub-folder; .npz with x uint8 [N, H, W] and y [N], -1 for non-digits;
-.jsonl with label and strokes; or a folder with labels.jsonl of file, text and boxes. All inputs are preprocessed as in
-the app, and the stroke model helps with strokes.
+DATA is a data set (mnist, emnist-digits, qmnist, usps, mnist-validation, corrupted-mnist, corrupted-mnist-validation);
+a folder with a sub-folder of pictures per digit, and non-digits in any other sub-folder; .npz with x uint8 [N, H, W]
+and y [N], -1 for non-digits; .jsonl with label and strokes; or a folder with labels.jsonl of file, text and boxes. All
+inputs are preprocessed as in the app, and the stroke model helps with strokes.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
 python predict.py digit.png photo.jpg scans/ 'more/*.png'
 cat digit.png | python predict.py --format json --top 3 -
-python predict.py scans/ --output results.parquet            # any number; the same command resumes
+python predict.py scans/ --output results.parquet            # any number of files; run it again to resume
 python predict.py digit.png --url http://127.0.0.1:5000      # ask a running server, not the local model
 python predict.py --numbers invoices/                        # whole numbers: `path  text  confidence`
 
 PATH is a file, a folder (searched recursively), a glob, - for standard input, or a URL that fsspec supports (s3://...).
 In CSV, a path that starts with = + - @ or ' is prefixed with ', so that spreadsheets do not treat it as a formula.
-Exit status: 0 all pictures were read, 1 some could not be (each is named on standard error), 2 wrong usage or setup.
+Exit status: 0 all pictures were read, 1 some could not be (each is named on standard error), 2 wrong usage or setup,
+130 Ctrl+C interrupted --output.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from batch.rows import MAX_TEXTS, BatchError, Columns, Row, errors_of
 from escaping import escape_unprintable
 
-# Heavy modules are imported where they are needed, so that --help and --url do not import torch.
+# Heavy modules are imported where they are needed, so that --help and --url start at once.
 if TYPE_CHECKING:
     from batch.results import Results
     from config import Settings
@@ -60,7 +61,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--top", type=_rank, default=1, metavar="K", help="show the K likeliest digits, 1 to 10")
     parser.add_argument("--probabilities", action="store_true", help="show the probability of every digit")
     parser.add_argument(
-        "--mode", choices=("sure", "balanced", "guess"), default="balanced", help="how easily a picture is a digit"
+        "--mode",
+        choices=("sure", "balanced", "guess"),
+        default="balanced",
+        help="how readily a picture is accepted as a digit",
     )
     printing = parser.add_argument_group("printing")
     printing.add_argument("--format", choices=PRINTED, help="default: table on a terminal, else csv")

@@ -237,14 +237,20 @@ def train_reader(name: str, arguments: list[str], settings: Settings) -> None:
         "numbers": (STRIP_READER, settings.number_model_path),
         "strokes": (PATH_READER, settings.stroke_model_path),
     }[name]
-    parser = argparse.ArgumentParser(prog=f"train_model.py {name}", description=train_reader.__doc__)
+    parser = argparse.ArgumentParser(prog=f"train_model.py {name}", description="Train a reader on composed numbers.")
     recipe = NumberRecipe()
-    parser.add_argument("--numbers", type=count, default=recipe.n_numbers, metavar="N", help="how many to learn from")
     parser.add_argument(
-        "--lr", type=positive, default=recipe.lr, metavar="X", help=f"highest learning rate (default: {recipe.lr})"
+        "--numbers",
+        type=count,
+        default=recipe.n_numbers,
+        metavar="N",
+        help=f"to train on (default: {recipe.n_numbers})",
+    )
+    parser.add_argument(
+        "--lr", type=positive, default=recipe.lr, metavar="X", help=f"peak learning rate (default: {recipe.lr})"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and numbers (default: 0)")
-    parser.add_argument("--start", type=Path, metavar="CKPT", help="reader to train further (default: a new one)")
+    parser.add_argument("--start", type=Path, metavar="CKPT", help="checkpoint to fine-tune (default: none)")
     parser.add_argument("--output", type=Path, default=output, help="checkpoint file to write")
     parser.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
     options = parser.parse_args(arguments)
@@ -266,8 +272,10 @@ def train_reader(name: str, arguments: list[str], settings: Settings) -> None:
 
 def export_checkpoints(arguments: list[str]) -> None:
     """Write the ONNX files beside checkpoint files. Raises `CheckpointError` or `OSError`."""
-    parser = argparse.ArgumentParser(prog="train_model.py export", description=export_checkpoints.__doc__)
-    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CKPT", help="a file that was trained before")
+    parser = argparse.ArgumentParser(
+        prog="train_model.py export", description="Write the ONNX file beside each checkpoint."
+    )
+    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CKPT", help="checkpoint to export")
     for path in parser.parse_args(arguments).checkpoints:
         onnx_path = export_onnx(path)
         record_in_manifest(path, load_checkpoint(path).id, {"onnx": onnx_path})

@@ -20,7 +20,7 @@ from torch import Tensor
 from model_file import FRAME_SIZE
 from training.deformation import deform
 from training.random import bernoulli, uniform
-from training.writing_styles import vary_writing_style
+from training.writing_styles import erase_disc, vary_writing_style
 
 _MILD_SHARE = 0.4  # of the samples are only deformed, about as much as MNIST's writers differ
 _MILD_STRENGTH = 0.5
@@ -133,14 +133,7 @@ def cut_gaps(frames: Tensor) -> Tensor:
 
 
 def _cut_gap(frames: Tensor) -> Tensor:
-    distance = _distance(frames, uniform(frames, 6, 22), uniform(frames, 6, 22))
-    gap = (uniform(frames, 0.8, 2.3)[:, None, None] + 0.5 - distance).clamp(0, 1)
-    return frames * (1 - gap)
-
-
-def _distance(frames: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    axis = torch.arange(FRAME_SIZE, device=frames.device, dtype=frames.dtype)
-    return torch.hypot(axis[None, None, :] - x[:, None, None], axis[None, :, None] - y[:, None, None])
+    return erase_disc(frames, uniform(frames, 6, 22), uniform(frames, 6, 22), uniform(frames, 0.8, 2.3))
 
 
 def add_neighbours(frames: Tensor) -> Tensor:

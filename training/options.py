@@ -45,7 +45,7 @@ def parse_arguments(description: str | None, settings: Settings, arguments: list
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("recipe", "options that are not given are the recipe's")
+    group = parser.add_argument_group("recipe", "the defaults are those of the recipe")
     group.add_argument("--recipe", choices=RECIPES, default="default", help="named recipe (default: default)")
     group.add_argument("--params", type=Path, metavar="FILE", help="JSON file of parameters, as tuning writes it")
     group.add_argument("--model", choices=ARCHITECTURES, help="network to train")
@@ -57,11 +57,11 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--nondigits", nargs="*", action="extend", metavar="DATA", help=f"real non-digits: {others}, {files}"
     )
-    group.add_argument("--composed", type=int, metavar="N", help="pictures to compose, to learn from their candidates")
+    group.add_argument("--composed", type=int, metavar="N", help="number of pictures to compose (see docs/training.md)")
     group.add_argument("--epochs", type=count, metavar="N", help="passes over the training digits")
-    group.add_argument("--batch-size", type=count, metavar="N", help="samples in a step, over all processes")
-    group.add_argument("--lr", type=positive, metavar="X", help="highest learning rate")
-    group.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes")
+    group.add_argument("--batch-size", type=count, metavar="N", help="samples per step, over all processes")
+    group.add_argument("--lr", type=positive, metavar="X", help="peak learning rate")
+    group.add_argument("--schedule", choices=SCHEDULES, help="learning rate schedule")
     group.add_argument(
         "--patience", type=count, metavar="N", help="stop after N epochs without a better validation loss"
     )
@@ -88,7 +88,9 @@ def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
         help="replace the output only if the new network is not worse; else write NAME.rejected.pth and exit with 1",
     )
     group.add_argument("--resume", action="store_true", help="continue the interrupted training of this output")
-    group.add_argument("--members", type=count, default=1, metavar="K", help="train K networks, NAME-0.pth and so on")
+    group.add_argument(
+        "--members", type=count, default=1, metavar="K", help="train K networks: NAME-0.pth, NAME-1.pth, ..."
+    )
     group.add_argument(
         "--distill",
         nargs="+",
@@ -98,7 +100,7 @@ def _add_outputs(parser: argparse.ArgumentParser, settings: Settings) -> None:
         help="also learn the mean predictions of these networks",
     )
     group.add_argument("--no-plots", action="store_true", help="write no PNG plots")
-    group.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the training for TensorBoard")
+    group.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs")
 
 
 def _add_tuning(parser: argparse.ArgumentParser) -> None:

@@ -82,10 +82,15 @@ def _open_loop(frames: Tensor) -> Tensor:
     right = FRAME_SIZE - 1 - _first_row(frames.mT.flip(1))
     x = right - uniform(frames, 0.5, 3.0)
     y = top + (bottom - top) * uniform(frames, 0.0, 0.3)
+    opened = erase_disc(frames, x, y, uniform(frames, 1.2, 2.8))
+    return torch.where(bernoulli(frames, 0.25)[:, None, None], opened, frames)
+
+
+def erase_disc(frames: Tensor, x: Tensor, y: Tensor, radius: Tensor) -> Tensor:
+    """Frames without the ink of a disc; its centre and radius are `[N]`, in pixels."""
     axis = torch.arange(FRAME_SIZE, device=frames.device, dtype=frames.dtype)
     distance = torch.hypot(axis[None, None, :] - x[:, None, None], axis[None, :, None] - y[:, None, None])
-    gap = (uniform(frames, 1.2, 2.8)[:, None, None] + 0.5 - distance).clamp(0, 1)
-    return torch.where(bernoulli(frames, 0.25)[:, None, None], frames * (1 - gap), frames)
+    return frames * (1 - (radius[:, None, None] + 0.5 - distance).clamp(0, 1))
 
 
 def _first_row(frames: Tensor) -> Tensor:

@@ -17,11 +17,6 @@ def digits() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(frames).float() / 255, torch.from_numpy(labels).long()
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def test_augmented_frames_are_valid_frames(digits: tuple[Tensor, Tensor]) -> None:
     distorted = Augmentation(Distortions())(*digits)
     assert distorted.shape == digits[0].shape

@@ -14,11 +14,6 @@ def frames() -> Tensor:
     return torch.from_numpy(make_digits(60, seed=3)[0]).float() / 255
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def ink_box(frame: Tensor) -> tuple[int, int]:
     """Width and height of the ink."""
     rows, columns = (frame > 0.25).nonzero(as_tuple=True)

@@ -17,7 +17,7 @@ from training.distributed import World
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
 from training.loss import training_loss
 from training.metrics import Metrics
-from training.recipes import Recipe, UsageError, override
+from training.recipes import Recipe, override
 from training.training_state import Stateful, load_training_state, save_training_state
 
 # Four batches an epoch.
@@ -100,22 +100,6 @@ def test_signal_handlers_are_restored(digits: Digits) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     train(digits)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_state_of_another_run_is_not_resumed(digits: Digits, tmp_path: Path) -> None:
-    state = tmp_path / "state.pth"
-    train(digits, state=state)
-    with pytest.raises(UsageError, match=r"lr was 0\.004 there and is 0\.5 here"):
-        train(digits, override(RECIPE, {"lr": 0.5}), state, resume=True)
-
-
-@pytest.mark.parametrize("content", [b"", b"PK", b"\x80\x02N.", None], ids=["empty", "cut", "pickle", "truncated"])
-def test_damaged_state_is_not_resumed(content: bytes | None, digits: Digits, tmp_path: Path) -> None:
-    state = tmp_path / "state.pth"
-    train(digits, state=state)
-    state.write_bytes(state.read_bytes()[:-100] if content is None else content)
-    with pytest.raises(UsageError, match="damaged"):
-        train(digits, state=state, resume=True)
 
 
 def test_weights_of_the_best_epoch_are_kept_and_patience_stops_the_training(

@@ -39,9 +39,10 @@ def test_state_of_another_run_is_rejected(path: Path, run: dict[str, object], na
         load_training_state(path, run, {}, World())
 
 
-@pytest.mark.parametrize("data", [b"", b"not a checkpoint"])
-def test_damaged_state_is_rejected(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+@pytest.mark.parametrize("data", [b"", b"not a checkpoint", b"PK", b"\x80\x02N.", None], ids=repr)
+def test_damaged_state_is_rejected(path: Path, data: bytes | None) -> None:
+    save_training_state(path, RUN, {}, World())
+    path.write_bytes(path.read_bytes()[:-100] if data is None else data)
     with pytest.raises(UsageError, match="damaged"):
         load_training_state(path, RUN, {}, World())
 
