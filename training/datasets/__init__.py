@@ -135,10 +135,9 @@ def load_split(
     others = [_load_nondigits(name, root) for name in nondigits]
     for name in corrected:
         pictures, lines = load_corrections(Path(name.removeprefix(CORRECTIONS)), checkpoint)
-        frames.append(pictures.select((pictures.labels < N_DIGITS).nonzero()[:, 0]))
-        drawings.append(lines.select((lines.labels < N_DIGITS).nonzero()[:, 0]))
-        others.append(pictures.frames[pictures.labels == N_DIGITS])
-        others.append(lines.select((lines.labels == N_DIGITS).nonzero()[:, 0]))
+        frames.append(pictures.select(_digits_of(pictures)))
+        drawings.append(lines.select(_digits_of(lines)))
+        others += [pictures.select(_nondigits_of(pictures)).frames, lines.select(_nondigits_of(lines))]
     return Split(
         training=TrainingSet(
             _concatenate(frames),
@@ -151,6 +150,14 @@ def load_split(
         test={name: DATASETS[name](root, train=False) for name in names if name in DATASETS},
         data=(*names, *nondigits),
     )
+
+
+def _digits_of(items: Digits | Drawings) -> Tensor:
+    return (items.labels < N_DIGITS).nonzero()[:, 0]
+
+
+def _nondigits_of(items: Digits | Drawings) -> Tensor:
+    return (items.labels == N_DIGITS).nonzero()[:, 0]
 
 
 def _expand(names: Iterable[str], of_open: Iterable[str]) -> list[str]:

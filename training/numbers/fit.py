@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -140,6 +140,19 @@ def make_batch(samples: Sequence[Sample], columns_per_step: int) -> tuple[Tensor
     return inputs, steps, labels, torch.tensor([len(text) for _, text in samples])
 
 
+def show_twice(chunks: Iterable[list[Sample]], first: int, done: int) -> Iterator[tuple[int, list[list[Sample]]]]:
+    """After the chunks up to number `done`, the number of each chunk, and itself with one composed some time before.
+
+    `chunks` begin after number `first`. Composing takes as long as learning.
+    """
+    earlier: deque[list[Sample]] = deque(maxlen=_CHUNKS_BETWEEN_VIEWS)
+    for number, chunk in enumerate(chunks, first + 1):
+        views = [chunk, earlier[0]] if len(earlier) == _CHUNKS_BETWEEN_VIEWS else [chunk]
+        earlier.append(chunk)
+        if number > done:
+            yield number, views
+
+
 # ---- training ----
 
 
@@ -181,12 +194,7 @@ def train_numbers(
     started, losses = time.perf_counter(), []
     first = max(0, done - _CHUNKS_BETWEEN_VIEWS)
     chunks = compose_chunks(reader, root, recipe.seed, first, n_chunks, n_processes)
-    earlier: deque[list[Sample]] = deque(maxlen=_CHUNKS_BETWEEN_VIEWS)
-    for number, chunk in enumerate(tqdm(chunks, unit=" thousand numbers", disable=None), first + 1):
-        views = [chunk, earlier[0]] if len(earlier) == _CHUNKS_BETWEEN_VIEWS else [chunk]
-        earlier.append(chunk)
-        if number <= done:
-            continue
+    for number, views in show_twice(tqdm(chunks, unit=" thousand numbers", disable=None), first, done):
         order = torch.randperm(per_chunk, generator=torch.Generator().manual_seed(number)).tolist()
         for samples, i in product(views, order):
             batch = make_batch(samples[i * recipe.batch_size : (i + 1) * recipe.batch_size], reader.columns_per_step)
