@@ -65,7 +65,7 @@ fuzz-api: $(VENV)/dev.stamp ## test the API with many requests generated from it
 .PHONY: test-cluster
 test-cluster: $(VENV)/dev.stamp ## run a batch on two Ray nodes on this machine; installs Ray
 	$(PIP_INSTALL) 'ray[data]'
-	REQUIRE_RAY=1 $(BIN)/python -m pytest tests/batch/test_cluster.py $(ARGS)
+	REQUIRE_RAY=1 $(BIN)/python -m pytest tests/batch/test_ray_cluster.py $(ARGS)
 
 .PHONY: check
 check: $(VENV)/dev.stamp node_modules/.package-lock.json ## lint, formatting, types, import contracts

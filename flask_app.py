@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from config import Settings, SettingsError
 from model_file import CheckpointError
-from web import access, inputs, language, logs, metrics, problems, rate_limits, request_log, security, state
+from web import access_control, inputs, language, logs, metrics, problems, rate_limits, request_log, security, state
 from web.api import api
 from web.docs import docs
 from web.model_page import model_page
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None, *, load_model: bool = True) -> 
     language.init_app(app)
     problems.init_app(app)
     security.init_app(app, settings)
-    access.init_app(app)
+    access_control.init_app(app)
     rate_limits.init_app(app, settings)
     for blueprint in (pages, model_page, api, docs):
         app.register_blueprint(blueprint)

@@ -227,7 +227,7 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
     models = read_models(settings, with_numbers=options.numbers)
     model, workers = (models.numbers or models.digits).info.id, options.workers or os.cpu_count() or 1
     if options.engine == "ray":
-        from batch.cluster import read_on_cluster
+        from batch.ray_cluster import read_on_cluster
 
         return lambda paths: read_on_cluster(paths, models, settings.limits, options.ray_address, options.mode), model
     from batch.local import read_numbers_in_parallel, read_parallel

@@ -34,14 +34,14 @@ except ImportError:
 from checkpoint import load_checkpoint
 from config import Settings, SettingsError
 from model_file import CheckpointError, purpose_of, verify_purpose
-from training.compose import compose
+from training.composed_pictures import compose
 from training.datasets import DataError, Split, load_split
 from training.distributed import World, choose_device, process_group
 from training.ensemble import Member, Teachers, list_members
 from training.evaluation import Baseline, NotPromotedError, open_baseline
 from training.export import best_network, calibrate, export, save_last_good
 from training.loop import DivergedError, Epoch, Interrupted, Progress, fit, initialize
-from training.numbers.fit import PATH_READER, STRIP_READER, NumberRecipe, train_numbers
+from training.numbers.loop import PATH_READER, STRIP_READER, NumberRecipe, train_numbers
 from training.onnx_export import export_onnx, save_model
 from training.options import build_recipe, count, parse_arguments, positive
 from training.recipes import Recipe, UsageError

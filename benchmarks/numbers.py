@@ -30,17 +30,17 @@ from config import ROOT, Settings
 from model_file import Purpose
 from recognition import InputError, Recognizer
 from recognition.engine import read_model, read_models
-from recognition.ink import Stroke
 from recognition.numbers.drawn_line import draw_strip
 from recognition.numbers.reader import NumberReader
 from recognition.numbers.reading import Reading
 from recognition.preview import to_png
+from recognition.strokes import Stroke
 from storage import write_atomically
 from training.calibration import expected_calibration_error
 from training.datasets import load_mnist
 from training.datasets.drawings import read_lines
 from training.evaluation_sets import Item, PictureFile, StrokeInput, open_evaluation_sets
-from training.numbers.hands import group_by_width
+from training.numbers.writers import group_by_width
 from training.reports import record_in_manifest
 
 _N = 1_000
@@ -75,13 +75,13 @@ class Number:
 
 def compose_mnist(data_dir: Path, share_touching: float) -> Iterator[Number]:
     """Numbers of 2 to 6 of MNIST's test digits as they are, alike in width, on white paper."""
-    hands, rng = group_by_width(load_mnist(data_dir, train=False), 6), np.random.default_rng(0)
+    writers, rng = group_by_width(load_mnist(data_dir, train=False), 6), np.random.default_rng(0)
     for _ in range(_N):
-        hand, row = hands[rng.integers(len(hands))], np.zeros((30, 1), np.uint8)
+        writer, row = writers[rng.integers(len(writers))], np.zeros((30, 1), np.uint8)
         is_touching = rng.random() < share_touching
         text = _text(rng)
         for label in map(int, text):
-            digit = np.asarray(hand.glyphs[label][rng.integers(len(hand.glyphs[label]))], np.uint8)
+            digit = np.asarray(writer.glyphs[label][rng.integers(len(writer.glyphs[label]))], np.uint8)
             up = int(rng.integers(0, 3))
             gap = rng.uniform(-2.4, 0.6) if is_touching else rng.uniform(2, 12)
             row = _append(row, np.pad(digit, ((2 - up, up), (0, 0))), round(gap))
@@ -111,13 +111,13 @@ def draw_numbers(
     data_dir: Path, gap: Callable[[Generator], float], choose: Callable[[Generator], str] | None = None
 ) -> Iterator[Number]:
     """Numbers of 2 to 6 pen digits by one development writer, as strokes; `choose` gives others, also with signs."""
-    hands: dict[str, dict[str, list[list[Stroke]]]] = defaultdict(lambda: defaultdict(list))
+    writers: dict[str, dict[str, list[list[Stroke]]]] = defaultdict(lambda: defaultdict(list))
     for line in read_lines(data_dir / "dev" / "pen_digits.jsonl"):
-        hands[line["writer"]][str(line["label"])].append([np.array(stroke, float) for stroke in line["strokes"]])
-    complete = [hand for hand in hands.values() if len(hand) == 10]
+        writers[line["writer"]][str(line["label"])].append([np.array(stroke, float) for stroke in line["strokes"]])
+    complete = [writer for writer in writers.values() if len(writer) == 10]
     rng = np.random.default_rng(0)
     for _ in range(_N):
-        text, hand = (choose or _text)(rng), complete[rng.integers(len(complete))]
+        text, writer = (choose or _text)(rng), complete[rng.integers(len(complete))]
         strokes: list[list[list[float]]] = []
         right, last_width = 0.0, 0.0
         for label in text:
@@ -126,7 +126,7 @@ def draw_numbers(
                 strokes += [[[right + x, y] for x, y in stroke] for stroke in _SIGNS[label]]
                 last_width = 0.0
                 continue
-            digit = hand[label][rng.integers(len(hand[label]))]
+            digit = writer[label][rng.integers(len(writer[label]))]
             points = np.concatenate(digit)
             low, high = points.min(axis=0), points.max(axis=0)
             height = max(1e-6, high[1] - low[1])

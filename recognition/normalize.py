@@ -20,7 +20,7 @@ from recognition.components import INK_LEVEL, keep_digit, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import WHOLE_FRAME, Frame, Region, bounding_box, frame_ink, region_of
 from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
-from recognition.ruling import remove_ruling
+from recognition.ruled_lines import remove_ruling
 
 _SEARCH_SIDE = 256  # pictures are shrunk to at most this many pixels a side to find the ink
 _MIN_DIGIT_SIDE = 64  # a digit that is smaller after shrinking is cropped from the full picture first

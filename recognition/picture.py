@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from config import Limits
-from recognition.cost import LimitedFile, refuse_costly, refuse_repeated_metadata
+from recognition.decoding_cost import LimitedFile, refuse_costly, refuse_repeated_metadata
 from recognition.errors import N_, PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 
 # The accepted formats by Pillow's names, and by the suffixes of their files.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from model_file import N_DIGITS
 from recognition.ctc import best_texts, leave_out_other, log_p_of, log_softmax
 from recognition.engine import Engine, VerifiedModel, start_engine
-from recognition.ink import Stroke
+from recognition.strokes import Stroke
 from recognition.trajectory import to_trajectory
 
 _N_RANKED = 8  # texts

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.ink import Stroke, length, line_height, smooth_evenly
+from recognition.strokes import Stroke, length, line_height, smooth_evenly
 
 Trajectory = NDArray[np.float32]
 

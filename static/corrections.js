@@ -1,10 +1,10 @@
 // Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
 import { isNumber } from "./answer.js";
+import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { toApiStrokes } from "./ink.js";
 import { download } from "./share.js";
 import { load, save } from "./storage.js";
-import { fromEntry, isEntry, subjectKey, toSubject } from "./subjects.js";
 import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
 
 const KEY = "digits.corrections";

@@ -1,8 +1,8 @@
 // The latest drawings and pictures with their predictions, kept in this browser only.
 
+import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { loadPicture } from "./picture.js";
 import { load, save } from "./storage.js";
-import { fromEntry, isEntry, subjectKey, toSubject } from "./subjects.js";
 import { thumbnailItem, thumbnailOf } from "./thumbnails.js";
 
 const KEY = "digits.history";

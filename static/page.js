@@ -231,8 +231,8 @@ function readPicture(file) {
 
 async function turnPicture() {
   const { file } = picture;
-  const { turn } = await import("./turn.js");
-  const turned = file && (await turn(file));
+  const { rotate } = await import("./rotate.js");
+  const turned = file && (await rotate(file));
   if (turned && picture.file === file) readPicture(turned);
 }
 

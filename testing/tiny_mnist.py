@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.ink import draw
+from recognition.strokes import draw
 from testing.handwriting import HANDWRITINGS
 from training.datasets.frames import to_uint8
 

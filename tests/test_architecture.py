@@ -67,7 +67,7 @@ def lint_with(line: str, module: str, folder: Path) -> str:
     ("module", "line", "contract"),
     [
         ("web/api.py", "import benchmarks.report", "Imports only go down"),
-        ("recognition/ink.py", "from testing import pictures", "Imports only go down"),
+        ("recognition/strokes.py", "from testing import pictures", "Imports only go down"),
         ("testing/pictures.py", "from benchmarks import report", "Imports only go down"),
         ("training/__init__.py", "from tests.golden import frames", "Nothing imports a test"),
         ("recognition/onnx_engine.py", "import torch", "Serving does without PyTorch, but for one engine"),

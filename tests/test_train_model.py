@@ -25,7 +25,7 @@ from testing.handwriting import DIGITS
 from testing.tiny_mnist import make_digits, write_mnist
 from training import loop
 from training.loss import training_loss
-from training.numbers.fit import PATH_READER, NumberRecipe, Reader
+from training.numbers.loop import PATH_READER, NumberRecipe, Reader
 from training.recipes import DISTORTIONS
 
 ROOT = Path(__file__).parents[1]

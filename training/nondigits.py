@@ -1,7 +1,7 @@
 """Synthetic non-digits, on which the background class is trained.
 
-Scribbles, random glyphs, shapes, dots and dashes are rendered by recognition.ink, as drawings on the page are. Rows and
-crops are made from the training digits, textures are computed. Real non-digits are in training.datasets.
+Scribbles, random glyphs, shapes, dots and dashes are rendered by recognition.strokes, as drawings on the page are. Rows
+and crops are made from the training digits, textures are computed. Real non-digits are in training.datasets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_file import FRAME_SIZE
-from recognition.ink import Stroke, draw
+from recognition.strokes import Stroke, draw
 from training.datasets.frames import to_uint8
 
 Strokes = list[Stroke]

@@ -22,7 +22,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from config import OFF, Settings, SettingsError
 from web import metrics
-from web.access import key_digest
+from web.access_control import key_digest
 
 _TIMEOUT = 0.2  # seconds that Redis may take to accept a connection, and again to answer
 _RETRY_INTERVAL = 5.0  # seconds between attempts to use a storage that has failed

@@ -14,7 +14,7 @@ from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wrappers import Response as BaseResponse
 
 from config import Settings
-from web.access import is_allowed_origin
+from web.access_control import is_allowed_origin
 from web.problems import CrossSiteRequest, UnknownHost
 
 if TYPE_CHECKING:

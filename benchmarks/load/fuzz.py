@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from benchmarks.load.bombs import BOMBS, make_bomb
+from benchmarks.load.decompression_bombs import BOMBS, make_bomb
 from benchmarks.load.hostile_requests import picture_requests
 from benchmarks.load.soak import Rounds, require_right_answers, run_in_rounds
 from benchmarks.report import TIMES_HEAD, Report, options, percentile, times_by_name

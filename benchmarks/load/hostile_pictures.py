@@ -22,7 +22,7 @@ from itertools import chain
 
 from PIL import Image
 
-from benchmarks.load.bombs import BOMBS, make_bomb, png_file
+from benchmarks.load.decompression_bombs import BOMBS, make_bomb, png_file
 from testing.handwriting import DIGITS
 from testing.pictures import draw_picture, encode
 

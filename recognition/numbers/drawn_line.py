@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from model_file import STRIP_HEIGHT
 from recognition.frame import Frame, Region
-from recognition.ink import Stroke, draw_with_region, length, line_height, smooth_evenly
 from recognition.numbers.pieces import Array, Box, Pieces
 from recognition.numbers.strips import Strip, to_strip
+from recognition.strokes import Stroke, draw_with_region, length, line_height, smooth_evenly
 
 _PEN = 2.6  # pixels of a strip
 _INK_HEIGHT = 25.0  # of a drawn line in its strip

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from recognition.components import remove_lines
 from recognition.errors import BlankInput
-from recognition.ink import Stroke
 from recognition.paper import Picture, find_ink, is_dark_on_light, shrink
-from recognition.ruling import remove_ruling
+from recognition.ruled_lines import remove_ruling
+from recognition.strokes import Stroke
 
 _SEARCH_SIDE = 640  # pictures are shrunk to at most this many pixels a side to find lines
 _MIN_HEIGHT = 7  # of a digit, in pixels of the shrunk picture

@@ -18,7 +18,7 @@ from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.pieces import Array, Box, Pieces
 from recognition.numbers.strips import to_strip
 from recognition.paper import Picture, find_ink
-from recognition.ruling import remove_ruling
+from recognition.ruled_lines import remove_ruling
 
 _MIN_SIDE = 0.1  # of the crop's height: smaller components are specks
 _MIN_CUT_HEIGHT = 0.25  # of the crop's height: lower components are not two digits

@@ -14,8 +14,8 @@ from PIL import Image
 
 from model_file import FRAME_SIZE
 from recognition.frame import Frame
-from recognition.ink import draw
 from recognition.normalize import normalize
+from recognition.strokes import draw
 from storage import write_atomically
 from testing.handwriting import DIGITS, EUROPEAN_1, EUROPEAN_7
 from testing.pictures import draw_picture, encode

@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 from PIL import Image
 
-from benchmarks.load.bombs import make_bomb, png_file
+from benchmarks.load.decompression_bombs import make_bomb, png_file
 from benchmarks.load.hostile_pictures import damage, hostile_pictures, png_chunks, victims
 from config import Limits
 from recognition.errors import InputError

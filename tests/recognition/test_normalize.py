@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from model_file import FRAME_SIZE
 from recognition.errors import BlankInput
 from recognition.frame import INK_SIZE, Frame, centre_of_mass, stroke_width
-from recognition.ink import draw
 from recognition.normalize import find_candidates, normalize
 from recognition.paper import Picture
+from recognition.strokes import draw
 from testing.handwriting import DIGITS, HANDWRITINGS
 from testing.pictures import draw_picture
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model_file import N_PATH_FEATURES
-from recognition.ink import Stroke
+from recognition.strokes import Stroke
 from recognition.trajectory import order, to_trajectory
 from testing.handwriting import DIGITS, write_row
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recognition.ink import trace
+from recognition.strokes import trace
 from testing.handwriting import DIGITS
 from training.augment import NO_DISTORTIONS
 from training.batches import BatchLoader
-from training.compose import compose
+from training.composed_pictures import compose
 from training.datasets import Digits, TrainingSet
 from training.datasets.drawings import Drawings
 from training.distributed import World

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recognition.ink import draw
+from recognition.strokes import draw
 from testing.tiny_mnist import make_digits
 from training.nondigits import (
     digit_rows,

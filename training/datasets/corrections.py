@@ -23,7 +23,7 @@ from checkpoint import load_checkpoint
 from config import Limits
 from model_file import N_DIGITS
 from recognition.errors import InputError
-from recognition.ink import Stroke, render, trace, validate_strokes
+from recognition.strokes import Stroke, render, trace, validate_strokes
 from training.datasets.digits import DataError, Digits
 from training.datasets.drawings import Drawings, Line, read_lines
 from training.datasets.frames import load_frame, stack_frames

@@ -24,7 +24,7 @@ from config import Limits
 from model_file import FRAME_SIZE, N_DIGITS
 from recognition.errors import InputError
 from recognition.frame import INK_SIZE
-from recognition.ink import PEN_WIDTH, Stroke, render, trace, validate_strokes
+from recognition.strokes import PEN_WIDTH, Stroke, render, trace, validate_strokes
 from training.datasets.digits import DataError, Digits
 from training.datasets.frames import stack_frames
 
@@ -34,7 +34,7 @@ Line = Mapping[str, Any]  # of a file: label, strokes and, where it is known, wr
 
 @dataclass(frozen=True, slots=True)
 class Drawings:
-    """Labelled drawings, as the smooth lines of `recognition.ink.trace`."""
+    """Labelled drawings, as the smooth lines of `recognition.strokes.trace`."""
 
     lines: Sequence[Sequence[Stroke]]
     labels: Tensor  # int64 [N]
@@ -106,7 +106,7 @@ def _random_affine(count: int, rng: Generator) -> Array:
 
 
 def _fit(points: Array, owner: NDArray[np.int64], pens: Array) -> Array:
-    """Scale and centre each drawing as `recognition.ink` does, for the width of its pen."""
+    """Scale and centre each drawing as `recognition.strokes` does, for the width of its pen."""
     starts = np.searchsorted(owner, np.arange(len(pens)))
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
     extent = (high - low).max(axis=1)

@@ -1,7 +1,7 @@
-"""Composed numbers: pictures of digits of one hand in a row, on paper, as the number reader is trained on.
+"""Composed numbers: pictures of digits by one writer in a row, on paper, as the number reader is trained on.
 
-    hands = load_hands(data_dir)
-    picture, text = compose_number(hands, np.random.default_rng(0))     # float32 [H, W], 0 = white, 1 = black
+    writers = load_writers(data_dir)
+    picture, text = compose_number(writers, np.random.default_rng(0))     # float32 [H, W], 0 = white, 1 = black
 
 The digits come from MNIST's training digits and from `data/open`. They are written with one pen, apart, touching or
 joined, with the points, dashes and signs that people write beside numbers, which are no part of the text.
@@ -17,11 +17,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from recognition.frame import INK_SIZE, stroke_width
-from recognition.ink import Stroke
+from recognition.strokes import Stroke
 from training.numbers.forms import count_forms, draw_form
-from training.numbers.hands import Glyph, Hand, Hands
 from training.numbers.paper import photograph
-from training.numbers.signs import DIGIT, Ink, Pen, draw_line, write_ligatures, write_point, write_sign, write_tail
+from training.numbers.symbols import DIGIT, Ink, Pen, draw_line, write_ligatures, write_point, write_sign, write_tail
+from training.numbers.writers import Glyph, Writer, Writers
 
 Array = NDArray[np.float32]
 
@@ -54,13 +54,13 @@ def choose_text(rng: Generator) -> str:
 # ---- writing ----
 
 
-def compose_number(hands: Hands, rng: Generator, *, with_odd_forms: bool = True) -> tuple[Array, str]:
+def compose_number(writers: Writers, rng: Generator, *, with_odd_forms: bool = True) -> tuple[Array, str]:
     """A picture `[H, W]` of a number in dark ink, 0 = white, 1 = black, and its digits."""
     text = choose_text(rng)
     kind = _choose_kind(rng)
-    hand = _choose_hand(hands, rng, drawn_only=kind == "screen")
+    writer = _choose_writer(writers, rng, drawn_only=kind == "screen")
     odd = choose_odd_forms(rng) if with_odd_forms else {}
-    ink = write(text, hand, rng, odd, with_signs=kind == "paper", pen_width=_choose_width(kind, rng))
+    ink = write(text, writer, rng, odd, with_signs=kind == "paper", pen_width=_choose_width(kind, rng))
     return _finish(ink, kind, rng), text
 
 
@@ -76,16 +76,16 @@ def _choose_width(kind: str, rng: Generator) -> float:
     return float(np.exp(rng.uniform(np.log(1.6), np.log(7))))
 
 
-def _choose_hand(hands: Hands, rng: Generator, *, drawn_only: bool) -> Hand:
+def _choose_writer(writers: Writers, rng: Generator, *, drawn_only: bool) -> Writer:
     shares = {name: share for name, share in _SHARES.items() if not drawn_only or name in _DRAWN}
     total = sum(shares.values())
     source = rng.choice(list(shares), p=[share / total for share in shares.values()])
-    return hands[source][rng.integers(len(hands[source]))]
+    return writers[source][rng.integers(len(writers[source]))]
 
 
 def write(
     text: str,
-    hand: Hand,
+    writer: Writer,
     rng: Generator,
     odd: Mapping[int, int] | None = None,
     *,
@@ -93,12 +93,12 @@ def write(
     with_signs: bool = True,
     gaps: str | None = None,
 ) -> Ink:
-    """The ink of a number by one hand, uint8 `[H, W]`; `gaps` is "apart", "touching" or None for either.
+    """The ink of a number by one writer, uint8 `[H, W]`; `gaps` is "apart", "touching" or None for either.
 
     The digits in `odd` have the form of this index of `forms.py`. `pen_width` is in pixels for digits 40 pixels high.
     """
     pen = Pen(pen_width, float(np.exp(rng.normal(0, 0.06))))
-    glyphs = [_choose_glyph(hand, odd or {}, label, rng) for label in map(int, text)]
+    glyphs = [_choose_glyph(writer, odd or {}, label, rng) for label in map(int, text)]
     return _write_row(glyphs, pen, rng, with_signs=with_signs, gaps=gaps)
 
 
@@ -139,10 +139,10 @@ def choose_odd_forms(rng: Generator) -> dict[int, int]:
     return {label: int(rng.integers(count_forms(label))) for label in range(10) if rng.random() < _SHARE_OF_ODD}
 
 
-def _choose_glyph(hand: Hand, odd: Mapping[int, int], label: int, rng: Generator) -> Glyph:
+def _choose_glyph(writer: Writer, odd: Mapping[int, int], label: int, rng: Generator) -> Glyph:
     if label in odd:
         return draw_form(label, rng, odd[label])
-    return hand.glyphs[label][rng.integers(len(hand.glyphs[label]))]
+    return writer.glyphs[label][rng.integers(len(writer.glyphs[label]))]
 
 
 def _draw_digit(glyph: Glyph, pen: Pen, rng: Generator) -> Ink:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from recognition.ink import Stroke, smooth
+from recognition.strokes import Stroke, smooth
 
 Points = Sequence[tuple[float, float]]
 

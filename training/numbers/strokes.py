@@ -20,12 +20,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from recognition.ctc import OTHER_SYMBOL
-from recognition.ink import Stroke, trace
+from recognition.strokes import Stroke, trace
 from training.datasets.open import OPEN_NONDIGITS, load_nondigits, load_pendigits, load_unipen_digits
 from training.nondigits import marks, scribble, shape
 from training.numbers.compose import choose_odd_forms, choose_text
 from training.numbers.forms import draw_form
-from training.numbers.hands import Hand, group_by_writer
+from training.numbers.writers import Writer, group_by_writer
 
 Array = NDArray[np.float64]
 Glyph = Sequence[Stroke]
@@ -46,8 +46,8 @@ _LEAST_ASPECT = 0.35  # of what is drawn lower, such as a dash: it is not scaled
 class Pens:
     """Digits and other ink by many writers, as strokes."""
 
-    unipen: list[Hand]
-    pendigits: list[Hand]
+    unipen: list[Writer]
+    pendigits: list[Writer]
     other: list[list[Glyph]]  # letters, signs and doodles, by writer
 
 
@@ -69,15 +69,15 @@ def compose_drawing(pens: Pens, rng: Generator, *, with_odd_forms: bool = True) 
     """The strokes of a number or of other ink, and its symbols from left to right."""
     if rng.random() < _SHARE_OTHER:
         return _compose_other(pens.other, rng)
-    hands = pens.unipen if rng.random() < _SHARE_UNIPEN else pens.pendigits
-    hand = hands[int(rng.integers(len(hands)))]
+    writers = pens.unipen if rng.random() < _SHARE_UNIPEN else pens.pendigits
+    writer = writers[int(rng.integers(len(writers)))]
     odd = choose_odd_forms(rng) if with_odd_forms and rng.random() < _SHARE_ODD else {}
     has_signs = rng.random() < _SHARE_SIGNS
     row = _Row(rng)
     for index, label in enumerate(map(int, choose_text(rng))):
         if has_signs and index and rng.random() < 0.35:
             row.add_sign()
-        pen_digits = cast(Sequence[Glyph], hand.glyphs[label])  # drawings, not frames
+        pen_digits = cast(Sequence[Glyph], writer.glyphs[label])  # drawings, not frames
         row.add(draw_form(label, rng, odd[label]) if label in odd else _choose(pen_digits, rng), str(label))
     if has_signs and rng.random() < 0.4:
         for _ in range(rng.integers(1, 3)):

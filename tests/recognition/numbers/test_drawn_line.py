@@ -5,8 +5,8 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from recognition.ink import draw_with_region
 from recognition.numbers.drawn_line import DrawnLine, StrokePieces
+from recognition.strokes import draw_with_region
 from testing.handwriting import write_row
 
 

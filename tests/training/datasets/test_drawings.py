@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from recognition.ink import draw
+from recognition.strokes import draw
 from testing.handwriting import DIGITS
 from training.datasets import DataError, load_split
 from training.datasets.drawings import Drawings, load_strokes

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from recognition.ctc import OTHER_SYMBOL
-from recognition.ink import Stroke
+from recognition.strokes import Stroke
 from training.numbers import strokes as composer
 from training.numbers.forms import draw_form
-from training.numbers.hands import Hand
 from training.numbers.strokes import Pens, compose_drawing, load_pens
+from training.numbers.writers import Writer
 
 ROOT = Path(__file__).parents[3] / "data"
 
@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[3] / "data"
 def pens() -> Pens:
     """One writer, whose digits are forms drawn by hand, and whose only other ink is a cross."""
     rng = np.random.default_rng(0)
-    hand = Hand(tuple((draw_form(label, rng, 0), draw_form(label, rng, 1)) for label in range(10)))
+    writer = Writer(tuple((draw_form(label, rng, 0), draw_form(label, rng, 1)) for label in range(10)))
     cross = [np.array([[0.0, 0.0], [10.0, 10.0]]), np.array([[0.0, 10.0], [10.0, 0.0]])]
-    return Pens([hand], [hand], [[cross]])
+    return Pens([writer], [writer], [[cross]])
 
 
 def drawings(pens: Pens, count: int) -> list[tuple[list[Stroke], str]]:
@@ -71,6 +71,6 @@ def test_validation_has_other_writers_than_training() -> None:
     training, validation = load_pens(ROOT), load_pens(ROOT, for_validation=True)
     assert len(training.unipen) > len(validation.unipen) > 0
     assert len(training.pendigits) > len(validation.pendigits) > 0
-    known = {glyph[0].tobytes() for hand in training.pendigits for glyphs in hand.glyphs for glyph in glyphs}
-    assert not any(g[0].tobytes() in known for hand in validation.pendigits for gs in hand.glyphs for g in gs)
+    known = {glyph[0].tobytes() for writer in training.pendigits for glyphs in writer.glyphs for glyph in glyphs}
+    assert not any(g[0].tobytes() in known for writer in validation.pendigits for gs in writer.glyphs for g in gs)
     assert sum(map(len, training.other)) > 10_000

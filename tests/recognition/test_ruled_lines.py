@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from recognition.paper import Picture
-from recognition.ruling import remove_ruling
+from recognition.ruled_lines import remove_ruling
 from testing.inks import assert_is_part, each_ink, random_inks
 
 

@@ -15,7 +15,7 @@ from config import Limits
 from model_file import FRAME_SIZE
 from recognition.errors import BlankInput, InvalidStrokes
 from recognition.frame import INK_CENTRE, INK_SIZE, centre_of_mass
-from recognition.ink import draw, validate_strokes
+from recognition.strokes import draw, validate_strokes
 from testing.handwriting import HANDWRITINGS, Drawing
 
 LIMITS = Limits(_env_file=None)
@@ -260,7 +260,7 @@ def test_cost_of_a_scribble_is_bounded(n_strokes: int, monkeypatch: pytest.Monke
     def polylines(_canvas: object, lines: list[np.ndarray], *_: object) -> None:
         drawn.append(sum(map(len, lines)))
 
-    monkeypatch.setattr("recognition.ink.cv2.polylines", polylines)
+    monkeypatch.setattr("recognition.strokes.cv2.polylines", polylines)
     zigzag = np.array([[10.0 * (i % 2), i % 7] for i in range(10_000)])
     draw(np.split(zigzag, n_strokes))
     assert drawn[0] < 60_000

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training import compose as composing
-from training.compose import _compose, _correlation, compose
+from training import composed_pictures as composing
+from training.composed_pictures import _compose, _correlation, compose
 from training.datasets import Composed, Digits
 
 

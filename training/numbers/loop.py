@@ -39,8 +39,8 @@ from training.distributed import World
 from training.export import read_commit
 from training.loop import has_fast_bfloat16
 from training.numbers.compose import compose_number
-from training.numbers.hands import load_hands
 from training.numbers.strokes import compose_drawing, load_pens
+from training.numbers.writers import load_writers
 from training.optim import build_average
 from training.training_state import Stateful, load_training_state, save_training_state
 
@@ -80,8 +80,8 @@ class Reader:
     compose: Callable[..., Sample]  # (those digits, generator, with_odd_forms=...) -> a number
 
 
-def _compose_strip(hands: Any, rng: Generator, *, with_odd_forms: bool) -> Sample:
-    picture, text = compose_number(hands, rng, with_odd_forms=with_odd_forms)
+def _compose_strip(writers: Any, rng: Generator, *, with_odd_forms: bool) -> Sample:
+    picture, text = compose_number(writers, rng, with_odd_forms=with_odd_forms)
     return to_strip(picture), text
 
 
@@ -90,7 +90,7 @@ def _compose_trajectory(pens: Any, rng: Generator, *, with_odd_forms: bool) -> S
     return to_trajectory(strokes), symbols
 
 
-STRIP_READER = Reader(NUMBER_READER, 2, ("mnist", *OPEN_DIGITS), load_hands, _compose_strip)
+STRIP_READER = Reader(NUMBER_READER, 2, ("mnist", *OPEN_DIGITS), load_writers, _compose_strip)
 PATH_READER = Reader(STROKE_READER, 4, ("unipen-digits", "pendigits", *OPEN_NONDIGITS), load_pens, _compose_trajectory)
 
 _digits: list[Any] = []  # of a composing process

@@ -4,7 +4,7 @@
  * A copy of a picture file, turned clockwise by a quarter; null if the browser cannot open it.
  * @param {Blob} file
  */
-export async function turn(file) {
+export async function rotate(file) {
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return null;
   const canvas = new OffscreenCanvas(picture.height, picture.width);

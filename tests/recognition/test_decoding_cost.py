@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from config import Limits
-from recognition.cost import MAX_SECONDS
+from recognition.decoding_cost import MAX_SECONDS
 from recognition.errors import PictureError, PictureTooLarge, UndecodablePicture, UnsupportedPicture
 from recognition.picture import decode_picture
 from testing.pictures import encode

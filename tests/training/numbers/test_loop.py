@@ -9,8 +9,8 @@ import torch
 from model import NETWORKS, NumberCNN
 from model_file import N_PATH_FEATURES, example_shape, numbers_of_outputs
 from recognition.ctc import OTHER
-from training.numbers import fit
-from training.numbers.fit import (
+from training.numbers import loop
+from training.numbers.loop import (
     PATH_READER,
     STRIP_READER,
     NumberRecipe,
@@ -77,11 +77,11 @@ def compose_bars(_reader: Reader, _root: Path, _seed: int, start: int, end: int,
 
 @pytest.fixture
 def few_bars(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "compose_chunks", compose_bars)
-    monkeypatch.setattr(fit, "compose_validation", lambda _reader, _root, _count: SAMPLES)
-    monkeypatch.setattr(fit, "_CHUNK", 24)
-    monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_SAVES", 5)
-    monkeypatch.setattr(fit, "_CHUNKS_BETWEEN_VIEWS", 2)
+    monkeypatch.setattr(loop, "compose_chunks", compose_bars)
+    monkeypatch.setattr(loop, "compose_validation", lambda _reader, _root, _count: SAMPLES)
+    monkeypatch.setattr(loop, "_CHUNK", 24)
+    monkeypatch.setattr(loop, "_CHUNKS_BETWEEN_SAVES", 5)
+    monkeypatch.setattr(loop, "_CHUNKS_BETWEEN_VIEWS", 2)
 
 
 RECIPE = NumberRecipe(n_numbers=60 * 24, batch_size=12, ema_decay=0.9)
@@ -103,10 +103,10 @@ def test_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, monkey
         yield from compose_bars(_reader, _root, _seed, start, end, _n)[:7]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit, "compose_chunks", interrupted)
+    monkeypatch.setattr(loop, "compose_chunks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "state.pth")
-    monkeypatch.setattr(fit, "compose_chunks", compose_bars)
+    monkeypatch.setattr(loop, "compose_chunks", compose_bars)
     resumed = train_numbers(STRIP_READER, recipe, tmp_path, tmp_path / "state.pth", resume=True)
     assert resumed.digest == whole.digest
 
