@@ -61,7 +61,7 @@ def find_components(ink: Picture) -> Components:
 
 
 def remove_lines(ink: Picture) -> Picture:
-    """Ink without printed lines along the border of the picture, such as those of squared paper."""
+    """Ink without printed lines along the border of the picture, such as those of grid paper."""
     mask = (ink > INK_LEVEL).astype(np.uint8)
     lines: Mask = _border_lines(mask) | _border_lines(mask.T).T
     if not lines.any():
@@ -92,7 +92,7 @@ def _border_lines(mask: Mask) -> Mask:
 def keep_digit(ink: Picture) -> Picture:
     """Ink of the main component and of the components near it, without specks.
 
-    Empty if all ink is lines along the border, as in an empty cell of squared paper.
+    Empty if all ink is lines along the border, as in an empty cell of grid paper.
     """
     components = find_components(ink)
     frame = components.is_frame

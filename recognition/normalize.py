@@ -26,7 +26,7 @@ _SEARCH_SIDE = 256  # pictures are shrunk to at most this many pixels a side to 
 _MIN_DIGIT_SIDE = 64  # a digit that is smaller after shrinking is cropped from the full picture first
 # Subtracted from the digit score of a candidate that depends on an assumption about the picture.
 _ASSUMPTION_PENALTY = 1.5
-# Subtracted if nearly all ink lies along the border of the picture: a line of squared paper has the form of a 1, two
+# Subtracted if nearly all ink lies along the border of the picture: a line of grid paper has the form of a 1, two
 # that meet have that of a 7, and only their place tells that they are none.
 _BORDER_PENALTY = 5.0
 _BORDER = 0.18  # of a side

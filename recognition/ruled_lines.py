@@ -1,4 +1,4 @@
-"""Removal of the printed lines of ruled and squared paper, which run through a digit from edge to edge."""
+"""Removal of the printed lines of ruled and grid paper, which run through a digit from edge to edge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEVEL = 0.2  # of full ink; printed lines may be fainter than the digit
 _MAX_SLANT = np.radians(8)
 _MIN_LENGTH = 0.8  # of a side: minimum length of a line that strokes may interrupt
 _MAX_THICKNESS = 0.05  # of the shorter side: maximum thickness of a line
-_MAX_LINES = 60  # squared paper has fewer, a halftone screen thousands
+_MAX_LINES = 60  # grid paper has fewer, a halftone screen thousands
 _MIN_DISTANCE = 3  # pixels: lines closer than this are duplicates
 _MIN_SIDE = 12
 

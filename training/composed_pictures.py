@@ -154,7 +154,7 @@ def _border(side: int, rng: Generator) -> Picture:
 
 
 def _ruling(side: int, rng: Generator) -> Picture:
-    """Ruled or squared paper, paler than ink."""
+    """Ruled or grid paper, paler than ink."""
     ink = np.zeros((side, side), np.float32)
     period, slope = side * rng.uniform(0.15, 0.6), rng.normal(0, 0.02)
     for y in np.arange(rng.uniform(0, period), side, period):

@@ -25,7 +25,7 @@ SURE_FROM = 0.9
 # The pictures in static/samples/, which docs/pictures.py makes.
 SAMPLES: Mapping[str, str] = {
     "chalk": N_("Chalk on a blackboard"),
-    "pencil": N_("Pencil on squared paper"),
+    "pencil": N_("Pencil on grid paper"),
     "ballpoint": N_("Ballpoint on lined paper"),
     "marker": N_("Felt pen in a shadow"),
     "row": N_("A row of digits"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
@@ -172,6 +172,22 @@ def test_several_pictures_are_summed_up_and_saved_as_csv(open_page: OpenPage) ->
     assert "not a picture" in bad["error"]
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_role("button", name="Download CSV")).to_be_hidden()
+
+
+def test_pictures_replace_no_drawing_that_is_begun_meanwhile(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/api/v1/read*", lambda route: held.append(route))
+    files = [payload(picture_of(DIGITS[digit]), f"{digit}.png") for digit in (4, 5)]
+    with page.expect_request("**/api/v1/read*"):
+        page.get_by_label("Upload pictures").set_input_files(files)
+    page.unroute("**/api/v1/read*")
+    draw(page, DIGITS[7])
+    expect_answer(page, 7)
+    held[0].continue_()
+    expect(page.locator("#batch strong")).to_have_text(["This is a 4", "This is a 5"])
+    expect_answer(page, 7)
+    assert has_ink(page, *DIGITS[7][0][2])
 
 
 @pytest.mark.parametrize("by_key", [False, True])

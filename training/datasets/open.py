@@ -1,4 +1,4 @@
-"""The openly licensed sets in `data/open`: pen digits, ball-pen digits and scans by other writers, and real non-digits.
+"""The openly licensed sets in `data/open`: pen digits, ballpoint digits and scans by other writers, and real non-digits.
 
 `data/open/README.md` has their sources, licences and counts.
 """
@@ -50,7 +50,7 @@ def load_unipen_digits(root: Path) -> Drawings:
 
 
 def load_swiss(root: Path) -> Digits:
-    """4,772 ball-pen digits of 8 writers. Raises `DataError`."""
+    """4,772 ballpoint digits of 8 writers. Raises `DataError`."""
     path = root / "open" / "swiss.zip"
     frames, labels, writers, limits = [], [], [], Limits()
     try:

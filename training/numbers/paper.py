@@ -127,7 +127,7 @@ _PATTERNS: tuple[Callable[[tuple[int, ...], Generator], Array], ...] = (
 
 
 def _rules(shape: tuple[int, ...], rng: Generator) -> Array:
-    """Printed lines: a base line, boxes, squared paper, and what is left of a line of writing above or below."""
+    """Printed lines: a base line, boxes, grid paper, and what is left of a line of writing above or below."""
     height, width = shape
     canvas = np.zeros(shape, np.uint8)
     thickness = int(rng.integers(1, 4))
