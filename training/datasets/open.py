@@ -1,4 +1,4 @@
-"""The openly licensed sets in `data/open`: pen digits, ballpoint digits and scans by other writers, and real non-digits.
+"""The openly licensed sets in `data/open`: pen and ballpoint digits and scans by other writers, and real non-digits.
 
 `data/open/README.md` has their sources, licences and counts.
 """
