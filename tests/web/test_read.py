@@ -168,7 +168,7 @@ def test_server_without_a_number_model_says_so(settings: Settings, tmp_path: Pat
     load_model(app)
     response = client.post(path, **multipart(PICTURE))
     assert_problem(response, 501, "no-number-model")
-    assert "no model for whole numbers" in response.get_json()["detail"]
+    assert "no model for numbers" in response.get_json()["detail"]
     assert "number_model" not in client.get("/api/v1/model").get_json()
     assert client.post("/api/v1/predict", json={"strokes": DIGITS[1]}).get_json()["digit"] == 1
     assert "example" not in str(client.get("/openapi.json").get_json()["paths"][path]["post"]["responses"]["200"])
