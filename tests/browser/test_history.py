@@ -94,7 +94,7 @@ def test_large_picture_is_outlined_as_before_when_opened_again(open_page: OpenPa
     page.get_by_role("button", name="Clear").click()
     page.get_by_role("button", name="Open again: This is a 4").click()
     expect(outline.locator("path")).to_be_visible()
-    wait_until(page, "document.getElementById('picture').decode().then(() => true)")
+    wait_until(page, "document.getElementById('picture').decode().then(() => true, () => false)")
     assert outline.evaluate("svg => svg.outerHTML") == before
 
 
