@@ -200,7 +200,7 @@ export function isNumber(prediction) {
  * @param {string} text
  * @param {string} [separator]
  */
-const toLine = (text, separator = " ") => text.replaceAll("\n", separator);
+export const toLine = (text, separator = " ") => text.replaceAll("\n", separator);
 
 /**
  * A radio button with a label.

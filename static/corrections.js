@@ -1,6 +1,6 @@
 // Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
-import { isNumber } from "./answer.js";
+import { fill, isNumber, toLine } from "./answer.js";
 import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { toApiStrokes } from "./ink.js";
 import { download } from "./share.js";
@@ -34,7 +34,9 @@ export class Corrections {
     this.#texts = texts;
     this.#open = open;
     const [saveButton, deleteButton] = root.querySelectorAll("button");
-    saveButton.addEventListener("click", () => download("corrections.jsonl", loadCorrections().map(toLine).join("")));
+    saveButton.addEventListener("click", () =>
+      download("corrections.jsonl", loadCorrections().map(toJsonLine).join("")),
+    );
     deleteButton.addEventListener("click", () => this.#keep([]));
     this.#render();
   }
@@ -72,7 +74,7 @@ export class Corrections {
       remove.type = "button";
       remove.className = "quiet";
       remove.textContent = "×";
-      remove.ariaLabel = this.#texts.delete_correction.replace("{correction}", caption);
+      remove.ariaLabel = fill(this.#texts.delete_correction, { correction: caption });
       remove.addEventListener("click", () => {
         this.#keep(loadCorrections().filter(({ id }) => id !== correction.id));
         /** @type {HTMLButtonElement | null} */ (this.#root.querySelector("li .quiet"))?.focus();
@@ -95,14 +97,14 @@ const isCorrection = (value) =>
   (value?.label === null || Number.isInteger(value?.label) || /^[\d ]+$/.test(value?.label)) && isEntry(value);
 
 /** @param {Prediction} prediction */
-const numeralOf = (prediction) => (isNumber(prediction) ? prediction.text.replaceAll("\n", " ") : prediction.digit);
+const numeralOf = (prediction) => (isNumber(prediction) ? toLine(prediction.text) : prediction.digit);
 
 /**
  * A line of the file: the true digit or null as label, or the true number as text; the drawing or picture; and which
  * model answered what.
  * @param {Correction} correction
  */
-function toLine({ label, prediction, ...subject }) {
+function toJsonLine({ label, prediction, ...subject }) {
   const { model, is_digit, top } = prediction;
   const input = "strokes" in subject ? { strokes: toApiStrokes(subject.strokes) } : { picture: subject.picture };
   const answer = isNumber(prediction)

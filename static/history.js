@@ -1,5 +1,6 @@
 // The latest drawings and pictures with their predictions, kept in this browser only.
 
+import { fill } from "./answer.js";
 import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { loadPicture } from "./picture.js";
 import { load, save } from "./storage.js";
@@ -96,7 +97,7 @@ export class History {
     const items = entries.map((entry) => {
       const { numeral, words } = this.#describe(entry.prediction);
       const { item, button } = thumbnailItem(thumbnailOf(entry), numeral, () => this.#open(fromEntry(entry)));
-      button.ariaLabel = this.#label.replace("{words}", words);
+      button.ariaLabel = fill(this.#label, { words });
       return item;
     });
     this.#list.replaceChildren(...items);

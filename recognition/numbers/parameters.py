@@ -11,12 +11,12 @@ class Parameters:
 
     counts_pieces: bool  # the lattice has a say in how many digits there are
     inverse_temperature: float  # of the sum of all log-probabilities, for calibration on the development sets
-    min_evidence: float  # chosen on the development sets, of whose numbers it refuses 0.5 % that are read right
+    min_evidence: float  # chosen on the development sets, of whose numbers it rejects 0.5 % that are read right
     min_evidence_in_one: float  # where all digits are in one component, as in most scribbles that look like a number
     min_evidence_of_ones: float  # where all of these are 1s, as in a zigzag
 
 
-# `min_evidence_in_one` of pictures refuses three quarters of the scribbles and a third of the letters that would be
+# `min_evidence_in_one` of pictures rejects three quarters of the scribbles and a third of the letters that would be
 # read as numbers, and 1 % of the rows of MNIST digits of which 30 % touch.
 # Strokes are parted as they were written. A connected component of a picture may be half of a digit, or two of them.
 DRAWING = Parameters(

@@ -60,14 +60,20 @@ def test_new_ink_hides_the_heat_map_until_it_is_explained_itself(open_page: Open
     expect(page.locator("#heatmap")).to_be_hidden()
 
 
-def test_late_explanation_is_not_shown_over_newer_ink(open_page: OpenPage) -> None:
-    page = open_page()
+def explain_and_hold(page: Page) -> list[Route]:
+    """Ask for an explanation of a 7; the request is held back."""
     held: list[Route] = []
     page.route(EXPLAIN, lambda route: held.append(route))
     draw(page, SEVEN)
     expect_answer(page, 7)
     with page.expect_request(EXPLAIN):
         page.get_by_role("button", name="Explain").click()
+    return held
+
+
+def test_late_explanation_is_not_shown_over_newer_ink(open_page: OpenPage) -> None:
+    page = open_page()
+    held = explain_and_hold(page)
     page.get_by_role("button", name="Clear").click()
     held[0].continue_()
     draw(page, DIGITS[1])
@@ -93,12 +99,7 @@ def test_answer_to_unfinished_ink_cannot_be_explained(open_page: OpenPage) -> No
 def test_slow_explanation_is_awaited(open_page: OpenPage) -> None:
     page = open_page()
     page.clock.install()
-    held: list[Route] = []
-    page.route(EXPLAIN, lambda route: held.append(route))
-    draw(page, SEVEN)
-    expect_answer(page, 7)
-    with page.expect_request(EXPLAIN):
-        page.get_by_role("button", name="Explain").click()
+    held = explain_and_hold(page)
     page.clock.run_for(5_000)
     held[0].continue_()
     expect(page.locator("#heatmap")).to_be_visible()
