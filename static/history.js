@@ -72,8 +72,9 @@ export class History {
    * @param {Prediction} prediction
    */
   async addPicture(file, prediction) {
+    const id = Date.now() + Math.random();
     const subject = await toSubject(file, loadPicture(file));
-    if (subject) this.#render(saveEntry({ id: Date.now() + Math.random(), ...subject, prediction }));
+    if (subject) this.#render(saveEntry({ id, ...subject, prediction }));
   }
 
   /** Returns all entries. They are not rendered here, because a page cannot load thumbnails during `pagehide`. */
@@ -105,13 +106,13 @@ export class History {
 }
 
 /**
- * Save an entry as the first. Returns all entries.
+ * Save an entry before those that were begun earlier. Returns all entries.
  * @param {HistoryEntry} entry
  */
 function saveEntry(entry) {
   const isOther = (/** @type {HistoryEntry} */ other) =>
     other.id !== entry.id && subjectKey(other) !== subjectKey(entry);
-  let entries = [entry, ...loadEntries().filter(isOther)].slice(0, MAX_ENTRIES);
+  let entries = [entry, ...loadEntries().filter(isOther)].sort((a, b) => b.id - a.id).slice(0, MAX_ENTRIES);
   // Browsers limit storage to a few megabytes: the oldest entries are dropped.
   while (!save("localStorage", KEY, entries) && entries.length > 1) entries = entries.slice(0, -1);
   return entries;

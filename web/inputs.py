@@ -27,7 +27,8 @@ _MAX_COMMAS = 100
 # Limits the size of the response to a large request.
 _MAX_REPORTED_ERRORS = 20
 _MAX_REPORTED_NAME = 64  # characters of a field's or file's name
-_MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1); Werkzeug compiles it into regular expressions
+# Characters; Werkzeug compiles it into regular expressions. RFC 2046 (5.1.1) allows 70; some clients write a few more.
+_MAX_BOUNDARY = 100
 _WHITESPACE = dict.fromkeys(map(ord, " \t\r\n"))
 
 

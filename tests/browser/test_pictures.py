@@ -156,6 +156,20 @@ def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> No
     expect(page.locator("#batch")).to_be_hidden()
 
 
+def test_pictures_are_kept_in_their_order_however_long_one_takes_to_copy(open_page: OpenPage) -> None:
+    page = open_page()
+    page.evaluate("""() => {
+        const { readAsDataURL } = FileReader.prototype;
+        FileReader.prototype.readAsDataURL = function (blob) {
+            setTimeout(() => readAsDataURL.call(this, blob), blob.size / 5);
+        };
+    }""")
+    large, small = draw_picture(DIGITS[4]).resize((560, 560)), draw_picture(DIGITS[9]).resize((60, 60))
+    files = [payload(encode(large, "PNG"), "large.png"), payload(encode(small, "PNG"), "small.png")]
+    page.get_by_label("Upload pictures").set_input_files(files)
+    expect(page.locator("#history .card span")).to_have_text(["9", "4"])
+
+
 def test_several_pictures_are_summed_up_and_saved_as_csv(open_page: OpenPage) -> None:
     page = open_page(errors="415")
     files = [payload(picture_of(DIGITS[4]), '=4 "four".png'), payload(b"hello", "bad.png")]

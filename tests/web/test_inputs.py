@@ -199,6 +199,16 @@ def test_base64_may_be_broken_into_lines(client: FlaskClient) -> None:
     assert_answer(client.post("/api/v1/predict", json={"image_base64": text}), 6)
 
 
+def test_boundary_may_be_a_little_longer_than_the_standard_allows(client: FlaskClient) -> None:
+    boundary = "b" * 80  # Werkzeug's own client writes up to 75 characters
+    form = multipart(PNG)
+    form["data"] = form["data"].replace(b"frontier", boundary.encode())
+    response = client.post(
+        "/api/v1/predict", data=form["data"], content_type=f"multipart/form-data; boundary={boundary}"
+    )
+    assert_answer(response, 2)
+
+
 def test_limits_are_settings(settings: Settings) -> None:
     limits = Limits(_env_file=None, max_points=3, max_plain_body_bytes=2**10, max_body_bytes=2**11)
     client = create_app(settings.model_copy(update={"limits": limits})).test_client()
