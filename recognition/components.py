@@ -13,6 +13,7 @@ from recognition.paper import Mask, Picture
 INK_LEVEL = 0.35  # of full ink; fainter pixels are edges of strokes
 _FRAME_MARGIN = 0.12  # of a side: long components within this margin are a printed frame
 _LINE_MARGIN = 0.22  # of a side: printed lines are removed within this margin
+_LINE_LENGTH = 0.85  # of a side: shorter lines may be strokes of a digit that fills the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,15 @@ def _border_lines(mask: Mask) -> Mask:
         middle = (top + thickness / 2) / height
         reaches_edge = left <= 2 or left + run >= width - 2
         at_border = middle < _LINE_MARGIN or middle > 1 - _LINE_MARGIN
-        if at_border and reaches_edge and run >= 0.6 * width and thickness <= 0.2 * height:
+        if at_border and reaches_edge and run >= _LINE_LENGTH * width and thickness <= 0.2 * height:
             lines[labels == index] = 1
     return lines
 
 
-def keep_digit(ink: Picture) -> Picture:
+def keep_digit(ink: Picture, *, is_cropped: bool = False) -> Picture:
     """Ink of the main component and of the components near it, without specks.
 
+    With `is_cropped`, small components at the border belong to neighbours even if the digit reaches the border, too.
     Empty if all ink is lines along the border, as in an empty cell of grid paper.
     """
     components = find_components(ink)
@@ -100,24 +102,25 @@ def keep_digit(ink: Picture) -> Picture:
         return np.zeros_like(ink)
     if len(components.area) <= 1:
         return ink
-    keep = np.concatenate([[False], _is_part_of_digit(components)])[components.labels].astype(np.uint8)
+    keep = np.concatenate([[False], _is_part_of_digit(components, is_cropped)])[components.labels].astype(np.uint8)
     # The edges of strokes are fainter than the level; they belong to the component that they surround.
     surrounded = cv2.dilate(keep, np.ones((3, 3), np.uint8))
     return np.where(surrounded > 0, ink, 0).astype(np.float32)
 
 
-def _is_part_of_digit(components: Components) -> NDArray[np.bool_]:
+def _is_part_of_digit(components: Components, is_cropped: bool) -> NDArray[np.bool_]:
     """Mask of the components that are part of the digit."""
     main = _main_component(components)
     gap_x = np.maximum(components.left - components.right[main], components.left[main] - components.right)
     gap_y = np.maximum(components.top - components.bottom[main], components.top[main] - components.bottom)
     gap = np.maximum(0, np.maximum(gap_x, gap_y))
     size = max(components.right[main] - components.left[main], components.bottom[main] - components.top[main])
-    # A small component at the border belongs to a neighbouring digit, unless it almost touches this one.
-    is_intruder = (
-        components.touches_border & ~components.touches_border[main] & (components.area < 0.3 * components.area[main])
-    )
-    near = gap <= np.where(is_intruder, 0.05, 0.3) * size
+    is_cut = components.touches_border & (components.area < 0.3 * components.area[main])
+    if is_cropped:
+        near = (gap <= 0.3 * size) & ~is_cut
+    else:
+        # A small component at the border belongs to a neighbouring digit, unless it almost touches this one.
+        near = gap <= np.where(is_cut & ~components.touches_border[main], 0.05, 0.3) * size
     belongs: NDArray[np.bool_] = near & ~components.is_frame & (components.area >= 0.02 * components.area[main])
     belongs[main] = True
     return belongs

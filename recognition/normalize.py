@@ -31,6 +31,7 @@ _ASSUMPTION_PENALTY = 1.5
 _BORDER_PENALTY = 5.0
 _BORDER = 0.18  # of a side
 _BORDER_LENGTH = 0.6  # of a side, which such lines have at least
+_SIDE_COVER = 0.3  # of each side, which a 0 that fills the picture covers at least
 _MAX_STROKE = 7  # pixels of a frame; broader structures are fog or stripes, not ink
 
 
@@ -68,7 +69,10 @@ class _Hypothesis:
         return Candidate(frame_ink(self.ink), penalty, region_of(self.ink).scaled(view.scale, view.left, view.top))
 
     def _is_along_border(self, shape: tuple[int, ...]) -> bool:
-        """Whether the ink is as long as a side, and less than a tenth of it is far from the border of the picture."""
+        """Whether the ink is as long as a side, and less than a tenth of it is far from the border of the picture.
+
+        The ink along all four sides is no line, but a 0 that fills the picture.
+        """
         view = self.view
         _, _, *extent = bounding_box(self.ink)
         if max(extent) * view.scale < _BORDER_LENGTH * max(shape):
@@ -77,6 +81,10 @@ class _Hypothesis:
             slice(*(max(0, round((edge * length - start) / view.scale)) for edge in (_BORDER, 1 - _BORDER)))
             for length, start in zip(shape, (view.top, view.left), strict=True)
         )
+        mask = self.ink > INK_LEVEL
+        sides = mask[: rows.start], mask[rows.stop :], mask[:, : columns.start].T, mask[:, columns.stop :].T
+        if all(side.any(axis=0).mean() > _SIDE_COVER for side in sides):
+            return False
         return float(self.ink[rows, columns].sum()) < 0.1 * float(self.ink.sum())
 
 
@@ -89,8 +97,8 @@ def find_candidates(picture: Picture) -> list[Candidate]:
     """Frames of what may be the digit in a picture. Raises `BlankInput` where there is no ink.
 
     The first two depend on no assumption: the main piece of ink with the pieces near it, and all ink. The others assume
-    lines along the border, ruled paper, shadows with sharp edges, paper and ink swapped, bars along the sides, or that
-    the picture is a frame already.
+    neighbours that are cut off, lines along the border, ruled paper, shadows with sharp edges, a digit that fills the
+    picture, paper and ink swapped, bars along the sides, or that the picture is a frame already.
     """
     view = _make_view(picture)
     ink = find_ink(view.picture)
@@ -113,14 +121,15 @@ def find_candidates(picture: Picture) -> list[Candidate]:
 
 def _assumptions(ink: Ink, view: _View) -> Iterator[_Hypothesis]:
     """Hypotheses that depend on an assumption about the ink or the paper."""
+    yield _Hypothesis(keep_digit(ink.amount, is_cropped=True), _ASSUMPTION_PENALTY, view)
     if (inner := remove_lines(ink.amount)) is not ink.amount:
         yield _Hypothesis(keep_digit(inner), _ASSUMPTION_PENALTY, view)
     yield from _without_ruling(ink.amount, view)
     if ink.in_shade is not None:
         yield _Hypothesis(keep_digit(ink.in_shade), _ASSUMPTION_PENALTY, view)
         yield from _without_ruling(ink.in_shade, view)
-    if ink.alternative is not None:
-        yield _Hypothesis(keep_digit(ink.alternative), _ASSUMPTION_PENALTY, view)
+    for alternative in ink.alternatives:
+        yield _Hypothesis(keep_digit(alternative), _ASSUMPTION_PENALTY, view)
 
 
 def _without_ruling(ink: Picture, view: _View) -> Iterator[_Hypothesis]:

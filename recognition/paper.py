@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +42,7 @@ class Ink:
     """The ink on a picture, each `[H, W]`, 0 = paper, 1 = full ink."""
 
     amount: Picture
-    alternative: Picture | None  # the ink under the other assumption about the paper, if that is uncertain
+    alternatives: Sequence[Picture]  # the ink under other assumptions about the paper, if that is uncertain
     in_shade: Picture | None  # the ink if the paper has shadows with sharp edges
 
 
@@ -52,19 +53,22 @@ def find_ink(picture: Picture) -> Ink:
     sign = 1 if is_dark_on_light(contrast) else -1
     in_shade = _ink_in_shade(picture)
     if uniform is None:
-        return Ink(_threshold(sign * contrast), _ink_relative_to_median(sign * picture), in_shade)
+        return Ink(_threshold(sign * contrast), _broad_ink(picture), in_shade)
     # A clean picture keeps its grey levels.
     amount = _stretch(sign * contrast)
     is_heavy = float((amount > 0.5).mean()) > _HEAVY
-    return Ink(amount, 1 - amount if is_heavy else None, in_shade)
+    return Ink(amount, [1 - amount] if is_heavy else [], in_shade)
 
 
-def _ink_relative_to_median(darkness: Picture) -> Picture | None:
-    """The ink of a digit so broad that the local estimate of the paper fails; None if nothing stands out."""
+def _broad_ink(picture: Picture) -> list[Picture]:
+    """Dark and light ink if a digit fills the picture, so that the paper cannot be estimated; none if it does not."""
+    if not _HEAVY < float((picture > _otsu(picture)).mean()) < 1 - _HEAVY:
+        return []
     try:
-        return _threshold(darkness - np.float32(np.median(darkness)))
+        dark = _threshold(picture)
     except BlankInput:
-        return None
+        return []
+    return [dark, 1 - dark]
 
 
 def _ink_in_shade(picture: Picture) -> Picture | None:

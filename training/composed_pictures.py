@@ -23,7 +23,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from model_file import PREPROCESSING_VERSION
+import recognition
 from recognition.errors import BlankInput
 from recognition.normalize import find_candidates
 from recognition.paper import Picture
@@ -44,7 +44,9 @@ _CHUNK = 500  # pictures that a process makes at a time
 def compose(digits: Digits, count: int, seed: int, cache: Path) -> Composed:
     """The candidates of `count` composed pictures, made in 20 ms each, or read from the folder `cache`."""
     frames = digits.frames.cpu().numpy()
-    identity = hashlib.sha256(f"{PREPROCESSING_VERSION} {count} {seed}".encode() + Path(__file__).read_bytes())
+    identity = hashlib.sha256(f"{count} {seed}".encode())
+    for path in (Path(__file__), *sorted(Path(recognition.__file__).parent.glob("*.py"))):
+        identity.update(path.read_bytes())
     identity.update(frames.tobytes())
     arrays = cached_arrays(
         cache / f"composed-{identity.hexdigest()[:24]}.npz", lambda: _compose_all(frames, count, seed)

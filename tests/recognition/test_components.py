@@ -33,6 +33,16 @@ def test_neighbour_cut_off_by_the_border_is_dropped(ink: Picture) -> None:
     np.testing.assert_array_equal(kept[:, 8:], ink[:, 8:])
 
 
+@each_ink
+def test_neighbour_is_dropped_where_the_digit_reaches_the_border_too(ink: Picture) -> None:
+    rows = np.flatnonzero((ink > 0).any(axis=1))
+    cropped = ink[rows[0] : rows[-1] + 1].copy()
+    crowded = cropped.copy()
+    crowded[:6, :4] = 1
+    np.testing.assert_array_equal(keep_digit(crowded, is_cropped=True)[:, 8:], cropped[:, 8:])
+    assert not keep_digit(crowded, is_cropped=True)[:6, :4].any()
+
+
 @pytest.mark.parametrize("drawing", [HANDWRITINGS[5][1], EUROPEAN_7], ids=["the roof of a 5", "the bar of a 7"])
 def test_detached_stroke_is_kept(drawing: Drawing) -> None:
     apart = [[[x, y - 12 * index] for x, y in stroke] for index, stroke in enumerate(drawing)]

@@ -85,6 +85,17 @@ def test_paper_around_the_digit_does_not_matter(digit: int) -> None:
 
 
 @each_digit
+@pytest.mark.parametrize("is_light", [False, True])
+def test_digit_may_fill_the_picture(digit: int, is_light: bool) -> None:
+    ink = np.pad(picture_of(digit, pen=40), 100)
+    left, top, width, height = cv2.boundingRect((ink > 0.5).astype(np.uint8))
+    grain = np.random.default_rng(digit).normal(0.05, 0.02, (height, width))
+    filled = grain + 0.9 * ink[top : top + height, left : left + width]
+    frames = frames_of(np.clip(1 - filled if is_light else filled, 0, 1).astype(np.float32))
+    assert max(likeness(frame, normalize(ink)) for frame in frames) > 0.95
+
+
+@each_digit
 @pytest.mark.parametrize(("paper", "ink"), [(0.0, 0.3), (0.2, 0.5), (0.6, 0.3), (0.05, 0.12)], ids=str)
 def test_shades_of_paper_and_ink_do_not_matter(digit: int, paper: float, ink: float) -> None:
     assert best_likeness(paper + ink * picture_of(digit), digit) > 0.95
@@ -171,6 +182,12 @@ def test_line_along_the_border_is_probably_no_1(x: int, large: bool) -> None:
     middle, border = (find_candidates(bar_at(place, large=large)) for place in (60, x))
     assert min(candidate.penalty for candidate in middle) == 0
     assert min(candidate.penalty for candidate in border) >= 3
+
+
+def test_0_that_fills_the_picture_is_no_line() -> None:
+    picture = np.full((128, 96), 0.2, np.float32)
+    cv2.ellipse(picture, (48, 64), (44, 60), 0, 0, 360, 0.9, 6, cv2.LINE_AA)
+    assert find_candidates(picture)[0].penalty == 0
 
 
 def test_short_digit_beside_the_border_is_a_digit() -> None:
