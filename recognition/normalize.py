@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from model_file import FRAME_SIZE
 from recognition.components import INK_LEVEL, keep_digit, remove_lines
 from recognition.errors import BlankInput
-from recognition.frame import WHOLE_FRAME, Frame, Region, bounding_box, frame_ink, region_of
-from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
+from recognition.frame import INK_SIZE, WHOLE_FRAME, Frame, Region, bounding_box, frame_ink, region_of
+from recognition.paper import MIN_CONTRAST, Ink, Mask, Picture, area_between_bars, find_ink, shrink
 from recognition.ruled_lines import remove_ruling
 
 _SEARCH_SIDE = 256  # pictures are shrunk to at most this many pixels a side to find the ink
@@ -31,6 +32,7 @@ _ASSUMPTION_PENALTY = 1.5
 _BORDER_PENALTY = 5.0
 _BORDER = 0.18  # of a side
 _BORDER_LENGTH = 0.6  # of a side, which such lines have at least
+_MARGIN = (FRAME_SIZE - INK_SIZE) // 2
 _SIDE_COVER = 0.3  # of each side, which a 0 that fills the picture covers at least
 _MAX_STROKE = 7  # pixels of a frame; broader structures are fog or stripes, not ink
 
@@ -147,22 +149,24 @@ def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
     plain = _full_range(1 - picture if is_dark_paper else picture)
     if float(np.abs(plain - known).max()) < MIN_CONTRAST:
         return
-    yield Candidate(plain, _ASSUMPTION_PENALTY, WHOLE_FRAME)
     samples = np.round(plain * 255).astype(np.uint8)
     window = np.ones((_MAX_STROKE, _MAX_STROKE), np.uint8)
     # Without specks; without fog and stripes, for light ink and for dark ink.
-    for denoised in (
+    denoised = (
         cv2.medianBlur(samples, 3),
         cv2.morphologyEx(samples, cv2.MORPH_TOPHAT, window),
         cv2.morphologyEx(samples, cv2.MORPH_BLACKHAT, window),
-    ):
-        if float(np.ptp(denoised)) >= MIN_CONTRAST * 255:
-            yield Candidate(_full_range(denoised.astype(np.float32)), _ASSUMPTION_PENALTY, WHOLE_FRAME)
+    )
+    for frame in (plain, *(_full_range(each) for each in denoised if float(np.ptp(each)) >= MIN_CONTRAST * 255)):
+        # A digit in a frame has a margin; what fills the picture is a letter or a pattern.
+        inner = frame[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+        if float(inner.sum()) > 0.5 * float(frame.sum()):
+            yield Candidate(frame, _ASSUMPTION_PENALTY, WHOLE_FRAME)
 
 
-def _full_range(picture: Picture) -> Frame:
+def _full_range(picture: Picture | Mask) -> Frame:
     low, high = float(picture.min()), float(picture.max())
-    frame: Frame = ((picture - low) / (high - low)).astype(np.float32)
+    frame: Frame = ((picture.astype(np.float32) - low) / (high - low)).astype(np.float32)
     return np.clip(frame, 0, 1)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model_file import FRAME_SIZE
 from recognition.errors import BlankInput
-from recognition.frame import INK_SIZE, Frame, centre_of_mass, stroke_width
+from recognition.frame import INK_SIZE, WHOLE_FRAME, Frame, centre_of_mass, stroke_width
 from recognition.normalize import find_candidates, normalize
 from recognition.paper import Picture
 from recognition.strokes import draw
@@ -182,6 +182,25 @@ def test_line_along_the_border_is_probably_no_1(x: int, large: bool) -> None:
     middle, border = (find_candidates(bar_at(place, large=large)) for place in (60, x))
     assert min(candidate.penalty for candidate in middle) == 0
     assert min(candidate.penalty for candidate in border) >= 3
+
+
+def is_frame(picture: Picture) -> bool:
+    """Whether one of the candidates is the whole picture as it is."""
+    whole = [candidate.frame for candidate in find_candidates(picture) if candidate.region == WHOLE_FRAME]
+    return any(likeness(frame, picture) > 0.99 for frame in whole)
+
+
+@each_digit
+def test_picture_of_a_frames_size_may_be_a_frame(digit: int) -> None:
+    crossed = normalize(picture_of(digit)).copy()
+    crossed[:, 12] = 1
+    assert is_frame(crossed)
+
+
+def test_picture_of_a_frames_size_without_a_margin_is_no_frame() -> None:
+    letter = np.zeros((FRAME_SIZE, FRAME_SIZE), np.float32)
+    cv2.circle(letter, (14, 14), 12, 1.0, 3)  # an O
+    assert not is_frame(letter)
 
 
 def test_0_that_fills_the_picture_is_no_line() -> None:
