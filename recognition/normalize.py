@@ -3,8 +3,7 @@
     picture  float32 [H, W], 0 to 1; the ink may be darker or lighter than the paper
     frame    float32 [28, 28]; see `recognition.frame`
 
-Where it is uncertain which ink is the digit, there are several candidates, and the one with the highest digit score is
-chosen.
+Where it is uncertain which ink is the digit, there are several candidates, each of which counts by its digit score.
 """
 
 from __future__ import annotations

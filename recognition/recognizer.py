@@ -197,7 +197,7 @@ class Recognizer:
             return [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
-        """For each picture, the prediction for the candidate with the highest digit score, in one forward pass."""
+        """For each picture, what its candidates show together, in one forward pass."""
         chosen = self._choose(pictures)
         for prediction in chosen:
             self.observer.record(prediction)
@@ -205,10 +205,7 @@ class Recognizer:
 
     def _choose(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
         all_predictions = iter(self.predict_frames([c.frame for candidates in pictures for c in candidates]))
-        return [
-            max((self._penalize(next(all_predictions), c) for c in candidates), key=lambda p: p.digit_score)
-            for candidates in pictures
-        ]
+        return [_average([self._penalize(next(all_predictions), c) for c in candidates]) for candidates in pictures]
 
     def _penalize(self, prediction: Prediction, candidate: Candidate) -> Prediction:
         """The prediction for a candidate, with the penalty subtracted from its digit score."""
@@ -290,6 +287,20 @@ class Recognizer:
     def _logits(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         with self.observer.time_phase("network"):
             return self._logits_of(frames)
+
+
+def _average(candidates: Sequence[Prediction]) -> Prediction:
+    """What the candidates of a picture show together: each counts by the odds that it is a digit.
+
+    Score, frame and region are those of the candidate with the highest score that shows the likeliest digit.
+    """
+    scores = np.array([candidate.digit_score for candidate in candidates])
+    weights = np.exp(scores - scores.max())
+    probabilities = weights / weights.sum() @ np.array([candidate.probabilities for candidate in candidates])
+    digit = int(probabilities.argmax())
+    shown = [candidate for candidate in candidates if candidate.digit == digit] or candidates
+    best = max(shown, key=lambda candidate: candidate.digit_score)
+    return replace(best, probabilities=tuple(probabilities.tolist()))
 
 
 def milliseconds_since(started: float) -> float:

@@ -1,5 +1,6 @@
 """The recognizer, with a network whose digit score is the amount of ink."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -154,6 +155,38 @@ def test_penalty_is_subtracted_from_the_digit_score(make_recognizer: Maker) -> N
     taken, doubted = strict.predict_candidates([[sure], [guess]])
     assert (taken.is_digit, doubted.is_digit) == (True, False)
     assert doubted.digit_score == pytest.approx(without - 5, rel=1e-5)
+
+
+def tells_7_by_its_corner() -> Checkpoint:
+    """As `ink_counter`, but with ink in its corner, a 3 is a 7."""
+    checkpoint = ink_counter()
+    checkpoint.state_dict["2.weight"][[3, 7], 0] = torch.tensor([-5.0, 5])
+    return checkpoint
+
+
+def candidate_7(doubt: float) -> Candidate:
+    """With as much ink as `candidate(20)`."""
+    frame = frame_of(19)
+    frame[0, 0] += 1
+    return Candidate(frame, doubt, Region(0, 0, 28))
+
+
+def test_candidates_count_by_the_odds_that_they_are_digits(make_recognizer: Maker) -> None:
+    three, seven = candidate(20), candidate_7(2.0)
+    recognizer = make_recognizer(tells_7_by_its_corner())
+    alone, other, both = recognizer.predict_candidates([[three], [seven], [three, seven]])
+    assert (alone.digit, other.digit, both.digit) == (3, 7, 3)
+    odds = math.exp(other.digit_score - alone.digit_score)
+    expected = (np.array(alone.probabilities) + odds * np.array(other.probabilities)) / (1 + odds)
+    np.testing.assert_allclose(both.probabilities, expected, atol=1e-6)
+    assert (both.digit_score, both.frame is three.frame) == (alone.digit_score, True)
+
+
+def test_frame_shows_the_digit_that_most_candidates_agree_on(make_recognizer: Maker) -> None:
+    seven, threes = candidate_7(0.0), [candidate(20, 0.1) for _ in range(3)]
+    (prediction,) = make_recognizer(tells_7_by_its_corner()).predict_candidates([[seven, *threes]])
+    assert prediction.digit == 3
+    assert prediction.frame is threes[0].frame
 
 
 def test_candidates_of_several_pictures_are_not_mixed(recognizer: Recognizer) -> None:
