@@ -3,7 +3,7 @@
 import random
 import sys
 from collections.abc import Iterator
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from testing.programs import require
 from testing.servers import Server
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+CONTENDERS = serving.contenders(1)
 
 
 @pytest.fixture
@@ -78,12 +81,12 @@ def test_overloaded_server_answers_correctly_or_refuses(server: Server, monkeypa
     assert "| alone |" in "".join(overload.to_report([trial], 4).paragraphs)
 
 
-def test_bare_view_gives_the_same_answers(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "STARTS", 1)
-    monkeypatch.setattr(serving, "ROUNDS", 1)
-    monkeypatch.setattr(serving, "WHAT", ("strokes", serving.PHOTOGRAPH))
-    assert serving.main(["--seconds", "0.1", "--output", str(output)]) == 0
-    assert "| bare Flask view, gunicorn |" in output.read_text()
+def test_bare_view_gives_the_same_answers(tmp_path: Path) -> None:
+    bare = CONTENDERS[-1]
+    with serving.start(bare, tmp_path / "log") as server:
+        requests = [request for what in serving.WHAT for request in serving.requests(what, bare)]
+        outcomes = Load(server.address, iter(requests)).run()
+    assert {(outcome.status, outcome.fault) for outcome in outcomes} == {(200, None)}
 
 
 # ---- reports detect faults ----
@@ -105,6 +108,20 @@ def rounds(status: int = 200, fault: str | None = None, held: float = 100.0) -> 
 def test_steady_rounds_break_no_bound() -> None:
     assert soak.to_report(rounds(), 0.3).broken == []
     assert fuzz.to_report(rounds(), 0, 2).broken == []
+
+
+def test_servers_are_compared() -> None:
+    figures = [
+        serving.Figures(one.name, seconds, [50.0], 60.0) for one, seconds in zip(CONTENDERS, (1, 4, 2), strict=True)
+    ]
+    for one, rate in zip(figures, (300.0, 200.0, 100.0), strict=True):
+        for what, clients in product(serving.WHAT, serving.CLIENTS):
+            one.rates[what, clients] = [rate]
+            one.outcomes[what, clients] = [Outcome(what, 200, 0.0, clients / rate, None)]
+    said = "".join(serving.to_report(figures, 0.3).paragraphs)
+    assert "at least 1.3 times PyTorch's: 1.50 times. Reached." in said
+    assert "at most 0.67 of PyTorch's time: 0.25. Reached." in said
+    assert "| bare Flask view, gunicorn | strokes | 1 | 100.0 | 10.00 |" in said
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def few_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_CHUNKS_BETWEEN_VIEWS", 2)
 
 
-RECIPE = NumberRecipe(n_numbers=60 * 24, batch_size=12, ema_decay=0.9)
+RECIPE = NumberRecipe(n_numbers=30 * 24, batch_size=12, ema_decay=0.9)
 
 
 @pytest.mark.usefixtures("few_bars")

@@ -1,6 +1,7 @@
 """Composed pen strokes."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from recognition.ctc import OTHER_SYMBOL
 from recognition.strokes import Stroke
 from training.datasets.drawings import Drawings
-from training.datasets.open import OPEN_NONDIGITS
+from training.datasets.open import OPEN_NONDIGITS, load_pendigits, load_unipen_digits
 from training.numbers import strokes as composer
 from training.numbers.forms import draw_form
 from training.numbers.strokes import Pens, compose_drawing, load_pens
@@ -72,6 +73,8 @@ def test_digits_are_drawn_in_any_order(pens: Pens, monkeypatch: pytest.MonkeyPat
 
 def test_validation_has_other_writers_than_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composer, "load_nondigits", lambda *_: Drawings([[np.zeros((2, 2))]], torch.tensor([10])))
+    for load in (load_unipen_digits, load_pendigits):
+        monkeypatch.setattr(composer, load.__name__, cache(load))
     training, validation = load_pens(ROOT), load_pens(ROOT, for_validation=True)
     assert len(training.unipen) > len(validation.unipen) > 0
     assert len(training.pendigits) > len(validation.pendigits) > 0
