@@ -13,7 +13,6 @@ from recognition.paper import Mask, Picture
 INK_LEVEL = 0.35  # of full ink; fainter pixels are edges of strokes
 _FRAME_MARGIN = 0.12  # of a side: long components within this margin are a printed frame
 _LINE_MARGIN = 0.22  # of a side: printed lines are removed within this margin
-_LINE_LENGTH = 0.85  # of a side: shorter lines may be strokes of a digit that fills the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +60,19 @@ def find_components(ink: Picture) -> Components:
     return Components(labels, left, top, left + width, top + height, area.astype(np.float64), centres[1:])
 
 
-def remove_lines(ink: Picture) -> Picture:
-    """Ink without printed lines along the border of the picture, such as those of grid paper."""
+def remove_lines(ink: Picture, min_length: float = 0.6) -> Picture:
+    """Ink without printed lines along the border of the picture, such as those of grid paper.
+
+    They are at least `min_length` of a side long.
+    """
     mask = (ink > INK_LEVEL).astype(np.uint8)
-    lines: Mask = _border_lines(mask) | _border_lines(mask.T).T
+    lines: Mask = _border_lines(mask, min_length) | _border_lines(mask.T, min_length).T
     if not lines.any():
         return ink
     return np.where(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0, 0, ink).astype(np.float32)
 
 
-def _border_lines(mask: Mask) -> Mask:
+def _border_lines(mask: Mask, min_length: float) -> Mask:
     """Horizontal lines in the outer rows: long, thin, and reaching the left or the right edge."""
     height, width = mask.shape
     lines = np.zeros_like(mask)
@@ -85,7 +87,7 @@ def _border_lines(mask: Mask) -> Mask:
         middle = (top + thickness / 2) / height
         reaches_edge = left <= 2 or left + run >= width - 2
         at_border = middle < _LINE_MARGIN or middle > 1 - _LINE_MARGIN
-        if at_border and reaches_edge and run >= _LINE_LENGTH * width and thickness <= 0.2 * height:
+        if at_border and reaches_edge and run >= min_length * width and thickness <= 0.2 * height:
             lines[labels == index] = 1
     return lines
 

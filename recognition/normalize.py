@@ -33,6 +33,7 @@ _BORDER = 0.18  # of a side
 _BORDER_LENGTH = 0.6  # of a side, which such lines have at least
 _MARGIN = (FRAME_SIZE - INK_SIZE) // 2
 _SIDE_COVER = 0.3  # of each side, which a 0 that fills the picture covers at least
+_LINE_LENGTH = 0.85  # of a side; shorter lines may be strokes of a digit that fills the picture
 _MAX_STROKE = 7  # pixels of a frame; broader structures are fog or stripes, not ink
 
 
@@ -97,9 +98,10 @@ def normalize(picture: Picture) -> Frame:
 def find_candidates(picture: Picture) -> list[Candidate]:
     """Frames of what may be the digit in a picture. Raises `BlankInput` where there is no ink.
 
-    The first two depend on no assumption: the main piece of ink with the pieces near it, and all ink. The others assume
-    neighbours that are cut off, lines along the border, ruled paper, shadows with sharp edges, a digit that fills the
-    picture, paper and ink swapped, bars along the sides, or that the picture is a frame already.
+    The first two depend on no assumption, unless ink and paper can hardly be told apart: the main piece of ink with the
+    pieces near it, and all ink. The others assume neighbours that are cut off, lines along the border, ruled paper,
+    shadows with sharp edges, a digit that fills the picture, paper and ink swapped, bars along the sides, or that the
+    picture is a frame already.
     """
     view = _make_view(picture)
     ink = find_ink(view.picture)
@@ -110,7 +112,8 @@ def find_candidates(picture: Picture) -> list[Candidate]:
         digit = keep_digit(ink.amount)
     if not (digit > INK_LEVEL).any():
         raise BlankInput
-    certain = [_Hypothesis(digit, 0.0, view), _Hypothesis(ink.amount, 0.0, view)]
+    penalty = _ASSUMPTION_PENALTY if ink.is_ambiguous else 0.0
+    certain = [_Hypothesis(digit, penalty, view), _Hypothesis(ink.amount, penalty, view)]
     distinct: list[_Hypothesis] = []
     for hypothesis in [*certain, *_assumptions(ink, view), *_without_bars(picture)]:
         is_duplicate = any(np.array_equal(hypothesis.ink, other.ink) for other in distinct)
@@ -123,7 +126,7 @@ def find_candidates(picture: Picture) -> list[Candidate]:
 def _assumptions(ink: Ink, view: _View) -> Iterator[_Hypothesis]:
     """Hypotheses that depend on an assumption about the ink or the paper."""
     yield _Hypothesis(keep_digit(ink.amount, is_cropped=True), _ASSUMPTION_PENALTY, view)
-    if (inner := remove_lines(ink.amount)) is not ink.amount:
+    if (inner := remove_lines(ink.amount, _LINE_LENGTH)) is not ink.amount:
         yield _Hypothesis(keep_digit(inner), _ASSUMPTION_PENALTY, view)
     yield from _without_ruling(ink.amount, view)
     if ink.in_shade is not None:
@@ -137,7 +140,7 @@ def _without_ruling(ink: Picture, view: _View) -> Iterator[_Hypothesis]:
     """Hypotheses without ruled lines, and without lines along the border as well; none if there are no ruled lines."""
     if (unruled := remove_ruling(ink)) is not ink:
         yield _Hypothesis(keep_digit(unruled), _ASSUMPTION_PENALTY, view)
-        if (inner := remove_lines(unruled)) is not unruled:
+        if (inner := remove_lines(unruled, _LINE_LENGTH)) is not unruled:
             yield _Hypothesis(keep_digit(inner), _ASSUMPTION_PENALTY, view)
 
 

@@ -22,8 +22,10 @@ _PAPER_TOLERANCE = 2.5 / 255
 _CLEAN_SHARE = 0.5
 # Contrast below this share of the strokes' is paper, above one minus this share full ink; edges are in between.
 _FAINT = 0.3
-# If more of a clean picture than this is ink, ink and paper may be swapped.
+# If more of a picture than this is ink, ink and paper may be swapped.
 _HEAVY = 0.3
+# If this share is dark and this share light, either may be the ink.
+_BALANCED = 0.4
 # A bar differs from the paper beside it by at least this, of a range of 1.
 _BAR_CONTRAST = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
@@ -44,6 +46,7 @@ class Ink:
     amount: Picture
     alternatives: Sequence[Picture]  # the ink under other assumptions about the paper, if that is uncertain
     in_shade: Picture | None  # the ink if the paper has shadows with sharp edges
+    is_ambiguous: bool  # as much of the picture may be ink as paper
 
 
 def find_ink(picture: Picture) -> Ink:
@@ -52,18 +55,19 @@ def find_ink(picture: Picture) -> Ink:
     contrast = picture - (_local_paper(picture) if uniform is None else uniform)
     sign = 1 if is_dark_on_light(contrast) else -1
     in_shade = _ink_in_shade(picture)
-    if uniform is None:
-        return Ink(_threshold(sign * contrast), _broad_ink(picture), in_shade)
-    # A clean picture keeps its grey levels.
-    amount = _stretch(sign * contrast)
-    is_heavy = float((amount > 0.5).mean()) > _HEAVY
-    return Ink(amount, [1 - amount] if is_heavy else [], in_shade)
+    if uniform is not None:  # a clean picture keeps its grey levels
+        amount = _stretch(sign * contrast)
+        share = float((amount > 0.5).mean())
+        alternatives = [1 - amount] if share > _HEAVY else []
+    else:
+        amount = _threshold(sign * contrast)
+        share = float((picture > _otsu(picture)).mean())
+        alternatives = _broad_ink(picture) if _HEAVY < share < 1 - _HEAVY else []
+    return Ink(amount, alternatives, in_shade, _BALANCED < share < 1 - _BALANCED)
 
 
 def _broad_ink(picture: Picture) -> list[Picture]:
-    """Dark and light ink if a digit fills the picture, so that the paper cannot be estimated; none if it does not."""
-    if not _HEAVY < float((picture > _otsu(picture)).mean()) < 1 - _HEAVY:
-        return []
+    """Dark and light ink if a digit fills the picture, so that the paper cannot be estimated."""
     try:
         dark = _threshold(picture)
     except BlankInput:

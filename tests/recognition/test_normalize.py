@@ -184,6 +184,14 @@ def test_line_along_the_border_is_probably_no_1(x: int, large: bool) -> None:
     assert min(candidate.penalty for candidate in border) >= 3
 
 
+def test_hole_of_a_0_that_fills_the_picture_needs_more_evidence() -> None:
+    picture = np.full((112, 96), 0.1, np.float32) + np.random.default_rng(0).normal(0, 0.02, (112, 96)).astype(
+        np.float32
+    )
+    cv2.ellipse(picture, (48, 56), (36, 44), 0, 0, 360, 0.9, 22, cv2.LINE_AA)
+    assert min(candidate.penalty for candidate in find_candidates(picture)) > 0
+
+
 def is_frame(picture: Picture) -> bool:
     """Whether one of the candidates is the whole picture as it is."""
     whole = [candidate.frame for candidate in find_candidates(picture) if candidate.region == WHOLE_FRAME]

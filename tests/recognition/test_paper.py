@@ -42,6 +42,14 @@ def test_ink_is_found_in_uneven_light_and_grain(sign: int, seed: int) -> None:
     assert amount[CROSS == 0].mean() < 0.1
 
 
+@pytest.mark.parametrize("grain", [0, 0.02])
+def test_ink_and_paper_are_ambiguous_where_both_are_equally_large(grain: float) -> None:
+    noise = np.random.default_rng(0).normal(0, grain, CROSS.shape)
+    cropped = np.s_[18:42, 22:58]
+    assert not find_ink((0.1 + 0.8 * CROSS + noise).astype(np.float32)).is_ambiguous
+    assert find_ink((0.1 + 0.8 * CROSS + noise)[cropped].astype(np.float32)).is_ambiguous
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (90, 1), (30, 40)], ids=str)
 @pytest.mark.parametrize("value", [0, 0.123, 0.5, 1])
 def test_even_paper_is_blank(size: tuple[int, int], value: float) -> None:
