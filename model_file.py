@@ -14,8 +14,8 @@ STRIP_HEIGHT = 32  # of the lines that the number reader reads
 N_PATH_FEATURES = 5  # of each point of a trajectory
 # The architectures of the networks that read lines of writing; every other one recognises single digits.
 NUMBER_READER, STROKE_READER = "number-cnn", "stroke-cnn"
-# Incremented whenever recognition.normalize, .frame, .ink or .trajectory change what a network sees of an input:
-# weights trained on inputs of one version are not served with those of another.
+# Incremented whenever recognition.frame, .strokes or .trajectory render an input differently: weights trained on inputs
+# of one version are not served with those of another. Which candidates recognition.normalize finds does not count.
 PREPROCESSING_VERSION = 2
 # Far above any network here; prevents reading a wrong file (a video, a disk image) into memory.
 MAX_MODEL_BYTES = 256 * 2**20

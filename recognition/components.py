@@ -63,7 +63,7 @@ def find_components(ink: Picture) -> Components:
 def remove_lines(ink: Picture, min_length: float = 0.6) -> Picture:
     """Ink without printed lines along the border of the picture, such as those of grid paper.
 
-    They are at least `min_length` of a side long.
+    They are at least `min_length` of a side long. In a row of digits, a stroke is never as long as the default.
     """
     mask = (ink > INK_LEVEL).astype(np.uint8)
     lines: Mask = _border_lines(mask, min_length) | _border_lines(mask.T, min_length).T

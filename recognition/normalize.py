@@ -19,7 +19,7 @@ from model_file import FRAME_SIZE
 from recognition.components import INK_LEVEL, keep_digit, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import INK_SIZE, WHOLE_FRAME, Frame, Region, bounding_box, frame_ink, region_of
-from recognition.paper import MIN_CONTRAST, Ink, Mask, Picture, area_between_bars, find_ink, shrink
+from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
 from recognition.ruled_lines import remove_ruling
 
 _SEARCH_SIDE = 256  # pictures are shrunk to at most this many pixels a side to find the ink
@@ -32,7 +32,8 @@ _BORDER_PENALTY = 5.0
 _BORDER = 0.18  # of a side
 _BORDER_LENGTH = 0.6  # of a side, which such lines have at least
 _MARGIN = (FRAME_SIZE - INK_SIZE) // 2
-_SIDE_COVER = 0.3  # of each side, which a 0 that fills the picture covers at least
+_MIN_SIDE_COVERAGE = 0.3  # share of each side that a 0 covers if it fills the picture
+_MIN_INNER = 0.5  # share of a frame's ink inside its margin; of evenly spread ink, 0.51 is
 _LINE_LENGTH = 0.85  # of a side; shorter lines may be strokes of a digit that fills the picture
 _MAX_STROKE = 7  # pixels of a frame; broader structures are fog or stripes, not ink
 
@@ -73,7 +74,7 @@ class _Hypothesis:
     def _is_along_border(self, shape: tuple[int, ...]) -> bool:
         """Whether the ink is as long as a side, and less than a tenth of it is far from the border of the picture.
 
-        The ink along all four sides is no line, but a 0 that fills the picture.
+        Ink along all four sides is a 0 that fills the picture, or a printed box, which the network rejects.
         """
         view = self.view
         _, _, *extent = bounding_box(self.ink)
@@ -85,21 +86,21 @@ class _Hypothesis:
         )
         mask = self.ink > INK_LEVEL
         sides = mask[: rows.start], mask[rows.stop :], mask[:, : columns.start].T, mask[:, columns.stop :].T
-        if all(side.any(axis=0).mean() > _SIDE_COVER for side in sides):
+        if all(side.any(axis=0).mean() > _MIN_SIDE_COVERAGE for side in sides):
             return False
         return float(self.ink[rows, columns].sum()) < 0.1 * float(self.ink.sum())
 
 
 def normalize(picture: Picture) -> Frame:
-    """The frame of a picture's first candidate, which depends on no assumption. Raises `BlankInput`."""
+    """The frame of a picture's first candidate: the main component and those near it. Raises `BlankInput`."""
     return find_candidates(picture)[0].frame
 
 
 def find_candidates(picture: Picture) -> list[Candidate]:
     """Frames of what may be the digit in a picture. Raises `BlankInput` where there is no ink.
 
-    The first two depend on no assumption, unless ink and paper can hardly be told apart: the main piece of ink with the
-    pieces near it, and all ink. The others assume neighbours that are cut off, lines along the border, ruled paper,
+    The first two are the main component with those near it, and all ink; they depend on no assumption, unless the ink
+    may be dark or light. The others assume neighbours that are cut off, lines along the border, ruled paper,
     shadows with sharp edges, a digit that fills the picture, paper and ink swapped, bars along the sides, or that the
     picture is a frame already.
     """
@@ -113,9 +114,9 @@ def find_candidates(picture: Picture) -> list[Candidate]:
     if not (digit > INK_LEVEL).any():
         raise BlankInput
     penalty = _ASSUMPTION_PENALTY if ink.is_ambiguous else 0.0
-    certain = [_Hypothesis(digit, penalty, view), _Hypothesis(ink.amount, penalty, view)]
+    primary = [_Hypothesis(digit, penalty, view), _Hypothesis(ink.amount, penalty, view)]
     distinct: list[_Hypothesis] = []
-    for hypothesis in [*certain, *_assumptions(ink, view), *_without_bars(picture)]:
+    for hypothesis in [*primary, *_assumptions(ink, view), *_without_bars(picture)]:
         is_duplicate = any(np.array_equal(hypothesis.ink, other.ink) for other in distinct)
         if not is_duplicate and (hypothesis.ink > INK_LEVEL).any():
             distinct.append(hypothesis)
@@ -154,21 +155,22 @@ def _as_frames(picture: Picture, known: Frame) -> Iterator[Candidate]:
     samples = np.round(plain * 255).astype(np.uint8)
     window = np.ones((_MAX_STROKE, _MAX_STROKE), np.uint8)
     # Without specks; without fog and stripes, for light ink and for dark ink.
-    denoised = (
+    filtered = (
         cv2.medianBlur(samples, 3),
         cv2.morphologyEx(samples, cv2.MORPH_TOPHAT, window),
         cv2.morphologyEx(samples, cv2.MORPH_BLACKHAT, window),
     )
-    for frame in (plain, *(_full_range(each) for each in denoised if float(np.ptp(each)) >= MIN_CONTRAST * 255)):
-        # A digit in a frame has a margin; what fills the picture is a letter or a pattern.
+    denoised = [_full_range(each.astype(np.float32)) for each in filtered if np.ptp(each) >= MIN_CONTRAST * 255]
+    for frame in [plain, *denoised]:
+        # Ink that is concentrated in the margin is a letter or a pattern that fills the picture.
         inner = frame[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-        if float(inner.sum()) > 0.5 * float(frame.sum()):
+        if float(inner.sum()) > _MIN_INNER * float(frame.sum()):
             yield Candidate(frame, _ASSUMPTION_PENALTY, WHOLE_FRAME)
 
 
-def _full_range(picture: Picture | Mask) -> Frame:
+def _full_range(picture: Picture) -> Frame:
     low, high = float(picture.min()), float(picture.max())
-    frame: Frame = ((picture.astype(np.float32) - low) / (high - low)).astype(np.float32)
+    frame: Frame = ((picture - low) / (high - low)).astype(np.float32)
     return np.clip(frame, 0, 1)
 
 

@@ -24,8 +24,9 @@ _CLEAN_SHARE = 0.5
 _FAINT = 0.3
 # If more of a picture than this is ink, ink and paper may be swapped.
 _HEAVY = 0.3
-# If this share is dark and this share light, either may be the ink.
+# If more than this share is dark and more than this share light, either may be the ink.
 _BALANCED = 0.4
+_MIN_BROAD = 0.2  # share of the ink that is found, if it may be more than half of the picture
 # A bar differs from the paper beside it by at least this, of a range of 1.
 _BAR_CONTRAST = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
@@ -46,7 +47,7 @@ class Ink:
     amount: Picture
     alternatives: Sequence[Picture]  # the ink under other assumptions about the paper, if that is uncertain
     in_shade: Picture | None  # the ink if the paper has shadows with sharp edges
-    is_ambiguous: bool  # as much of the picture may be ink as paper
+    is_ambiguous: bool  # dark and light areas are about equally large: either may be the ink
 
 
 def find_ink(picture: Picture) -> Ink:
@@ -57,13 +58,18 @@ def find_ink(picture: Picture) -> Ink:
     in_shade = _ink_in_shade(picture)
     if uniform is not None:  # a clean picture keeps its grey levels
         amount = _stretch(sign * contrast)
-        share = float((amount > 0.5).mean())
-        alternatives = [1 - amount] if share > _HEAVY else []
-    else:
-        amount = _threshold(sign * contrast)
-        share = float((picture > _otsu(picture)).mean())
-        alternatives = _broad_ink(picture) if _HEAVY < share < 1 - _HEAVY else []
-    return Ink(amount, alternatives, in_shade, _BALANCED < share < 1 - _BALANCED)
+        ink_share = float((amount > 0.5).mean())
+        return Ink(amount, [1 - amount] if ink_share > _HEAVY else [], in_shade, _is_balanced(ink_share))
+    amount = _threshold(sign * contrast)
+    dark_share = float((picture > _otsu(picture)).mean())
+    alternatives = _broad_ink(picture) if _HEAVY < dark_share < 1 - _HEAVY else []
+    # Half of a sheet may lie in shadow, but little of it is ink.
+    is_ambiguous = _is_balanced(dark_share) and float((amount > 0.5).mean()) > _MIN_BROAD
+    return Ink(amount, alternatives, in_shade, is_ambiguous)
+
+
+def _is_balanced(share: float) -> bool:
+    return _BALANCED < share < 1 - _BALANCED
 
 
 def _broad_ink(picture: Picture) -> list[Picture]:

@@ -36,9 +36,9 @@ class Prediction:
     """The network's prediction for one digit."""
 
     probabilities: tuple[float, ...]  # calibrated, of the digits 0 to 9, given that the input is a digit
-    digit_score: float  # higher = more like a digit
+    digit_score: float  # higher = more like a digit; of the frame, less its candidate's penalty
     is_digit: bool  # digit_score reaches the threshold of the recognizer's mode
-    frame: Frame  # [28, 28] in 0..1, the network's input
+    frame: Frame  # [28, 28] in 0..1, the network's input that best shows `digit`
     region: Region = WHOLE_FRAME  # what the frame shows, in the units of the drawing or in pixels of the picture
     elapsed_ms: float = 0.0  # time the recognizer took, for the whole batch if there is one
     n_digits: int = 1  # of the input, if `NumberReader.predict_strokes` or `predict_picture` counted them
@@ -197,13 +197,13 @@ class Recognizer:
             return [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
-        """For each picture, what its candidates show together, in one forward pass."""
-        chosen = self._choose(pictures)
-        for prediction in chosen:
+        """For each picture, the average of its candidates, in one forward pass."""
+        averages = self._predict_candidates(pictures)
+        for prediction in averages:
             self.observer.record(prediction)
-        return chosen
+        return averages
 
-    def _choose(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
+    def _predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
         all_predictions = iter(self.predict_frames([c.frame for candidates in pictures for c in candidates]))
         return [_average([self._penalize(next(all_predictions), c) for c in candidates]) for candidates in pictures]
 
@@ -225,7 +225,7 @@ class Recognizer:
         """The evidence in a picture for `digit`, by default the likeliest. Raises `PictureError` or `BlankInput`."""
         started = time.perf_counter()
         candidates = self.find_candidates(*self.decode(data))
-        return self.explain(self._choose([candidates])[0], digit, started)
+        return self.explain(self._predict_candidates([candidates])[0], digit, started)
 
     def explain(self, prediction: Prediction, digit: int | None, started: float) -> Explanation:
         """The evidence for `digit`, by default the likeliest, in the frame of a prediction."""
@@ -290,16 +290,16 @@ class Recognizer:
 
 
 def _average(candidates: Sequence[Prediction]) -> Prediction:
-    """What the candidates of a picture show together: each counts by the odds that it is a digit.
+    """The average of the candidates' probabilities, weighted by the odds that each is a digit.
 
-    Score, frame and region are those of the candidate with the highest score that shows the likeliest digit.
+    Score, frame and region are those of the candidate with the highest score among those that show the likeliest digit.
     """
     scores = np.array([candidate.digit_score for candidate in candidates])
-    weights = np.exp(scores - scores.max())
+    weights = np.exp(scores - scores.max())  # the digit score is the log-odds
     probabilities = weights / weights.sum() @ np.array([candidate.probabilities for candidate in candidates])
     digit = int(probabilities.argmax())
-    shown = [candidate for candidate in candidates if candidate.digit == digit] or candidates
-    best = max(shown, key=lambda candidate: candidate.digit_score)
+    agreeing = [candidate for candidate in candidates if candidate.digit == digit] or candidates
+    best = max(agreeing, key=lambda candidate: candidate.digit_score)
     return replace(best, probabilities=tuple(probabilities.tolist()))
 
 

@@ -70,9 +70,9 @@ export class History {
    * Add a picture, apart from the current entry.
    * @param {File} file
    * @param {Prediction} prediction
+   * @param {number} id larger than those of earlier entries
    */
-  async addPicture(file, prediction) {
-    const id = Date.now() + Math.random();
+  async addPicture(file, prediction, id) {
     const subject = await toSubject(file, loadPicture(file));
     if (subject) this.#render(saveEntry({ id, ...subject, prediction }));
   }
@@ -106,7 +106,7 @@ export class History {
 }
 
 /**
- * Save an entry before those that were begun earlier. Returns all entries.
+ * Save an entry; the newest come first. Returns all entries.
  * @param {HistoryEntry} entry
  */
 function saveEntry(entry) {

@@ -213,7 +213,10 @@ async function readFiles(files) {
     predict: (file, signal) => reader.predict(file, signal),
     describe: (outcome) => answerView.describe(outcome),
     open,
-    onPrediction: async (file, prediction) => (await loadKept())?.history.addPicture(file, prediction),
+    async onPrediction(file, prediction) {
+      const id = Date.now();
+      (await loadKept())?.history.addPicture(file, prediction, id);
+    },
   });
   const { strokes } = sketch;
   const { file } = picture;

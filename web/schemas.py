@@ -36,7 +36,7 @@ _BOX = (
     "picture. It may extend beyond the picture"
 )
 _TIGHT_BOX = "[x, y, width, height], in the units of the strokes or in pixels of the upright picture"
-_FRAME = "the 28x28 input of the network, as a PNG data URL"
+_FRAME = "the 28x28 input of the network that best shows the digit, as a PNG data URL"
 _MODEL = "id of the model that answered"
 _ELAPSED = "time that recognition took, in milliseconds"
 

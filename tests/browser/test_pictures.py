@@ -158,10 +158,16 @@ def test_several_pictures_give_a_list_that_opens_each(open_page: OpenPage) -> No
 
 def test_pictures_are_kept_in_their_order_however_long_one_takes_to_copy(open_page: OpenPage) -> None:
     page = open_page()
+    # The larger of the two copies is read half a second after the smaller one.
     page.evaluate("""() => {
         const { readAsDataURL } = FileReader.prototype;
+        const waiting = [];
         FileReader.prototype.readAsDataURL = function (blob) {
-            setTimeout(() => readAsDataURL.call(this, blob), blob.size / 5);
+            waiting.push([this, blob]);
+            if (waiting.length < 2) return;
+            waiting.sort(([, a], [, b]) => a.size - b.size);
+            readAsDataURL.apply(waiting[0][0], [waiting[0][1]]);
+            setTimeout(() => readAsDataURL.apply(waiting[1][0], [waiting[1][1]]), 500);
         };
     }""")
     large, small = draw_picture(DIGITS[4]).resize((560, 560)), draw_picture(DIGITS[9]).resize((60, 60))

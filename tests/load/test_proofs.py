@@ -81,11 +81,14 @@ def test_overloaded_server_answers_correctly_or_refuses(server: Server, monkeypa
     assert "| alone |" in "".join(overload.to_report([trial], 4).paragraphs)
 
 
-def test_bare_view_gives_the_same_answers(tmp_path: Path) -> None:
+def test_bare_view_gives_the_same_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "STARTS", 1)
+    monkeypatch.setattr(serving, "ROUNDS", 1)
     bare = CONTENDERS[-1]
-    with serving.start(bare, tmp_path / "log") as server:
-        requests = [request for what in serving.WHAT for request in serving.requests(what, bare)]
-        outcomes = Load(server.address, iter(requests)).run()
+    figures = serving.measure_alone(bare, tmp_path / "log")
+    serving.measure_speed([bare], [figures], tmp_path, 0.05)
+    outcomes = [outcome for run in figures.outcomes.values() for outcome in run]
+    assert len(figures.outcomes) == len(serving.WHAT) * len(serving.CLIENTS)
     assert {(outcome.status, outcome.fault) for outcome in outcomes} == {(200, None)}
 
 

@@ -50,6 +50,14 @@ def test_ink_and_paper_are_ambiguous_where_both_are_equally_large(grain: float) 
     assert find_ink((0.1 + 0.8 * CROSS + noise)[cropped].astype(np.float32)).is_ambiguous
 
 
+@pytest.mark.parametrize(
+    "light", [np.linspace(0.1, 0.5, 80), np.where(np.arange(80) < 40, 0.1, 0.5)], ids=["slope", "edge"]
+)
+def test_shadow_on_half_of_the_paper_is_not_ambiguous(light: Picture) -> None:
+    picture = np.kron(light + 0.3 * CROSS, np.ones((3, 3))) + np.random.default_rng(0).normal(0, 0.01, (180, 240))
+    assert not find_ink(picture.astype(np.float32)).is_ambiguous
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (90, 1), (30, 40)], ids=str)
 @pytest.mark.parametrize("value", [0, 0.123, 0.5, 1])
 def test_even_paper_is_blank(size: tuple[int, int], value: float) -> None:

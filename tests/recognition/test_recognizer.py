@@ -134,7 +134,7 @@ def test_no_frames_give_no_predictions(recognizer: Recognizer) -> None:
     assert recognizer.predict_pictures([]) == []
 
 
-def test_candidate_with_the_highest_digit_score_is_chosen(recognizer: Recognizer) -> None:
+def test_frame_is_that_of_the_candidate_with_the_highest_digit_score(recognizer: Recognizer) -> None:
     plain, rich = candidate(10), candidate(20)
     for readings in ([plain, rich], [rich, plain], [rich]):
         (prediction,) = recognizer.predict_candidates([readings])
@@ -182,7 +182,7 @@ def test_candidates_count_by_the_odds_that_they_are_digits(make_recognizer: Make
     assert (both.digit_score, both.frame is three.frame) == (alone.digit_score, True)
 
 
-def test_frame_shows_the_digit_that_most_candidates_agree_on(make_recognizer: Maker) -> None:
+def test_frame_shows_the_digit_with_the_highest_average(make_recognizer: Maker) -> None:
     seven, threes = candidate_7(0.0), [candidate(20, 0.1) for _ in range(3)]
     (prediction,) = make_recognizer(tells_7_by_its_corner()).predict_candidates([[seven, *threes]])
     assert prediction.digit == 3
