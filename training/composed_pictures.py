@@ -45,6 +45,7 @@ def compose(digits: Digits, count: int, seed: int, cache: Path) -> Composed:
     """The candidates of `count` composed pictures, made in 20 ms each, or read from the folder `cache`."""
     frames = digits.frames.cpu().numpy()
     identity = hashlib.sha256(f"{count} {seed}".encode())
+    # Any of these may change the candidates.
     for path in (Path(__file__), *sorted(Path(recognition.__file__).parent.glob("*.py"))):
         identity.update(path.read_bytes())
     identity.update(frames.tobytes())
