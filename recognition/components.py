@@ -118,11 +118,10 @@ def _is_part_of_digit(components: Components, is_cropped: bool) -> NDArray[np.bo
     gap = np.maximum(0, np.maximum(gap_x, gap_y))
     size = max(components.right[main] - components.left[main], components.bottom[main] - components.top[main])
     is_cut = components.touches_border & (components.area < 0.3 * components.area[main])
+    # A small component at the border belongs to a neighbouring digit, unless it almost touches this one.
+    near = gap <= np.where(is_cut & ~components.touches_border[main], 0.05, 0.3) * size
     if is_cropped:
-        near = (gap <= 0.3 * size) & ~is_cut
-    else:
-        # A small component at the border belongs to a neighbouring digit, unless it almost touches this one.
-        near = gap <= np.where(is_cut & ~components.touches_border[main], 0.05, 0.3) * size
+        near &= ~is_cut
     belongs: NDArray[np.bool_] = near & ~components.is_frame & (components.area >= 0.02 * components.area[main])
     belongs[main] = True
     return belongs

@@ -100,9 +100,9 @@ def find_candidates(picture: Picture) -> list[Candidate]:
     """Frames of what may be the digit in a picture. Raises `BlankInput` where there is no ink.
 
     The first two are the main component with those near it, and all ink; they depend on no assumption, unless the ink
-    may be dark or light. The others assume neighbours that are cut off, lines along the border, ruled paper,
-    shadows with sharp edges, a digit that fills the picture, paper and ink swapped, bars along the sides, or that the
-    picture is a frame already.
+    may be dark or light. The others assume neighbours that are cut off, lines along the border, ruled paper, shadows
+    with sharp edges, a digit that fills the picture, paper and ink swapped, bars along the sides, or that the picture
+    is a frame already.
     """
     view = _make_view(picture)
     ink = find_ink(view.picture)

@@ -26,7 +26,7 @@ _FAINT = 0.3
 _HEAVY = 0.3
 # If more than this share is dark and more than this share light, either may be the ink.
 _BALANCED = 0.4
-_MIN_BROAD = 0.2  # share of the ink that is found, if it may be more than half of the picture
+_MIN_BROAD = 0.2  # of the picture must be found to be ink, or its dark half is a shadow
 # A bar differs from the paper beside it by at least this, of a range of 1.
 _BAR_CONTRAST = 0.3
 # The paper of a photograph is estimated on a picture of this size, with a median of this width: wider than a stroke.
