@@ -76,17 +76,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     batches.add_argument("--workers", type=_positive, metavar="N", help="decoding processes (default: one per core)")
     batches.add_argument("--part-rows", type=_positive, metavar="N", help="rows saved at a time (default: 5000)")
-    batches.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: use all nodes of a cluster")
+    batches.add_argument("--executor", choices=("local", "ray"), default="local", help="ray: use all nodes of a cluster")
     batches.add_argument("--ray-address", metavar="ADDRESS", help="address of the cluster (default: start one here)")
     options = parser.parse_args(arguments)
     if options.output and (options.format or options.frame or options.save_plot):
         parser.error("--format, --frame and --save-plot cannot be used with --output")
-    if not options.output and (options.workers or options.part_rows or options.engine == "ray"):
-        parser.error("--workers, --part-rows and --engine need --output")
-    if options.ray_address and options.engine != "ray":
-        parser.error("--ray-address needs --engine ray")
-    if options.url and options.engine == "ray":
-        parser.error("--url cannot be used with --engine ray")
+    if not options.output and (options.workers or options.part_rows or options.executor == "ray"):
+        parser.error("--workers, --part-rows and --executor need --output")
+    if options.ray_address and options.executor != "ray":
+        parser.error("--ray-address needs --executor ray")
+    if options.url and options.executor == "ray":
+        parser.error("--url cannot be used with --executor ray")
     if options.numbers:
         _refuse_options_of_digits(parser, options)
     return options
@@ -226,7 +226,7 @@ def open_reader(settings: Settings, options: argparse.Namespace) -> tuple[Reader
 
     models = read_models(settings, with_numbers=options.numbers)
     model, workers = (models.numbers or models.digits).info.id, options.workers or os.cpu_count() or 1
-    if options.engine == "ray":
+    if options.executor == "ray":
         from batch.ray_cluster import read_on_cluster
 
         return lambda paths: read_on_cluster(paths, models, settings.limits, options.ray_address, options.mode), model

@@ -98,7 +98,7 @@ def _connect(address: str | None) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise BatchError("--engine ray needs Ray: pip install 'ray[data]'") from error
+        raise BatchError("--executor ray needs Ray: pip install 'ray[data]'") from error
     try:
         ray.init(
             address=address,

@@ -1,6 +1,7 @@
 // Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
 import { fill, isNumber, toLine } from "./answer.js";
+import { isConfirmed } from "./elements.js";
 import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { toApiStrokes } from "./ink.js";
 import { download } from "./share.js";
@@ -37,7 +38,9 @@ export class Corrections {
     saveButton.addEventListener("click", () =>
       download("corrections.jsonl", loadCorrections().map(toJsonLine).join("")),
     );
-    deleteButton.addEventListener("click", () => this.#keep([]));
+    deleteButton.addEventListener("click", ({ currentTarget }) => {
+      if (isConfirmed(currentTarget)) this.#keep([]);
+    });
     this.#render();
   }
 

@@ -339,7 +339,7 @@ const bringSheetIntoView = () => canvas.scrollIntoView({ block: "nearest" });
 drawWithPointers(canvas, pad, sketch, () => buttons.erase.ariaPressed === "true");
 drawWithKeys(canvas, pad, sketch, (event) => announcer.announce(texts[event]));
 listenForFiles(element("upload", HTMLFormElement), element("samples", HTMLElement), readFiles, () =>
-  showError(new ApiError("offline")),
+  showError(new ApiError("no_sample")),
 );
 
 sketch.addEventListener("input", onSketchInput);

@@ -201,7 +201,7 @@ def test_unreachable_server_is_reported_once_before_any_header(scans: Path, caps
         ["--top", "11", "x"],
         ["--output", "r.csv", "--frame", "x"],
         ["--workers", "2", "x"],
-        ["--engine", "ray", "x"],
+        ["--executor", "ray", "x"],
         ["--numbers", "--top", "5", "x"],
         ["--numbers", "--probabilities", "x"],
         ["--numbers", "--frame", "x"],

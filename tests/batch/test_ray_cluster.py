@@ -39,7 +39,7 @@ def test_cluster_writes_the_rows_of_the_local_engine(address: str, scans: Path, 
     (scans / "bad.png").write_bytes(b"hello")
     shared = [f"file://{scans}", "--top", "2", "--probabilities"]
     assert predict.main([*shared, "--output", str(tmp_path / "local.jsonl"), "--workers", "1"]) == 1
-    ray = ["--engine", "ray", "--ray-address", address]
+    ray = ["--executor", "ray", "--ray-address", address]
     assert predict.main([*shared, "--output", f"file://{tmp_path}/ray.jsonl", *ray]) == 1
     local, distributed = rows(tmp_path / "local.jsonl"), rows(tmp_path / "ray.jsonl")
     assert len(local) == 11
@@ -57,6 +57,6 @@ def test_cluster_reads_whole_numbers(address: str, tmp_path: Path) -> None:
     scans.mkdir()
     for text in ("42", "2718"):
         (scans / f"{text}.png").write_bytes(encode(draw_picture(write_row(text, 120, 20, 80), (520, 280), pen=9)))
-    ray = ["--engine", "ray", "--ray-address", address]
+    ray = ["--executor", "ray", "--ray-address", address]
     assert predict.main([f"file://{scans}", "--numbers", "--output", f"file://{tmp_path}/ray.jsonl", *ray]) == 0
     assert [row["text"] for row in rows(tmp_path / "ray.jsonl")] == ["2718", "42"]

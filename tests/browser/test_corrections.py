@@ -84,6 +84,7 @@ def test_latest_correction_of_a_drawing_counts_and_each_can_be_deleted(open_page
     correct(page, "9")
     page.get_by_role("button", name="Delete correction 5 → 8").click()
     expect_corrections(page, "3 → 9")
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete corrections").click()
     expect(page.locator("#corrections")).to_be_hidden()
     assert page.evaluate("localStorage.getItem('digits.corrections')") == "[]"

@@ -1,7 +1,7 @@
 """The last drawings and pictures with their answers: kept in the browser only."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from testing.handwriting import DIGITS, EUROPEAN_7
 from testing.pad import draw, has_ink, wait_until
@@ -119,8 +119,18 @@ def test_history_can_be_deleted(open_page: OpenPage) -> None:
     page = open_page()
     draw(page, DIGITS[5])
     expect_history(page, "5")
+    questions: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        questions.append(dialog.message)
+        (dialog.dismiss if len(questions) == 1 else dialog.accept)()
+
+    page.on("dialog", answer)
+    page.get_by_role("button", name="Delete history").click()
+    expect_history(page, "5")
     page.get_by_role("button", name="Delete history").click()
     expect_history(page)
+    assert questions == ["Delete history?"] * 2
     assert page.evaluate("localStorage.getItem('digits.history')") == "[]"
 
 

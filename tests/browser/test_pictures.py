@@ -244,6 +244,16 @@ def test_sample_is_read_with_one_tap(open_page: OpenPage, name: str, numeral: st
     expect_picture(page)
 
 
+def test_sample_that_cannot_be_loaded_can_be_pressed_again(open_page: OpenPage) -> None:
+    page = open_page(errors="Failed to load resource")
+    page.route("**/samples/*", lambda route: route.abort())
+    page.get_by_role("button", name="Chalk").click()
+    expect(page.locator("#answer")).to_contain_text("The sample cannot be loaded")
+    page.unroute("**/samples/*")
+    page.get_by_role("button", name="Chalk").click()
+    expect_answer(page, 2)
+
+
 def test_several_pictures_without_javascript_give_a_list(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False)
     files = [payload(b"hello", "bad.png"), payload(picture_of(DIGITS[4]), "four.png")]
