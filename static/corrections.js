@@ -1,7 +1,6 @@
 // Answers that the visitor has corrected, kept in this browser only, and saved as a file.
 
 import { fill, isNumber, toLine } from "./answer.js";
-import { isConfirmed } from "./elements.js";
 import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { toApiStrokes } from "./ink.js";
 import { download } from "./share.js";
@@ -38,8 +37,8 @@ export class Corrections {
     saveButton.addEventListener("click", () =>
       download("corrections.jsonl", loadCorrections().map(toJsonLine).join("")),
     );
-    deleteButton.addEventListener("click", ({ currentTarget }) => {
-      if (isConfirmed(currentTarget)) this.#keep([]);
+    deleteButton.addEventListener("click", () => {
+      if (confirm(`${deleteButton.textContent}?`)) this.#keep([]);
     });
     this.#render();
   }

@@ -9,11 +9,3 @@ export function element(id, type) {
   if (!(found instanceof type)) throw new TypeError(`#${id} is not a ${type.name}`);
   return found;
 }
-
-/**
- * Ask whether to do what is written on a button.
- * @param {EventTarget | null} button
- */
-export function isConfirmed(button) {
-  return button instanceof HTMLButtonElement && confirm(`${button.textContent}?`);
-}

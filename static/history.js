@@ -1,7 +1,6 @@
 // The latest drawings and pictures with their predictions, kept in this browser only.
 
 import { fill } from "./answer.js";
-import { isConfirmed } from "./elements.js";
 import { fromEntry, isEntry, subjectKey, toSubject } from "./entries.js";
 import { loadPicture } from "./picture.js";
 import { load, save } from "./storage.js";
@@ -35,8 +34,9 @@ export class History {
     this.#list = /** @type {Element} */ (root.querySelector("ol"));
     this.#describe = describe;
     this.#open = open;
-    root.querySelector("button")?.addEventListener("click", ({ currentTarget }) => {
-      if (isConfirmed(currentTarget)) this.#clear();
+    const deleteButton = root.querySelector("button");
+    deleteButton?.addEventListener("click", () => {
+      if (confirm(`${deleteButton.textContent}?`)) this.#clear();
     });
     addEventListener("pagehide", () => this.#saveCurrent());
     addEventListener("pageshow", ({ persisted }) => {
