@@ -76,7 +76,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     batches.add_argument("--workers", type=_positive, metavar="N", help="decoding processes (default: one per core)")
     batches.add_argument("--part-rows", type=_positive, metavar="N", help="rows saved at a time (default: 5000)")
-    batches.add_argument("--executor", choices=("local", "ray"), default="local", help="ray: use all nodes of a cluster")
+    batches.add_argument("--executor", choices=("local", "ray"), default="local", help="ray: on a cluster")
     batches.add_argument("--ray-address", metavar="ADDRESS", help="address of the cluster (default: start one here)")
     options = parser.parse_args(arguments)
     if options.output and (options.format or options.frame or options.save_plot):

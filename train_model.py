@@ -31,7 +31,7 @@ except ImportError:
     print("train_model: PyTorch is not installed, get it with: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(2)
 
-from checkpoint import load_checkpoint
+from checkpoint import Checkpoint, load_checkpoint
 from config import Settings, SettingsError
 from model_file import CheckpointError, purpose_of, verify_purpose
 from training.composed_pictures import compose
@@ -176,16 +176,29 @@ def train_member(
         checkpoint = calibrate(best_network(average, progress), recipe, split, member.seed)
         losses = baseline.list_losses(checkpoint) if baseline else []
         target = member.rejected if losses else member
-        checkpoint = export(checkpoint, split, target)
-        folder = target.folder(options.reports)
-        files = write_reports(checkpoint, run, recipe, split, progress, target, folder, plots=not options.no_plots)
-        print(f"wrote {target.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}")
-        print(f"and {', '.join(map(str, files))}; more in {folder}", flush=True)
+        write_results(checkpoint, run, recipe, split, progress, target, options)
         member.state.unlink(missing_ok=True)
     world.barrier()
     if losses:
         place = f"{member.output} is unchanged, and the new network is in {member.rejected.output}"
         raise NotPromotedError(f"not promoted, because {', and '.join(losses)}; {place}")
+
+
+def write_results(
+    checkpoint: Checkpoint,
+    run: dict[str, Any],
+    recipe: Recipe,
+    split: Split,
+    progress: Progress,
+    member: Member,
+    options: argparse.Namespace,
+) -> None:
+    """Write a trained network's checkpoint and reports. Raises `OSError`."""
+    checkpoint = export(checkpoint, split, member)
+    folder = member.folder(options.reports)
+    files = write_reports(checkpoint, run, recipe, split, progress, member, folder, plots=not options.no_plots)
+    print(f"wrote {member.output}, model {checkpoint.id}: {format_metrics(checkpoint.metrics)}")
+    print(f"and {', '.join(map(str, files))}; more in {folder}", flush=True)
 
 
 def describe_run(

@@ -72,87 +72,102 @@ def _rejected(status: int, _body: bytes) -> str | None:
 @cache
 def documented(limits: Limits) -> list[Request]:
     """One request for each documented problem."""
+    cases = {**_WRONG_ADDRESSES, **_MALFORMED_JSON, **_WRONG_TYPES, **_wrong_fields(), **_wrong_strokes(limits)}
+    cases |= {**_wrong_sizes(limits.max_body_bytes + 1), **_wrong_files()}
+    return [Request(name, data, refused(status, kind)) for name, (status, kind, data) in cases.items()]
+
+
+Cases = Mapping[str, tuple[int, str, bytes]]  # name: status, problem type, request
+
+_DRAWING = {"strokes": [[[100, 20], [99, 180]]]}
+_WRONG_ADDRESSES: Cases = {
+    "nothing at this address": (404, "not-found", http_request("GET", "/api/v1/nothing")),
+    "a path out of the folder": (404, "not-found", http_request("GET", "/api/v1/../../etc/passwd")),
+    "wrong method": (405, "method-not-allowed", http_request("DELETE", PREDICT)),
+    "HTML wanted": (406, "not-acceptable", http_request("GET", "/api/v1/model", headers={"Accept": "text/html"})),
+    "another site's page": (
+        403,
+        "cross-site",
+        http_request("POST", PREDICT, json.dumps(_DRAWING).encode(), {**_JSON, "Sec-Fetch-Site": "cross-site"}),
+    ),
+    "an unknown parameter": (422, "invalid-request", json_request(_DRAWING, PREDICT + "?include=everything")),
+}
+_MALFORMED_JSON: Cases = {
+    name: (400, "malformed-json", json_request(body))
+    for name, body in {
+        "JSON cut off": b'{"strokes": [[[1, 2], [3',
+        "JSON too deep": b'{"strokes": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+        "JSON a little too deep": b'{"strokes": ' + b"[" * 9 + b"]" * 9 + b"}",
+        "NaN": b'{"strokes": [[[NaN, 1]]]}',
+        "Infinity": b'{"strokes": [[[-Infinity, 1]]]}',
+        "the same name twice": b'{"strokes": [], "strokes": []}',
+        "number of 10,000 digits": b'{"strokes": [[[' + b"9" * 10_000 + b", 1]]]}",
+        "not UTF-8": b'{"strokes": "\xff\xfe"}',
+    }.items()
+}
+_WRONG_TYPES: Cases = {
+    **{
+        name: (415, "unsupported-media-type", http_request("POST", PREDICT, body, headers))
+        for name, body, headers in (
+            ("wrong charset", b"{}", {"Content-Type": "application/json; charset=utf-16"}),
+            ("wrong media type", b"strokes=1", {"Content-Type": "application/x-www-form-urlencoded"}),
+            ("compressed body", b"\x1f\x8b", {**_JSON, "Content-Encoding": "gzip"}),
+        )
+    },
+    "a batch in JSON": (415, "unsupported-media-type", json_request(_DRAWING, BATCH)),
+}
+
+
+def _wrong_fields() -> Cases:
     _, picture = small_pictures()[0]
     encoded = base64.b64encode(picture).decode()
-    point = [1.0, 2.0]
-    drawing = {"strokes": [[[100, 20], [99, 180]]]}
-    too_long = limits.max_body_bytes + 1
-
-    def form(disposition: str) -> bytes:
-        body = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--{BOUNDARY}--\r\n".encode()
-        return http_request("POST", PREDICT, body, _FORM)
-
-    cases: Mapping[str, tuple[int, str, bytes]] = {
-        "nothing at this address": (404, "not-found", http_request("GET", "/api/v1/nothing")),
-        "a path out of the folder": (404, "not-found", http_request("GET", "/api/v1/../../etc/passwd")),
-        "wrong method": (405, "method-not-allowed", http_request("DELETE", PREDICT)),
-        "HTML wanted": (406, "not-acceptable", http_request("GET", "/api/v1/model", headers={"Accept": "text/html"})),
-        "no length": (411, "length-required", _without_length(http_request("POST", PREDICT, b"", _JSON))),
-        "another site's page": (
-            403,
-            "cross-site",
-            http_request("POST", PREDICT, json.dumps(drawing).encode(), {**_JSON, "Sec-Fetch-Site": "cross-site"}),
-        ),
-        "JSON cut off": (400, "malformed-json", json_request(b'{"strokes": [[[1, 2], [3')),
-        "JSON too deep": (400, "malformed-json", json_request(b'{"strokes": ' + b"[" * 50_000 + b"]" * 50_000 + b"}")),
-        "JSON a little too deep": (400, "malformed-json", json_request(b'{"strokes": ' + b"[" * 9 + b"]" * 9 + b"}")),
-        "NaN": (400, "malformed-json", json_request(b'{"strokes": [[[NaN, 1]]]}')),
-        "Infinity": (400, "malformed-json", json_request(b'{"strokes": [[[-Infinity, 1]]]}')),
-        "the same name twice": (400, "malformed-json", json_request(b'{"strokes": [], "strokes": []}')),
-        "number of 10,000 digits": (
-            400,
-            "malformed-json",
-            json_request(b'{"strokes": [[[' + b"9" * 10_000 + b", 1]]]}"),
-        ),
-        "not UTF-8": (400, "malformed-json", json_request(b'{"strokes": "\xff\xfe"}')),
-        "a lone surrogate": (422, "invalid-strokes", json_request(rb'{"strokes": "\ud800"}')),
-        "wrong charset": (
-            415,
-            "unsupported-media-type",
-            http_request("POST", PREDICT, b"{}", {"Content-Type": "application/json; charset=utf-16"}),
-        ),
-        "wrong media type": (
-            415,
-            "unsupported-media-type",
-            http_request("POST", PREDICT, b"strokes=1", {"Content-Type": "application/x-www-form-urlencoded"}),
-        ),
-        "compressed body": (
-            415,
-            "unsupported-media-type",
-            http_request("POST", PREDICT, b"\x1f\x8b", {**_JSON, "Content-Encoding": "gzip"}),
-        ),
+    junk, text_url = encoded[:50] + "!?" + encoded[50:], "data:text/html;base64," + encoded
+    return {
         "an empty object": (422, "invalid-request", json_request({})),
-        "an unknown field": (422, "invalid-request", json_request({**drawing, "path": "/etc/passwd"})),
-        "both fields": (422, "invalid-request", json_request({**drawing, "image_base64": encoded})),
-        "no object": (422, "invalid-request", json_request([drawing])),
+        "an unknown field": (422, "invalid-request", json_request({**_DRAWING, "path": "/etc/passwd"})),
+        "both fields": (422, "invalid-request", json_request({**_DRAWING, "image_base64": encoded})),
+        "no object": (422, "invalid-request", json_request([_DRAWING])),
+        "base64 with junk": (422, "invalid-request", json_request({"image_base64": junk})),
+        "a data URL of text": (415, "unsupported-picture", json_request({"image_base64": text_url})),
+    }
+
+
+def _wrong_strokes(limits: Limits) -> Cases:
+    point = [1.0, 2.0]
+    return {
+        "a lone surrogate": (422, "invalid-strokes", json_request(rb'{"strokes": "\ud800"}')),
         "strokes of text": (422, "invalid-strokes", json_request({"strokes": [[["1", "2"]]]})),
         "too many strokes": (422, "invalid-strokes", json_request({"strokes": [[point]] * (limits.max_strokes + 1)})),
         "too many points": (422, "invalid-strokes", json_request({"strokes": [[point] * (limits.max_points + 1)]})),
         "a point far away": (422, "invalid-strokes", json_request({"strokes": [[[0, 0], [2**31, 1e300]]]})),
         "no strokes": (422, "blank", json_request({"strokes": []})),
-        "base64 with junk": (
-            422,
-            "invalid-request",
-            json_request({"image_base64": encoded[:50] + "!?" + encoded[50:]}),
-        ),
-        "a data URL of text": (
-            415,
-            "unsupported-picture",
-            json_request({"image_base64": "data:text/html;base64," + encoded}),
-        ),
+    }
+
+
+def _wrong_sizes(too_long: int) -> Cases:
+    return {
+        "no length": (411, "length-required", _without_length(http_request("POST", PREDICT, b"", _JSON))),
         "a body of 300 KB": (413, "body-too-large", json_request({"strokes": [], "x": "y" * 300_000})),
         "a body over the limit": (413, "body-too-large", file_request([bytes(too_long)])),
         "a chunked body over the limit": (413, "body-too-large", _chunked(too_long)),
-        "a form without a file": (422, "missing-picture", form('form-data; name="image"')),
-        "a form with another file": (422, "missing-picture", form('form-data; name="photo"; filename="x.png"')),
+    }
+
+
+def _wrong_files() -> Cases:
+    _, picture = small_pictures()[0]
+    return {
+        "a form without a file": (422, "missing-picture", _form('form-data; name="image"')),
+        "a form with another file": (422, "missing-picture", _form('form-data; name="photo"; filename="x.png"')),
         "a file that is not a picture": (415, "unsupported-picture", file_request([b"%PDF-1.7"])),
         "a damaged picture": (422, "undecodable-picture", file_request([picture[:100]])),
         "a batch of 65": (422, "invalid-request", file_request([b"x"] * 65, BATCH, "images")),
         "a batch of none": (422, "missing-picture", file_request([], BATCH, "images")),
-        "a batch in JSON": (415, "unsupported-media-type", json_request(drawing, BATCH)),
-        "an unknown parameter": (422, "invalid-request", json_request(drawing, PREDICT + "?include=everything")),
     }
-    return [Request(name, data, refused(status, kind)) for name, (status, kind, data) in cases.items()]
+
+
+def _form(disposition: str) -> bytes:
+    body = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--{BOUNDARY}--\r\n".encode()
+    return http_request("POST", PREDICT, body, _FORM)
 
 
 def _without_length(request: bytes) -> bytes:

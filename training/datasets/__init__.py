@@ -139,16 +139,21 @@ def load_split(
         drawings.append(lines.select(_digits_of(lines)))
         others += [pictures.select(_nondigits_of(pictures)).frames, lines.select(_nondigits_of(lines))]
     return Split(
-        training=TrainingSet(
-            _concatenate(frames),
-            _concatenate_drawings(drawings),
-            torch.cat([_NO_FRAMES, *(each for each in others if isinstance(each, Tensor))]),
-            _concatenate_drawings([each for each in others if isinstance(each, Drawings)]),
-        ),
+        training=_join(frames, drawings, others),
         validation=_concatenate(list(validation.values())),
         n_validation={name: len(digits) for name, digits in validation.items()},
         test={name: DATASETS[name](root, train=False) for name in names if name in DATASETS},
         data=(*names, *nondigits),
+    )
+
+
+def _join(frames: Sequence[Digits], drawings: Sequence[Drawings], others: Sequence[Tensor | Drawings]) -> TrainingSet:
+    """All digits, as frames and drawings, and all non-digits."""
+    return TrainingSet(
+        _concatenate(frames),
+        _concatenate_drawings(drawings),
+        torch.cat([_NO_FRAMES, *(each for each in others if isinstance(each, Tensor))]),
+        _concatenate_drawings([each for each in others if isinstance(each, Drawings)]),
     )
 
 

@@ -26,6 +26,9 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from checkpoint import Checkpoint
@@ -169,14 +172,9 @@ def train_numbers(
 
     Raises `DataError`, `UsageError` or `OSError`.
     """
-    torch.manual_seed(recipe.seed)
-    network = start.build() if start else NETWORKS[reader.architecture]()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = build_average(network, recipe.ema_decay)
     n_chunks, per_chunk = max(1, recipe.n_numbers // _CHUNK), _CHUNK // recipe.batch_size
     total_steps = per_chunk * (n_chunks + max(0, n_chunks - _CHUNKS_BETWEEN_VIEWS))
-    optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total_steps, pct_start=0.1)
+    network, average, optimizer, schedule = _initialize(reader, recipe, start, total_steps)
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     run = {
         "architecture": reader.architecture,
@@ -195,10 +193,8 @@ def train_numbers(
     first = max(0, done - _CHUNKS_BETWEEN_VIEWS)
     chunks = compose_chunks(reader, root, recipe.seed, first, n_chunks, n_processes)
     for number, views in show_twice(tqdm(chunks, unit=" thousand numbers", disable=None), first, done):
-        order = torch.randperm(per_chunk, generator=torch.Generator().manual_seed(number)).tolist()
-        for samples, i in product(views, order):
-            batch = make_batch(samples[i * recipe.batch_size : (i + 1) * recipe.batch_size], reader.columns_per_step)
-            losses.append(_train_batch(network, optimizer, batch))
+        for samples in _shuffled_batches(views, number, recipe.batch_size):
+            losses.append(_train_batch(network, optimizer, make_batch(samples, reader.columns_per_step)))
             schedule.step()
             average.update_parameters(network)
         if number % _CHUNKS_BETWEEN_SAVES == 0 or number == n_chunks:
@@ -208,6 +204,26 @@ def train_numbers(
             print(f"{number * _CHUNK:,} numbers  loss {loss:.4f}  right {right:.4f}  {rate:.0f} numbers/s", flush=True)
             save_training_state(state, run, parts, World())
     return _calibrate(reader, average.module.eval(), validation, recipe)
+
+
+def _initialize(
+    reader: Reader, recipe: NumberRecipe, start: Checkpoint | None, total_steps: int
+) -> tuple[nn.Module, AveragedModel, Optimizer, LRScheduler]:
+    """Network, moving average, optimizer and learning rate schedule."""
+    torch.manual_seed(recipe.seed)
+    network = start.build() if start else NETWORKS[reader.architecture]()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = build_average(network, recipe.ema_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = OneCycleLR(optimizer, recipe.lr, total_steps=total_steps, pct_start=0.1)
+    return network, average, optimizer, schedule
+
+
+def _shuffled_batches(chunks: Sequence[list[Sample]], seed: int, size: int) -> Iterator[list[Sample]]:
+    """The batches of each chunk in the same random order; the samples of one are alike in width."""
+    order = torch.randperm(_CHUNK // size, generator=torch.Generator().manual_seed(seed)).tolist()
+    for chunk, i in product(chunks, order):
+        yield chunk[i * size : (i + 1) * size]
 
 
 def _calibrate(reader: Reader, network: nn.Module, validation: Sequence[Sample], recipe: NumberRecipe) -> Checkpoint:
@@ -236,9 +252,7 @@ def _loss(logits: Tensor, text: str) -> float:
     )
 
 
-def _train_batch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor, Tensor, Tensor]
-) -> float:
+def _train_batch(network: nn.Module, optimizer: Optimizer, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> float:
     inputs, steps, labels, lengths = batch
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_bfloat16(inputs.device)):
         logits = network(inputs)
