@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.paper import Mask, Picture
+from recognition.ink import Mask, Picture
 
 INK_LEVEL = 0.35  # of full ink; fainter pixels are edges of strokes
 _FRAME_MARGIN = 0.12  # of a side: long components within this margin are a printed frame

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model_file import FRAME_SIZE
 from recognition.components import INK_LEVEL
 from recognition.errors import BlankInput
-from recognition.paper import Picture
+from recognition.ink import Picture
 
 Frame = NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.float32, np.uint8)

@@ -19,7 +19,7 @@ from model_file import FRAME_SIZE
 from recognition.components import INK_LEVEL, keep_digit, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import INK_SIZE, WHOLE_FRAME, Frame, Region, bounding_box, frame_ink, region_of
-from recognition.paper import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
+from recognition.ink import MIN_CONTRAST, Ink, Picture, area_between_bars, find_ink, shrink
 from recognition.ruled_lines import remove_ruling
 
 _SEARCH_SIDE = 256  # pictures are shrunk to at most this many pixels a side to find the ink

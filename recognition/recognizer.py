@@ -24,8 +24,8 @@ from recognition.engine import Engine, Models, digit_probabilities, digit_scores
 from recognition.errors import InputError
 from recognition.explain import Explanation, find_heat
 from recognition.frame import WHOLE_FRAME, Frame, Region
+from recognition.ink import Picture
 from recognition.normalize import Candidate, find_candidates
-from recognition.paper import Picture
 from recognition.picture import decode_with_scale
 from recognition.stroke_reader import PathReading, StrokeReader, start_stroke_reader
 from recognition.strokes import Stroke, draw_with_region, validate_strokes

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.paper import Mask, Picture
+from recognition.ink import Mask, Picture
 
 _LEVEL = 0.2  # of full ink; printed lines may be fainter than the digit
 _MAX_SLANT = np.radians(8)

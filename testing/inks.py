@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from recognition.paper import Picture
+from recognition.ink import Picture
 from testing.handwriting import HANDWRITINGS, Drawing
 
 

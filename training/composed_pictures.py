@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 import recognition
 from recognition.errors import BlankInput
+from recognition.ink import Picture
 from recognition.normalize import find_candidates
-from recognition.paper import Picture
 from training.datasets import Composed, Digits
 from training.datasets.folder import cached_arrays
 from training.datasets.frames import FrameArray, stack_frames, to_uint8

@@ -89,7 +89,7 @@ class LoadSheddingWorker(ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         # gunicorn imports this module before it applies raw_env, which torch and prometheus_client read.
         from web.metrics import count_overload, set_admitted
-        from web.refusals import Refusals
+        from web.prebuilt_responses import Refusals
 
         self._set_admitted = set_admitted
         self._count_overload = count_overload

@@ -112,7 +112,7 @@ class NoNumberModel(NotImplemented):
     description = N_("This server has no model for numbers; it recognizes single digits only.")
 
 
-# Key of the WSGI environment for an exception that is raised instead of calling the view; see web/refusals.py.
+# Key of the WSGI environment for an exception that web/prebuilt_responses.py has raised instead of calling the view.
 FORCED_ERROR = "digits.error"
 # The rest of a refused body is read up to this size; then the connection is closed.
 _DRAINED_BYTES = 64 * 2**20
@@ -200,7 +200,7 @@ def init_app(app: Flask) -> None:
 
 def _raise_forced_error() -> None:
     if (error := request.environ.get(FORCED_ERROR)) is not None:
-        g.is_prebuilt = True  # web/refusals.py counts it each time it is sent
+        g.is_prebuilt = True  # web/prebuilt_responses.py counts it each time it is sent
         raise error
 
 

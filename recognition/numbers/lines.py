@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recognition.components import remove_lines
 from recognition.errors import BlankInput
-from recognition.paper import Picture, find_ink, is_dark_on_light, shrink
+from recognition.ink import Picture, find_ink, is_dark_on_light, shrink
 from recognition.ruled_lines import remove_ruling
 from recognition.strokes import Stroke
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from recognition.components import INK_LEVEL, find_components, remove_lines
 from recognition.errors import BlankInput
 from recognition.frame import Frame, Region, frame_ink, region_of
+from recognition.ink import Picture, find_ink
 from recognition.numbers.lines import Line, crop_line, crop_unit
 from recognition.numbers.pieces import Array, Box, Pieces
 from recognition.numbers.strips import to_strip
-from recognition.paper import Picture, find_ink
 from recognition.ruled_lines import remove_ruling
 
 _MIN_SIDE = 0.1  # of the crop's height: smaller components are specks

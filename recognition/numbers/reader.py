@@ -21,6 +21,7 @@ from config import Limits
 from recognition.engine import Engine, Models, start_engine
 from recognition.errors import InputError, NoSuchPlace
 from recognition.explain import Explanation
+from recognition.ink import Picture
 from recognition.numbers.drawn_line import DrawnLine
 from recognition.numbers.lattice import build_lattice, find_spans
 from recognition.numbers.lines import MAX_DRAWN_LINES, Line, darken_ink, find_lines, group_strokes
@@ -44,7 +45,6 @@ from recognition.numbers.rescoring import (
     rescore,
     without_single_digits,
 )
-from recognition.paper import Picture
 from recognition.preview import make_preview
 from recognition.recognizer import Drawn, Mode, Prediction, Recognizer, milliseconds_since
 from recognition.stroke_reader import MAX_DIGITS, PathReading

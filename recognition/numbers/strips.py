@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_file import STRIP_HEIGHT
-from recognition.paper import Picture
+from recognition.ink import Picture
 
 Strip = NDArray[np.float32]
 

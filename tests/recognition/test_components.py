@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from recognition.components import keep_digit, remove_lines
-from recognition.paper import Picture
+from recognition.ink import Picture
 from testing.handwriting import DIGITS, EUROPEAN_7, HANDWRITINGS, Drawing
 from testing.inks import assert_is_part, each_ink, ink_of, random_inks
 

@@ -17,8 +17,8 @@ from model_file import FRAME_SIZE
 from recognition import Recognizer
 from recognition.errors import BlankInput
 from recognition.frame import INK_SIZE, WHOLE_FRAME, Frame, centre_of_mass, stroke_width
+from recognition.ink import Picture
 from recognition.normalize import find_candidates, normalize
-from recognition.paper import Picture
 from recognition.strokes import draw
 from testing.handwriting import DIGITS, HANDWRITINGS
 from testing.pictures import draw_picture

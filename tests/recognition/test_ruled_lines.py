@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
-from recognition.paper import Picture
+from recognition.ink import Picture
 from recognition.ruled_lines import remove_ruling
 from testing.inks import assert_is_part, each_ink, random_inks
 

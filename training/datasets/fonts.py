@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model_file import FRAME_SIZE, N_DIGITS
 from recognition.frame import Frame, frame_ink
-from recognition.paper import Picture
+from recognition.ink import Picture
 from training.datasets.digits import Digits
 from training.datasets.frames import to_uint8
 from training.datasets.open import LOOKALIKES

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from recognition.frame import INK_SIZE, stroke_width
 from recognition.strokes import Stroke
-from training.numbers.forms import count_forms, draw_form
 from training.numbers.paper import photograph
+from training.numbers.rare_shapes import count_forms, draw_form
 from training.numbers.symbols import DIGIT, Ink, Pen, draw_line, write_ligatures, write_point, write_sign, write_tail
 from training.numbers.writers import Glyph, Writer, Writers
 
@@ -95,7 +95,8 @@ def write(
 ) -> Ink:
     """The ink of a number by one writer, uint8 `[H, W]`; `gaps` is "apart", "touching" or None for either.
 
-    The digits in `odd` have the form of this index of `forms.py`. `pen_width` is in pixels for digits 40 pixels high.
+    The digits in `odd` have the form of this index of `rare_shapes.py`. `pen_width` is in pixels of digits that are 40
+    pixels high.
     """
     pen = Pen(pen_width, float(np.exp(rng.normal(0, 0.06))))
     glyphs = [_choose_glyph(writer, odd or {}, label, rng) for label in map(int, text)]

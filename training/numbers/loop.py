@@ -127,7 +127,7 @@ def compose_chunks(
 
 
 def compose_validation(reader: Reader, root: Path, count: int) -> list[Sample]:
-    """Composed numbers of writers and digits that are not trained on; the forms of `forms.py` are not among them."""
+    """Composed numbers of writers and digits that are not trained on, without those of `rare_shapes.py`."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start_composing, (reader, root, True)) as pool:
         return pool.submit(_compose_chunk, reader, 1, 0, count, False).result()
 

@@ -24,7 +24,7 @@ from recognition.strokes import Stroke, trace
 from training.datasets.open import OPEN_NONDIGITS, load_nondigits, load_pendigits, load_unipen_digits
 from training.nondigits import marks, scribble, shape
 from training.numbers.compose import choose_odd_forms, choose_text
-from training.numbers.forms import draw_form
+from training.numbers.rare_shapes import draw_form
 from training.numbers.writers import Writer, group_by_writer
 
 Array = NDArray[np.float64]

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from recognition.ink import Picture
 from recognition.numbers.lines import Line, crop_line, darken_ink, find_lines, group_strokes
-from recognition.paper import Picture
 from testing.handwriting import DIGITS, Drawing
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from recognition.ink import Picture
 from recognition.numbers.lines import Line
 from recognition.numbers.picture_line import PictureLine
-from recognition.paper import Picture
 from testing.handwriting import write_row
 from testing.pictures import draw_picture
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from model_file import STRIP_HEIGHT
+from recognition.ink import Picture
 from recognition.numbers.strips import MAX_WIDTH, MIN_WIDTH, to_strip
-from recognition.paper import Picture
 
 
 def picture() -> Picture:

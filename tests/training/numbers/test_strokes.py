@@ -13,7 +13,7 @@ from recognition.strokes import Stroke
 from training.datasets.drawings import Drawings
 from training.datasets.open import OPEN_NONDIGITS, load_pendigits, load_unipen_digits
 from training.numbers import strokes as composer
-from training.numbers.forms import draw_form
+from training.numbers.rare_shapes import draw_form
 from training.numbers.strokes import Pens, compose_drawing, load_pens
 from training.numbers.writers import Writer
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.numbers.forms import count_forms, draw_form
+from training.numbers.rare_shapes import count_forms, draw_form
 
 
 @pytest.mark.parametrize("label", range(10))

@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from recognition.errors import BlankInput
-from recognition.paper import MIN_CONTRAST, Picture, find_ink
+from recognition.ink import MIN_CONTRAST, Picture, find_ink
 
 CROSS = np.zeros((60, 80), np.float32)
 CROSS[10:50, 36:44] = 1

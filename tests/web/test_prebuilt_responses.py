@@ -6,7 +6,7 @@ import pytest
 
 from config import Settings
 from flask_app import create_app
-from web.refusals import Refusals
+from web.prebuilt_responses import Refusals
 
 ALLOWED, FOREIGN = "https://allowed.example", "https://foreign.example"
 
