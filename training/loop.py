@@ -208,8 +208,8 @@ def train_one_batch(
     teachers: Teachers | None = None,
 ) -> Tensor:
     """One step; returns the sum of the losses and the number of correct predictions, `[2]`, on the device."""
-    targets = teachers(frames) if teachers else None  # [B, C]
     with torch.autocast(frames.device.type, dtype=torch.bfloat16, enabled=has_fast_bfloat16(frames.device)):
+        targets = teachers(frames) if teachers else None  # [B, C]
         logits = network(frames)  # [B, 28, 28] -> [B, C]
     loss = training_loss(logits.float(), labels, targets, recipe)
     optimizer.zero_grad(set_to_none=True)
