@@ -102,7 +102,9 @@ class Limits(_Group):
     )
     max_decodes: int = Field(2, ge=1, description="pictures decoded at the same time in one process")
     max_batch_seconds: float = Field(
-        2.5, gt=0, description="processor time for the pictures of one request; the rest of them are refused"
+        2.5,
+        gt=0,
+        description="processor time that the pictures of one request may take, in seconds; the others are refused",
     )
 
 
@@ -132,7 +134,7 @@ class Settings(_Group):
     )
     engine: EngineName = Field(
         EngineName.AUTO,
-        description="what runs the network: `onnx` (ONNX Runtime), `torch`, or `auto`, the first of them that can",
+        description="what runs the network: `onnx` (ONNX Runtime), `torch`, or `auto`, the first available",
     )
     data_dir: Path = Field(ROOT / "data", description="folder with the data sets")
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
@@ -151,7 +153,8 @@ class Settings(_Group):
         (), description="origins, separated by commas, whose pages may use the API; `*` allows all, `off` none"
     )
     rate_limit: str = Field(
-        OFF, description="predictions per API key or address, such as `60/minute`; `off` sets no limit"
+        OFF,
+        description="predictions, readings and explanations per API key or address, as `60/minute`; `off`: any number",
     )
     rate_limit_storage: str = Field(
         "memory://", description="where predictions are counted: `memory://` per process, `redis://host:6379` for all"

@@ -3,7 +3,7 @@
     network = ARCHITECTURES["cnn"](background=True)
     logits = network(frames)             # [N, 28, 28] -> [N, 10 or 11]
 
-Every network for single digits takes frames as they are, float32 in 0 (paper) to 1 (ink): standardisation is its first
+Every network for single digits takes frames as they are, float32 in 0 (paper) to 1 (ink): standardization is its first
 layer. It returns one logit per digit and, with `background=True`, an eleventh for the background class, "not a digit".
 """
 
@@ -40,9 +40,9 @@ def n_outputs(background: bool) -> int:
 
 
 class DigitCNN(nn.Module):
-    """Five convolutions with batch normalisation, three with pooling; 290,795 parameters at the default width.
+    """Five convolutions with batch normalization, three with pooling; 290,795 parameters at the default width.
 
-    Pooling comes before normalisation and ReLU, which then cost a quarter.
+    Pooling comes before normalization and ReLU, which then cost a quarter.
     """
 
     def __init__(self, width: int = 32, background: bool = True, dropout: float = 0.2) -> None:

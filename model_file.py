@@ -12,7 +12,7 @@ N_DIGITS = 10
 FRAME_SIZE = 28
 STRIP_HEIGHT = 32  # of the lines that the number reader reads
 N_PATH_FEATURES = 5  # of each point of a trajectory
-# The architectures of the networks that read lines of writing; every other one recognises single digits.
+# The architectures of the networks that read lines of writing; every other one recognizes single digits.
 NUMBER_READER, STROKE_READER = "number-cnn", "stroke-cnn"
 # Incremented whenever recognition.frame, .strokes or .trajectory render an input differently: weights trained on inputs
 # of one version are not served with those of another. Which candidates recognition.normalize finds does not count.

@@ -146,7 +146,7 @@ class Results:
             yield from (str(record["path"]) for record in records if not record.get("error"))
 
     def _refuse_other_columns(self, records: Sequence[Record]) -> None:
-        """Refuse rows of another model or with other columns than this run's."""
+        """Refuse rows from a different model or with different columns."""
         expected = [_shape(self._format.record(self._columns, row)) for row in _SAMPLES]
         for record in records:
             if _shape(record) not in expected or record["model"] != self._columns.model:

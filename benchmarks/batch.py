@@ -3,7 +3,7 @@
     python -m benchmarks.batch                  # 2,000 pictures
     python -m benchmarks.batch --pictures 20000 --workers 2
 
-The processor time of decoding, normalisation and the forward pass, measured separately, is the limit for `predict.py`.
+The processor time of decoding, normalization and the forward pass, measured separately, is the limit for `predict.py`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def measure_steps(paths: Sequence[str]) -> dict[str, float]:
 
     steps: dict[str, Callable[[], object]] = {
         "decode": lambda: [decode_picture(data, settings.limits) for data in files],
-        "normalise": lambda: [find_candidates(picture) for picture in pictures],
+        "normalize": lambda: [find_candidates(picture) for picture in pictures],
         "forward": forward,
     }
     return {name: rate(len(some), step, time.process_time) for name, step in steps.items()}
@@ -111,7 +111,7 @@ def rate(count: int, action: Callable[[], object], clock: Callable[[], float] = 
 
 def to_report(rates: dict[str, float], count: int, workers: int) -> Report:
     """Figures and aims."""
-    cores, steps = len(os.sched_getaffinity(0)), ("decode", "normalise", "forward")
+    cores, steps = len(os.sched_getaffinity(0)), ("decode", "normalize", "forward")
     limit = cores / sum(1 / rates[step] for step in steps)
     report = Report("Batches")
     report.say(f"`python -m benchmarks.batch`: {count:,} PNG files of 100x100 pixels, {workers} workers.")

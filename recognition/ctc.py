@@ -16,7 +16,7 @@ from model_file import N_DIGITS
 
 Array = NDArray[np.float32]
 BLANK = N_DIGITS
-OTHER = N_DIGITS + 1  # ink that is no digit, which only the network for strokes knows
+OTHER = N_DIGITS + 1  # ink that is not part of a digit, a class that only the stroke model has
 OTHER_SYMBOL = "?"
 _MIN_LOG_P = -7.0  # less likely outputs of a step are not followed
 _NEVER = -np.inf

@@ -27,7 +27,7 @@ _MIN_DIGIT_SIDE = 64  # a digit that is smaller after shrinking is cropped from 
 # Subtracted from the digit score of a candidate that depends on an assumption about the picture.
 _ASSUMPTION_PENALTY = 1.5
 # Subtracted if nearly all ink lies along the border of the picture: a line of grid paper has the form of a 1, two
-# that meet have that of a 7, and only their place tells that they are none.
+# that meet have that of a 7, and only their position shows that they are not digits.
 _BORDER_PENALTY = 5.0
 _BORDER = 0.18  # of a side
 _BORDER_LENGTH = 0.6  # of a side, which such lines have at least

@@ -1,4 +1,4 @@
-"""Decoding of untrusted picture files to greyscale.
+"""Decoding of untrusted picture files to grayscale.
 
 Formats are PNG, JPEG, GIF (first frame), BMP and WebP, and HEIC where pillow-heif is installed. The pixel limit is
 checked before decoding, and JPEG is decoded at reduced scale. Rotation tags, transparency, palettes, 16-bit grey and

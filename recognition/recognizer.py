@@ -75,7 +75,7 @@ MODES: Mapping[Mode, float] = {"sure": 2.0, "balanced": 0.0, "guess": -2.0}
 Reason = Literal["not_a_digit", "several_digits", "unsure"]
 
 # Decoding a picture file, preprocessing a drawing or picture, running the network.
-Phase = Literal["decode", "normalise", "network"]
+Phase = Literal["decode", "normalize", "network"]
 
 
 # Factor of the sum of both networks' log-probabilities of a drawn digit, calibrated on the validation drawings.
@@ -193,7 +193,7 @@ class Recognizer:
 
     def find_candidates(self, picture: Picture, scale: float) -> list[Candidate]:
         """The candidates in a decoded picture, with regions in pixels of its file. Raises `BlankInput`."""
-        with self.observer.time_phase("normalise"):
+        with self.observer.time_phase("normalize"):
             return [replace(c, region=c.region.scaled(scale)) for c in find_candidates(picture)]
 
     def predict_candidates(self, pictures: Sequence[Sequence[Candidate]]) -> list[Prediction]:
@@ -258,7 +258,7 @@ class Recognizer:
 
     def predict_drawing(self, strokes: object) -> Drawn:
         """The prediction for a drawing, not recorded. Raises as `predict_strokes`."""
-        with self.observer.time_phase("normalise"):
+        with self.observer.time_phase("normalize"):
             drawn = validate_strokes(strokes, self.limits)
             frame, region = draw_with_region(drawn)
         prediction = replace(self.predict_frames([frame])[0], region=region)

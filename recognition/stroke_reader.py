@@ -1,4 +1,4 @@
-"""Reads the path of the pen: what a picture of the ink does not show, such as which way and when a line was drawn.
+"""Reads the path of the pen, which shows what a picture of the ink does not: the direction and order of the strokes.
 
 reader = StrokeReader(start_engine(read_model(Path("stroke_model.pth"), purpose=Purpose.STROKES)))
 path = reader.read(strokes)

@@ -47,7 +47,7 @@ export class AnswerView {
   /**
    * The phrase for a prediction or an error.
    * @param {Prediction | ApiError} outcome
-   * @param {boolean} [isUnfinished] nothing is said against a drawing that may become a digit yet
+   * @param {boolean} [isUnfinished] an unfinished drawing is not reported as a non-digit
    * @returns {Answer}
    */
   describe(outcome, isUnfinished = false) {

@@ -32,7 +32,7 @@ export function toApiStrokes(strokes) {
 }
 
 /**
- * Whether only dots are drawn, which most digits and no whole one begin with.
+ * Whether the drawing is only dots: most digits begin as one, but none is complete as one.
  * @param {Stroke[]} strokes
  */
 export const areDots = (strokes) => toApiStrokes(strokes).every((stroke) => stroke.length === 1);

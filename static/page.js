@@ -118,7 +118,7 @@ function onSketchInput() {
 
 function onSketchChange() {
   save("sessionStorage", "digits.drawing", sketch.strokes);
-  // What was said while the pen was down is said in full.
+  // The answer was provisional while the pen was down.
   if (reader.answer) showAnswer(reader.answer);
 }
 

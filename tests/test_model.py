@@ -77,12 +77,12 @@ def test_network_returns_one_logit_per_class(name: str, background: bool) -> Non
 
 
 @each_architecture
-def test_standardisation_is_the_first_layer(name: str) -> None:
+def test_standardization_is_the_first_layer(name: str) -> None:
     first = next(module for module in ARCHITECTURES[name]().modules() if not list(module.children()))
     assert isinstance(first, Standardize)
 
 
-def test_standardised_mnist_has_zero_mean_and_unit_variance() -> None:
+def test_standardized_mnist_has_zero_mean_and_unit_variance() -> None:
     standardized = Standardize()(torch.tensor([[[0.1307, 0.1307 + 0.3081]]]))
     assert standardized.shape == (1, 1, 1, 2)
     assert standardized.flatten().tolist() == pytest.approx([0, 1], abs=1e-6)

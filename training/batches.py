@@ -20,7 +20,7 @@ from training.recipes import Recipe
 _DRAWINGS, _TURNED, _ROWS, _CROPS = 0.55, 0.2, 0.12, 0.05
 _N_DRAWINGS = 40_000
 _N_TURNED = 20_000
-# A few real non-digits, such as corrections, must not be a large part of all that a network learns as no digit.
+# A few real non-digits, such as corrections, must not be a large part of all non-digits that a network learns.
 _MAX_REPEATS = 20  # of a real non-digit in an epoch, on average; but each batch has at least one
 _SHOW_COMPOSED = 0.4  # of the digits of which pictures were composed, in each epoch
 
@@ -60,7 +60,7 @@ class BatchLoader:
         return len(self) * (self.n_digits + self.n_nondigits) * self._world.size
 
     def __len__(self) -> int:
-        # The incomplete last batch is dropped: its samples would have more weight, and disturb batch normalisation.
+        # The incomplete last batch is dropped: its samples would have more weight, and disturb batch normalization.
         return len(self._training) // (self.n_digits * self._world.size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

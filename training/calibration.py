@@ -69,11 +69,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def rejection_threshold(sources: Sequence[tuple[Tensor, Tensor]], share: float = 0.015) -> float:
-    """The highest digit score that rejects at most this share of the digits of each source that are read right.
+    """The highest threshold that rejects at most this share of the correctly read digits of each source.
 
-    Each source has logits `[N, 10 or 11]` and labels `[N]`. To reject a digit that is misread is right, and sources
-    have some that nobody can read, such as drawings cut in half. A source with so few digits that the share is a
-    handful decides only where there is no larger one.
+    Each source has logits `[N, 10 or 11]` and labels `[N]`. Misread digits do not count: it is right to reject them,
+    and nobody can read some of them, such as drawings cut in half. Sources that are too small to measure the share are
+    used only if there is no larger one.
     """
     enough = [source for source in sources if len(source[1]) * share >= _MIN_REJECTED] or sources
     return min(_low_score(logits, labels, share) for logits, labels in enough)

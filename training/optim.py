@@ -50,7 +50,7 @@ def _warmed_up_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int],
     """The window grows with the number of steps, so that the initial weights are soon forgotten."""
 
     def average(old: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
-        if not old.is_floating_point():  # batch normalisation's count of batches
+        if not old.is_floating_point():  # batch normalization's count of batches
             return new
         return torch.lerp(old, new, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
 

@@ -123,11 +123,11 @@ def model() -> Response:
 @api.post("/predict")
 @_one_input(PredictionResponse, query=PredictQuery)
 def predict() -> Response:
-    """Recognise one digit.
+    """Recognize one digit.
 
-    Send strokes or a picture as JSON, or a picture file. An input that plainly holds several digits is not one.
-    Pictures are {formats} (the first frame of an animation), up to {max_body} and {max_megapixels} megapixels. A body
-    without a picture has up to {max_plain_body}, and a drawing up to {max_points} points.
+    Send strokes or a picture as JSON, or a picture file. An input that clearly has several digits is not accepted as
+    one. Pictures are {formats} (the first frame of an animation), up to {max_body} and {max_megapixels} megapixels. A
+    body without a picture has up to {max_plain_body}, and a drawing up to {max_points} points.
     """
     query = parse_query(PredictQuery)
     reader = current_reader()
@@ -138,10 +138,10 @@ def predict() -> Response:
 @api.post("/predict/batch")
 @_pictures(BatchResponse, query=PredictQuery)
 def predict_batch() -> Response:
-    """Recognise one digit in each of up to {max_batch} pictures.
+    """Recognize one digit in each of up to {max_batch} pictures.
 
-    All pictures go through the network in one pass. They may have {max_body} together. A picture that cannot be read
-    gets its problem in its place, and the others their predictions.
+    All pictures go through the network in one pass. Their total size is limited to {max_body}. In place of a picture
+    that cannot be read there is its problem; the others get their predictions.
     """
     query = parse_query(PredictQuery)
     recognizer = current_recognizer()
@@ -168,8 +168,8 @@ def read() -> Response:
 def read_batch() -> Response:
     """Read a whole number in each of up to {max_batch} pictures.
 
-    They may have {max_body} together. A picture that cannot be read gets its problem in its place, and the others their
-    readings. So do pictures for which there is no time left: send these in another request.
+    Their total size is limited to {max_body}. In place of a picture that cannot be read there is its problem; the
+    others get their readings. A picture for which no time is left gets a problem, too: send it in another request.
     """
     query = parse_query(ReadQuery)
     reader, model_id = current_reader(), number_model_id()

@@ -2,8 +2,9 @@
 
 gunicorn's own gthread worker queues up to a thousand connections, and under overload answers all of them too late. This
 one admits as many requests as it has threads and places in its queue (`DIGITS_QUEUE`), and answers the others with 503
-at once, on the accepting thread. A refusal costs a fiftieth of an answer, so that most of the capacity is left at ten
-times the load. Health and metrics have a separate thread. New connections go to the worker with the fewest.
+at once, on the accepting thread. A refusal costs a small part of an answer, so that most of the capacity is left at
+ten times the load behind nginx. Health and metrics have a separate thread. New connections go to the worker with the
+fewest.
 
 It overrides methods that gunicorn does not document, hence the bounds on gunicorn's version in pyproject.toml;
 docs/architecture.md says what was measured with gunicorn's own.

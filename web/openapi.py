@@ -37,7 +37,7 @@ text, and each digit of it.
 Every error is `application/problem+json` (RFC 9457) with a stable `type`. Every answer has an `X-Request-ID`.
 """
 _TAGS = {
-    "recognition": "recognise digits in strokes and pictures",
+    "recognition": "recognize digits in strokes and pictures",
     "model": "the model that answers",
     "operations": "for operators and load balancers",
 }

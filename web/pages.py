@@ -49,7 +49,7 @@ def manifest() -> Response:
 
 @pages.post("/")
 def read_upload() -> str:
-    """Recognise uploaded pictures without JavaScript: shows the first, and a list if there are several."""
+    """Recognize uploaded pictures without JavaScript: shows the first, and a list if there are several."""
     pictures = uploaded_pictures("image")
     count_predictions(len(pictures) - 1)  # one was counted before the view
     reader = current_reader()

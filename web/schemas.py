@@ -107,13 +107,13 @@ class Guess(BaseModel):
 
 
 class PredictionResponse(Guess):
-    """The recognised digit."""
+    """The recognized digit."""
 
     is_digit: bool = Field(description="whether the input looks like a digit; if not, `digit` is still the best guess")
     reason: Reason | None = Field(
         None,
-        description="why `is_digit` is false: `unsure` if mode `guess` would accept the input. Several digits are only "
-        "looked for in one input, not in a batch",
+        description="why `is_digit` is false: `unsure` if mode `guess` would accept the input. Only `predict` "
+        "looks for several digits, `predict/batch` does not",
     )
     n_digits: int | None = Field(None, ge=2, description="with reason `several_digits`: how many there are")
     digit_score: float = Field(description="log-odds that the input is a digit")
@@ -228,7 +228,7 @@ class ReadingBatchResponse(BaseModel):
 class ModelCard(BaseModel):
     """The model that answers."""
 
-    id: str = Field(description="first 12 hex digits of the checkpoint's SHA-256")
+    id: str = Field(description="first 12 hex digits of the SHA-256 of all that affects a prediction")
     architecture: str = Field(description="name of the network")
     parameters: int = Field(ge=1, description="number of trainable parameters")
     preprocessing_version: int = Field(ge=1, description="version of the preprocessing that the model was trained with")

@@ -28,8 +28,8 @@ DRAWING_WITHOUT_PATH = replace(
 PICTURE = Parameters(
     False, inverse_temperature=0.42, min_evidence=-1.5, min_evidence_in_one=0.3, min_evidence_of_ones=0.3
 )
-# Of one digit with signs, in the path of the pen. Of the development drawings of a digit and a point, 1 % have less; of
-# the letters whose parts look like a digit and a sign, more than 95 %.
+# Lowest log-probability, by the stroke model, of one digit with symbols. 1 % of the development drawings of a digit
+# and a point have less, and more than 95 % of the letters whose parts look like a digit and a symbol.
 MIN_SIGNED_LOG_P = -1.5
 # For one digit: a picture must plainly hold several.
 PLAIN_PICTURE = replace(PICTURE, min_evidence=0.8, min_evidence_in_one=0.8, min_evidence_of_ones=0.8)

@@ -22,7 +22,7 @@ from recognition.ruled_lines import remove_ruling
 
 _MIN_SIDE = 0.1  # of the crop's height: smaller components are specks
 _MIN_CUT_HEIGHT = 0.25  # of the crop's height: lower components are not two digits
-_MIN_POINT, _MIN_PLACE_OF_POINT = 0.06, 0.5  # of the crop's height: size and place of points, which are no specks
+_MIN_POINT, _MIN_PLACE_OF_POINT = 0.06, 0.5  # of the crop's height: size and place of dots, which are not specks
 _MAX_CUT_OFF = 0.12  # of a component's ink may lie beyond a cut that is not made
 _CUT_REACH = 0.12  # of the crop's height: a component is cut in the column with the least ink so near
 _CUT_SLOPE = 0.3  # pixels of ink that a cut may save for each pixel that it is moved

@@ -34,7 +34,7 @@ class Pieces(Protocol):
         """The frame of the pieces `first` to `end - 1`, and its region. Raises `BlankInput`."""
 
     def weigh(self, log_p: Array, first: int, end: int) -> Array:
-        """The log-probabilities `[10]` that these are a digit, by their frame, weighed by how they were found."""
+        """The log-probabilities `[10]` that these are a digit, by their frame, adjusted for how they were found."""
 
 
 class InkLine(Protocol):

@@ -91,7 +91,7 @@ class NumberReader:
         strokes = drawn.strokes
         if self._engine is None or self.recognizer.accepts(drawn.prediction, "sure"):
             return None
-        with self.recognizer.observer.time_phase("normalise"):
+        with self.recognizer.observer.time_phase("normalize"):
             groups = group_strokes(strokes)
             rows = [[strokes[i] for i in sorted(group)] for group in groups] if len(groups) <= MAX_DRAWN_LINES else []
             lines = [DrawnLine(row) for row in rows]
@@ -202,14 +202,14 @@ class NumberReader:
     def _find_numbers(self, engine: Engine, picture: Picture, scale: float) -> list[NetworkReading]:
         """The lines of a picture: those that were found, or the whole picture as one."""
         height, width = picture.shape
-        with self.recognizer.observer.time_phase("normalise"):
+        with self.recognizer.observer.time_phase("normalize"):
             picture = darken_ink(picture)
             found = find_lines(picture)
         whole = [Line(0, width, 0, height)] if height <= 8 * width else []
         readings = []
         for lines in (found, whole):
             if lines and (len(lines) > 1 or width <= 32 * height):
-                with self.recognizer.observer.time_phase("normalise"):
+                with self.recognizer.observer.time_phase("normalize"):
                     crops = [PictureLine(picture, line, scale) for line in lines]
                 readings.append(self._run_network(engine, crops))
         return max(readings, key=certainty, default=[])
@@ -254,7 +254,7 @@ class NumberReader:
 
     def _read_line(self, found: NetworkReading, parameters: Parameters, max_pieces: int) -> tuple[ReadLine, int]:
         """What the networks read in a line, without the recognizer if it has too many pieces; and how many it has."""
-        with self.recognizer.observer.time_phase("normalise"):
+        with self.recognizer.observer.time_phase("normalize"):
             pieces = found.line.pieces(found.cuts)
             spans = find_spans(pieces, max_pieces)
         predictions = self.recognizer.predict_frames([frame for _, frame, _ in spans])

@@ -130,7 +130,7 @@ def rescore(found: NetworkReading, pieces: Pieces, lattice: Lattice | None, para
 
 
 def evidence(lines: Sequence[ReadLine]) -> float:
-    """How certainly the networks together take what they read for digits."""
+    """How certain the networks together are that what they read is digits."""
     digits = [prediction for line in lines for prediction, _ in line.digits]
     score = sum(prediction.digit_score for prediction in digits) / len(digits)
     log_p = sum(math.log(max(line.texts[0][1], 1e-30)) for line in lines) / len(digits)

@@ -61,7 +61,7 @@ ENGINES = [EngineName.ONNX, EngineName.TORCH]
 
 @pytest.fixture(params=ENGINES)
 def make_recognizer(request: pytest.FixtureRequest) -> Maker:
-    """Makes a recogniser of a checkpoint, with each engine in turn."""
+    """Makes a recognizer of a checkpoint, with each engine in turn."""
     return lambda checkpoint, limits=LIMITS: Recognizer(engine_of(checkpoint, request.param), limits)
 
 

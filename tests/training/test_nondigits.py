@@ -38,7 +38,7 @@ def test_same_seed_makes_the_same_drawings(digits: torch.Tensor) -> None:
     assert torch.equal(make_drawings(30, digits, 7), make_drawings(30, digits, 7))
 
 
-def test_drawings_that_look_like_digits_are_recognised(digits: torch.Tensor) -> None:
+def test_drawings_that_look_like_digits_are_recognized(digits: torch.Tensor) -> None:
     upright = draw([np.array([[0.0, 0.0], [0.0, 10.0]])])
     square = draw([np.array([[0.0, 0], [5, 0], [10, 0], [10, 5], [10, 10], [5, 10], [0, 10], [0, 5], [0, 0]])])
     drawings = torch.from_numpy(np.round(np.stack([upright, square]) * 255).astype(np.uint8))

@@ -59,10 +59,10 @@ def test_unknown_paths_create_no_series(client: FlaskClient, change: Change) -> 
 def test_drawing_passes_two_phases_and_a_picture_three(client: FlaskClient, change: Change) -> None:
     client.post("/api/v1/predict", json={"strokes": DIGITS[3]})
     # One network reads the frame, another the path of the pen.
-    assert [change.of("digits_phase_seconds_count", phase=p) for p in ("normalise", "network")] == [1, 2]
+    assert [change.of("digits_phase_seconds_count", phase=p) for p in ("normalize", "network")] == [1, 2]
     picture = io.BytesIO(picture_of(DIGITS[3]))
     client.post("/api/v1/predict", data={"image": (picture, "3.png")})
-    phases = ("decode", "normalise", "network")
+    phases = ("decode", "normalize", "network")
     # A picture passes the other phases once as a digit; to count its digits, its lines are found, it is cropped to its
     # line and taken whole, and the network reads both.
     assert [change.of("digits_phase_seconds_count", phase=phase) for phase in phases] == [1, 5, 5]

@@ -144,9 +144,9 @@ def make_batch(samples: Sequence[Sample], columns_per_step: int) -> tuple[Tensor
 
 
 def show_twice(chunks: Iterable[list[Sample]], first: int, done: int) -> Iterator[tuple[int, list[list[Sample]]]]:
-    """After the chunks up to number `done`, the number of each chunk, and itself with one composed some time before.
+    """The number of each chunk after number `done`, with a list of this chunk and one composed some time before.
 
-    `chunks` begin after number `first`. Composing takes as long as learning.
+    `chunks` start after number `first`. Composing takes as long as training.
     """
     earlier: deque[list[Sample]] = deque(maxlen=_CHUNKS_BETWEEN_VIEWS)
     for number, chunk in enumerate(chunks, first + 1):

@@ -36,7 +36,7 @@ _SHARE_SCRIBBLED = 0.15  # of these
 _SHARE_ODD = 0.6  # of the numbers that may have digits of odd forms
 _SHARE_SIGNS = 0.3  # of the numbers, with signs between or after the digits
 _SHARE_APART = 0.55  # of the numbers; the others have digits that touch or overlap
-# Of the numbers: in which some digits are joined, in no order, with last strokes drawn at the end, or some backwards.
+# Shares of the numbers with joined digits, in random order, with last strokes drawn at the end, with reversed strokes.
 _SHARE_JOINED, _SHARE_SHUFFLED, _SHARE_LATE, _SHARE_BACKWARDS = 0.12, 0.05, 0.08, 0.02
 _LOG_GAPS = np.log([0.1, 1.8])  # heights of a digit between digits that are apart
 _LEAST_ASPECT = 0.35  # of what is drawn lower, such as a dash: it is not scaled to the height of a digit

@@ -225,7 +225,7 @@ def test_each_digit_of_a_number_is_recorded_once(recognizer: Recognizer, tally: 
     assert [prediction.digit for prediction in tally.predictions] == [4, 2, 7]
     assert [found.prediction.digit for found in reading.digits] == [4, 2, 7]
     assert tally.phases["decode"] == (source == "picture")
-    assert tally.phases["normalise"] >= 1
+    assert tally.phases["normalize"] >= 1
     assert tally.phases["network"] >= 2
 
 

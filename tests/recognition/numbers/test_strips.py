@@ -1,4 +1,4 @@
-"""The normalisation of a line of writing."""
+"""The normalization of a line of writing."""
 
 import numpy as np
 import pytest
