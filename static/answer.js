@@ -47,7 +47,7 @@ export class AnswerView {
   /**
    * The phrase for a prediction or an error.
    * @param {Prediction | ApiError} outcome
-   * @param {boolean} [isUnfinished] an unfinished drawing is not reported as a non-digit
+   * @param {boolean} [isUnfinished] it is not reported as a non-digit
    * @returns {Answer}
    */
   describe(outcome, isUnfinished = false) {

@@ -32,7 +32,7 @@ export function toApiStrokes(strokes) {
 }
 
 /**
- * Whether the drawing is only dots: most digits begin as one, but none is complete as one.
+ * Whether there are only dots: most digits begin as one, none is one.
  * @param {Stroke[]} strokes
  */
 export const areDots = (strokes) => toApiStrokes(strokes).every((stroke) => stroke.length === 1);

@@ -39,7 +39,7 @@ export class Reader {
   }
 
   /**
-   * Make this the latest answer; null if there is none. Returns whether it is for a different input from the last one.
+   * Make this the latest answer; null if there is none. Returns whether its input is new.
    * @param {ReadInput | null} answer
    */
   keep(answer) {
