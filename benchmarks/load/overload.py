@@ -82,7 +82,7 @@ def separate_cores() -> Iterator[Callable[[], None]]:
 def _limit_for_workers() -> dict[str, str]:
     """deploy/nginx.conf limits requests for two workers; here there is one for each core of the server."""
     n_workers = len(os.sched_getaffinity(0))
-    return {"limit_conn app 40;": f"limit_conn app {20 * n_workers};"}
+    return {"max_conns=40;": f"max_conns={20 * n_workers};"}
 
 
 def overload(name: str, address: Address, times: float, seconds: float) -> Trial:

@@ -397,7 +397,7 @@ class TestPredictionLimit:
 
     @pytest.fixture
     def changes(self) -> dict[str, str]:
-        return {"limit_conn app 40;": "limit_conn app 1;"}
+        return {"max_conns=40;": "max_conns=1;"}
 
     @pytest.mark.parametrize(
         ("path", "status"), [("/api/v1/predict", 503), ("/api/v1/read", 503), ("/api/v1/explain", 503), ("/", 200)]
@@ -412,6 +412,12 @@ class TestPredictionLimit:
         assert answer.status == status
         if status == 503:
             assert_problem(answer, 503, "overloaded")
+
+    def test_half_sent_requests_take_no_place(self, proxy: Proxy) -> None:
+        with proxy.connect() as connection:
+            connection.sendall(b"POST /api/v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+            answers = [proxy.request("POST", "/api/v1/predict", b"{}").status for _ in range(20)]
+        assert answers == [200] * 20
 
 
 class TestSlowClients:
