@@ -207,6 +207,8 @@ async function readFiles(files) {
   loaded.batch?.clear();
   reader.cancel();
   if (files.length === 1) return readPicture(files[0]);
+  const { strokes } = sketch;
+  const { file } = picture;
   const { BatchList } = await import("./batch.js");
   loaded.batch ??= new BatchList({
     summary: texts.summary,
@@ -218,8 +220,6 @@ async function readFiles(files) {
       (await loadKept())?.history.addPicture(file, prediction, id);
     },
   });
-  const { strokes } = sketch;
-  const { file } = picture;
   loaded.batch.read(files, () => sketch.strokes === strokes && picture.file === file);
 }
 

@@ -216,6 +216,20 @@ def test_pictures_replace_no_drawing_that_is_begun_meanwhile(open_page: OpenPage
     assert has_ink(page, *DIGITS[7][0][2])
 
 
+def test_pictures_replace_no_drawing_that_is_begun_while_their_list_loads(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/batch.js", lambda route: held.append(route))
+    files = [payload(picture_of(DIGITS[digit]), f"{digit}.png") for digit in (4, 5)]
+    with page.expect_request("**/batch.js"):
+        page.get_by_label("Upload pictures").set_input_files(files)
+    draw(page, DIGITS[7])
+    expect_answer(page, 7)
+    held[0].continue_()
+    expect(page.locator("#batch strong")).to_have_text(["This is a 4", "This is a 5"])
+    expect_answer(page, 7)
+
+
 @pytest.mark.parametrize("by_key", [False, True])
 def test_picture_is_turned_and_read_again(open_page: OpenPage, by_key: bool) -> None:
     page = open_page()
