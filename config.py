@@ -154,7 +154,8 @@ class Settings(_Group):
     )
     rate_limit: str = Field(
         OFF,
-        description="predictions, readings and explanations per API key or address, as `60/minute`; `off`: any number",
+        description="predictions, readings and explanations per API key or address, such as `60/minute`; `off` sets no "
+        "limit",
     )
     rate_limit_storage: str = Field(
         "memory://", description="where predictions are counted: `memory://` per process, `redis://host:6379` for all"

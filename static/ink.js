@@ -32,7 +32,7 @@ export function toApiStrokes(strokes) {
 }
 
 /**
- * Whether there are only dots: most digits begin as one, none is one.
+ * Whether there are only dots, as when a pen is first put down.
  * @param {Stroke[]} strokes
  */
 export const areDots = (strokes) => toApiStrokes(strokes).every((stroke) => stroke.length === 1);

@@ -69,18 +69,10 @@ def _rejected(status: int, _body: bytes) -> str | None:
     return None if status == 0 or 400 <= status < 500 else f"a {status}"
 
 
-@cache
-def documented(limits: Limits) -> list[Request]:
-    """One request for each documented problem."""
-    cases = {**_WRONG_ADDRESSES, **_MALFORMED_JSON, **_WRONG_TYPES, **_wrong_fields(), **_wrong_strokes(limits)}
-    cases |= {**_wrong_sizes(limits.max_body_bytes + 1), **_wrong_files()}
-    return [Request(name, data, refused(status, kind)) for name, (status, kind, data) in cases.items()]
-
-
-Cases = Mapping[str, tuple[int, str, bytes]]  # name: status, problem type, request
+_Cases = Mapping[str, tuple[int, str, bytes]]  # name: status, problem type, request
 
 _DRAWING = {"strokes": [[[100, 20], [99, 180]]]}
-_WRONG_ADDRESSES: Cases = {
+_WRONG_ADDRESSES: _Cases = {
     "nothing at this address": (404, "not-found", http_request("GET", "/api/v1/nothing")),
     "a path out of the folder": (404, "not-found", http_request("GET", "/api/v1/../../etc/passwd")),
     "wrong method": (405, "method-not-allowed", http_request("DELETE", PREDICT)),
@@ -92,7 +84,7 @@ _WRONG_ADDRESSES: Cases = {
     ),
     "an unknown parameter": (422, "invalid-request", json_request(_DRAWING, PREDICT + "?include=everything")),
 }
-_MALFORMED_JSON: Cases = {
+_MALFORMED_JSON: _Cases = {
     name: (400, "malformed-json", json_request(body))
     for name, body in {
         "JSON cut off": b'{"strokes": [[[1, 2], [3',
@@ -105,7 +97,7 @@ _MALFORMED_JSON: Cases = {
         "not UTF-8": b'{"strokes": "\xff\xfe"}',
     }.items()
 }
-_WRONG_TYPES: Cases = {
+_WRONG_TYPES: _Cases = {
     **{
         name: (415, "unsupported-media-type", http_request("POST", PREDICT, body, headers))
         for name, body, headers in (
@@ -118,7 +110,7 @@ _WRONG_TYPES: Cases = {
 }
 
 
-def _wrong_fields() -> Cases:
+def _wrong_fields() -> _Cases:
     _, picture = small_pictures()[0]
     encoded = base64.b64encode(picture).decode()
     junk, text_url = encoded[:50] + "!?" + encoded[50:], "data:text/html;base64," + encoded
@@ -132,7 +124,7 @@ def _wrong_fields() -> Cases:
     }
 
 
-def _wrong_strokes(limits: Limits) -> Cases:
+def _wrong_strokes(limits: Limits) -> _Cases:
     point = [1.0, 2.0]
     return {
         "a lone surrogate": (422, "invalid-strokes", json_request(rb'{"strokes": "\ud800"}')),
@@ -144,7 +136,7 @@ def _wrong_strokes(limits: Limits) -> Cases:
     }
 
 
-def _wrong_sizes(too_long: int) -> Cases:
+def _wrong_sizes(too_long: int) -> _Cases:
     return {
         "no length": (411, "length-required", _without_length(http_request("POST", PREDICT, b"", _JSON))),
         "a body of 300 KB": (413, "body-too-large", json_request({"strokes": [], "x": "y" * 300_000})),
@@ -153,7 +145,7 @@ def _wrong_sizes(too_long: int) -> Cases:
     }
 
 
-def _wrong_files() -> Cases:
+def _wrong_files() -> _Cases:
     _, picture = small_pictures()[0]
     return {
         "a form without a file": (422, "missing-picture", _form('form-data; name="image"')),
@@ -168,6 +160,21 @@ def _wrong_files() -> Cases:
 def _form(disposition: str) -> bytes:
     body = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--{BOUNDARY}--\r\n".encode()
     return http_request("POST", PREDICT, body, _FORM)
+
+
+@cache
+def documented(limits: Limits) -> list[Request]:
+    """One request for each documented problem."""
+    cases = {
+        **_WRONG_ADDRESSES,
+        **_MALFORMED_JSON,
+        **_WRONG_TYPES,
+        **_wrong_fields(),
+        **_wrong_strokes(limits),
+        **_wrong_sizes(limits.max_body_bytes + 1),
+        **_wrong_files(),
+    }
+    return [Request(name, data, refused(status, kind)) for name, (status, kind, data) in cases.items()]
 
 
 def _without_length(request: bytes) -> bytes:
